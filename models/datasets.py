@@ -1,0 +1,53 @@
+"""The datasets that the labels speak of: input shape and number of classes."""
+
+from dataclasses import dataclass
+
+from models.errors import UnknownDatasetError
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """An image classification task.
+
+    Attributes
+    ----------
+    name
+        The benchmark's own spelling, as it stands in label columns.
+    height, width
+        Input size in pixels; inputs are RGB.
+    num_classes
+        Number of classes.
+    mean, std
+        Per-channel normalisation of pixels in 0..1, as the benchmarks trained with.
+    """
+
+    name: str
+    height: int
+    width: int
+    num_classes: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of one image."""
+        return (3, self.height, self.width)
+
+
+# Normalisation constants: NAS-Bench-201 (Dong and Yang, ICLR 2020), data pipeline.
+DATASETS = {
+    dataset.name: dataset
+    for dataset in (
+        Dataset("cifar10", 32, 32, 10, (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
+        Dataset("cifar100", 32, 32, 100, (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
+        Dataset("ImageNet16-120", 16, 16, 120, (0.4811, 0.4575, 0.4078), (0.2604, 0.2532, 0.2682)),
+    )
+}
+
+
+def get_dataset(name: str) -> Dataset:
+    """Look up a dataset by name; raises :class:`UnknownDatasetError`."""
+    try:
+        return DATASETS[name]
+    except (KeyError, TypeError):
+        raise UnknownDatasetError(name, DATASETS) from None

@@ -1,0 +1,95 @@
+"""Every error that Acorn raises on purpose.
+
+::
+
+    AcornError
+    ├── InputError                   what the caller sent cannot be used (exit code 2, HTTP 4xx)
+    │   ├── UnknownSpaceError
+    │   ├── UnknownDatasetError
+    │   ├── UnknownTargetError
+    │   ├── UnknownProxyError
+    │   ├── InvalidArchitectureError
+    │   ├── InvalidBatchError
+    │   └── InvalidTableError        a label or feature table that lacks what it must have
+    ├── BundleError                  a forest bundle that is missing, changed, malformed or too new
+    └── MismatchError                features of one setting offered to a forest of another
+
+Messages are one line: what was got, and what was expected.
+"""
+
+from collections.abc import Iterable
+
+
+class AcornError(Exception):
+    """Base of all errors that Acorn raises on purpose."""
+
+
+class InputError(AcornError):
+    """What the caller sent cannot be used."""
+
+
+class UnknownNameError(InputError):
+    """A name that is not registered; the message lists those that are."""
+
+    kind = "name"
+
+    def __init__(self, got: object, known: Iterable[str]) -> None:
+        self.got = got
+        self.known = sorted(known)
+        super().__init__(
+            f"unknown {self.kind} {abbreviate(got)}; expected one of {', '.join(self.known)}"
+        )
+
+    def __reduce__(self) -> tuple[type["UnknownNameError"], tuple[object, list[str]]]:
+        """Cross process borders with both arguments."""
+        return type(self), (self.got, self.known)
+
+
+class UnknownSpaceError(UnknownNameError):
+    """An architecture space that is not registered."""
+
+    kind = "space"
+
+
+class UnknownDatasetError(UnknownNameError):
+    """A dataset that is not registered, or that a space or forest has nothing for."""
+
+    kind = "dataset"
+
+
+class UnknownTargetError(UnknownNameError):
+    """A target that a forest or a label table does not have."""
+
+    kind = "target"
+
+
+class UnknownProxyError(UnknownNameError):
+    """A proxy that is not registered."""
+
+    kind = "proxy"
+
+
+class InvalidArchitectureError(InputError):
+    """A specification that its space cannot read."""
+
+
+class InvalidBatchError(InputError):
+    """Images or labels of a wrong kind, shape or range."""
+
+
+class InvalidTableError(InputError):
+    """A label or feature table that lacks what it must have."""
+
+
+class BundleError(AcornError):
+    """A forest bundle that is missing, changed, malformed or too new."""
+
+
+class MismatchError(AcornError):
+    """Features of one setting (batch, seed, engine) offered to a forest of another."""
+
+
+def abbreviate(value: object, limit: int = 80) -> str:
+    """Quote ``value`` for an error message, on one line, in at most about ``limit`` characters."""
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[: limit - 1]}… ({len(text)} characters)"

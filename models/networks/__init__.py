@@ -1,0 +1,1 @@
+"""The published networks of each space, as torch modules."""

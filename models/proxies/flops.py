@@ -1,0 +1,13 @@
+"""flops: number of multiply-accumulates."""
+
+from models.proxies.records import Records
+from models.proxies.registry import Pass, proxy
+
+
+@proxy("flops", reads=Pass.STATIC)
+def flops(records: Records) -> float:
+    """Millions of multiply-accumulates for one image, in the convention of NAS-Bench-201.
+
+    See :func:`models.trace.count_flops`.
+    """
+    return records.flops

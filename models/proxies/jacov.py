@@ -1,0 +1,23 @@
+"""jacov: correlation of the input Jacobian."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from models.proxies.jacobian import EPSILON, correlation
+from models.proxies.records import Records
+from models.proxies.registry import Pass, proxy
+
+
+@proxy("jacov", reads=Pass.JACOBIAN)
+def jacov(records: Records) -> Float[Tensor, ""]:
+    """Score of the eigenvalues v of the rows' correlation: - sum(log(v + k) + 1 / (v + k)).
+
+    Source: Mellor et al., Neural Architecture Search without Training, first version, 2020,
+    equation 2, with k = 1e-5.
+    """
+    matrix = correlation(records.jacobian)
+    if not matrix.isfinite().all():
+        raise ValueError("an image has a constant Jacobian, which correlates with nothing")
+    eigenvalues = torch.linalg.eigvalsh(matrix).clamp_min(0) + EPSILON
+    return -(eigenvalues.log() + eigenvalues.reciprocal()).sum()

@@ -1,0 +1,115 @@
+"""LOSS, JACOBIAN and HESSIAN: one forward, and three ways back."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.hooks import RemovableHandle
+
+from models.proxies.convolution import Wanted
+from models.proxies.passes.layers import RECTIFIERS, WeightedLayer
+from models.proxies.records import Records
+from models.proxies.registry import Observer
+from models.proxies.second_order import cheap_second_derivatives
+from models.proxies.state import hooked
+
+
+class LossGraph:
+    """LOSS, and the two passes that go back over its graph.
+
+    Parameters
+    ----------
+    network
+        The network, inside :func:`models.proxies.state.preserved`.
+    images
+        ``(batch, 3, h, w)``.
+    records
+        Where the results go.
+    observers
+        Proxies that watch the layers go by.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        images: Tensor,
+        records: Records,
+        observers: Sequence[Observer],
+    ) -> None:
+        self._network = network
+        self._images = images.detach().requires_grad_(True)
+        self._records = records
+        self._observers = observers
+        self._logits: Tensor | None = None
+
+    def loss(self, *, keep_graph: bool, differentiable: bool) -> None:
+        """Run forward and backward of the cross-entropy; watched layers report on the way."""
+        handles: list[RemovableHandle] = []
+        if self._observers:
+            handles = self._watch()
+        cheap = cheap_second_derivatives(self._network) if differentiable else nullcontext(Wanted())
+        with hooked(handles):
+            with cheap as self._wanted:
+                logits = self._network(self._images)
+            loss = functional.cross_entropy(logits, self._records.labels)
+            self._gradients = self._gradient(
+                loss, keep_graph=keep_graph or differentiable, differentiable=differentiable
+            )
+        self._logits = logits if keep_graph else None
+        self._records.gradients = [gradient.detach() for gradient in self._gradients]
+
+    def jacobian(self) -> None:
+        """Go back from the summed logits to the images, over the graph of :meth:`loss`."""
+        assert self._logits is not None  # noqa: S101 - loss(keep_graph=True) came first
+        self._wanted.weights = False
+        (jacobian,) = torch.autograd.grad(
+            self._logits.sum(), [self._images], retain_graph=True, materialize_grads=True
+        )
+        self._wanted.weights = True
+        self._records.jacobian = jacobian.flatten(1)
+
+    def hessian(self) -> None:
+        """Go back through the gradient, in the direction of the gradient itself."""
+        pairs = zip(self._gradients, self._records.gradients, strict=True)
+        product = torch.stack([(g * fixed).sum() for g, fixed in pairs]).sum()
+        self._records.hessian_gradients = list(
+            torch.autograd.grad(product, self._records.weights, materialize_grads=True)
+        )
+
+    def _gradient(
+        self, loss: Tensor, *, keep_graph: bool, differentiable: bool
+    ) -> tuple[Tensor, ...]:
+        return torch.autograd.grad(
+            loss,
+            self._records.weights,
+            retain_graph=keep_graph,
+            create_graph=differentiable,
+            materialize_grads=True,
+        )
+
+    def _watch(self) -> list[RemovableHandle]:
+        handles: list[RemovableHandle] = []
+
+        def after_rectifier(_module: nn.Module, _inputs: tuple[Tensor, ...], out: Tensor) -> None:
+            for observer in self._observers:
+                observer.on_activation(out.detach())
+
+        def after_layer(module: nn.Module, _inputs: tuple[Tensor, ...], out: Tensor) -> None:
+            layer = cast(WeightedLayer, module)
+
+            def on_gradient(gradient: Tensor) -> None:
+                for observer in self._observers:
+                    observer.on_gradient(layer, out.detach(), gradient.detach())
+
+            if out.requires_grad:
+                handles.append(out.register_hook(on_gradient))
+
+        for module in self._network.modules():
+            if isinstance(module, RECTIFIERS):
+                handles.append(module.register_forward_hook(after_rectifier))
+            elif isinstance(module, WeightedLayer):
+                handles.append(module.register_forward_hook(after_layer))
+        return handles

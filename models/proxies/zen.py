@@ -1,0 +1,20 @@
+"""zen: Zen-score."""
+
+from jaxtyping import Float
+from torch import Tensor
+
+from models.proxies.records import Records
+from models.proxies.registry import Pass, proxy
+
+
+@proxy("zen", reads=Pass.NOISE)
+def zen(records: Records) -> Float[Tensor, ""]:
+    """Log of the feature map's change under a perturbed Gaussian input, scale put back.
+
+    BatchNorm divides by its input's standard deviation; adding the logs of these standard
+    deviations undoes that. The last feature map (four dimensions, larger than one pixel) is
+    read, so a network without one has no score.
+
+    Source: Lin et al., Zen-NAS, ICCV 2021, algorithm 1 (one repetition).
+    """
+    return records.noise.difference.log() + records.noise.log_scale

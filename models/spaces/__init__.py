@@ -1,0 +1,18 @@
+"""Architecture spaces: one module each, behind the protocol of :mod:`models.spaces.base`."""
+
+from models.errors import UnknownSpaceError
+from models.spaces.base import Architecture, Space
+from models.spaces.nats_sss import NatsSizeSpace
+from models.spaces.nats_tss import NatsTopologySpace
+
+__all__ = ["SPACES", "Architecture", "Space", "get_space"]
+
+SPACES: dict[str, Space] = {space.name: space for space in (NatsTopologySpace(), NatsSizeSpace())}
+
+
+def get_space(name: str) -> Space:
+    """Look up a space by name; raises :class:`~models.errors.UnknownSpaceError`."""
+    try:
+        return SPACES[name]
+    except (KeyError, TypeError):
+        raise UnknownSpaceError(name, SPACES) from None

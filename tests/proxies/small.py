@@ -1,0 +1,22 @@
+"""Small networks on which proxies are quick, and batches for them."""
+
+import torch
+from torch import Tensor, nn
+
+from models.networks.nats_tss import TopologyNetwork
+from models.spaces.nats_tss import parse_cell
+
+CELL = "|nor_conv_3x3~0|+|avg_pool_3x3~0|nor_conv_1x1~1|+|skip_connect~0|nor_conv_3x3~1|none~2|"
+
+
+def batch(size: int = 6, side: int = 8, num_classes: int = 4) -> tuple[Tensor, Tensor]:
+    """Images (size, 3, side, side) and labels (size,)."""
+    generator = torch.Generator().manual_seed(1)
+    images = torch.randn(size, 3, side, side, generator=generator)
+    return images, torch.arange(size) % num_classes
+
+
+def cell_network(seed: int = 0) -> nn.Module:
+    """A narrow NAS-Bench-201 network with one cell a stage."""
+    torch.manual_seed(seed)
+    return TopologyNetwork(parse_cell(CELL), 4, channels=4, cells=1)

@@ -1,0 +1,164 @@
+import math
+import subprocess
+import sys
+
+import polars as pl
+import pytest
+import torch
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from models.datasets import get_dataset
+from models.errors import InvalidArchitectureError
+from models.spaces.nats_sss import (
+    WIDTHS,
+    NatsSizeSpace,
+    parse_channels,
+    size_flops,
+    size_params,
+)
+from models.trace import count_flops, count_params
+
+SPACE = NatsSizeSpace()
+
+channels = st.tuples(*[st.sampled_from(WIDTHS)] * 5)
+specs = channels.map(lambda widths: ":".join(map(str, widths)))
+
+
+@given(specs)
+def test_parsing_keeps_the_widths(spec):
+    parsed = SPACE.parse(spec)
+    assert parsed.space == "nats_sss"
+    assert parsed.arch == parsed.canonical == spec
+    assert SPACE.parse(f" {spec}\n") == parsed
+    assert parsed.id == f"nats_sss/{spec}"
+
+
+almost = st.text(alphabet="0123456789:, -\n", max_size=20)
+anything = st.one_of(
+    st.text(), almost, st.none(), st.integers(), st.floats(), st.binary(), st.lists(st.integers())
+)
+
+
+@given(anything)
+@example("8:8:8:8")
+@example("8:8:8:8:8:8")
+@example("8:8:8:8:72")
+@example("08:8:8:8:8")
+@example("8:8:8:8:8.0")
+@example("٨:8:8:8:8")
+@example("8:8:8:8:8\n8:8:8:8:8")
+@example({"a": 1})
+@example("9" * 10_000)
+def test_anything_else_is_refused_in_one_short_line(spec):
+    words = spec.strip().split(":") if isinstance(spec, str) else []
+    if len(words) == 5 and all(word in map(str, WIDTHS) for word in words):
+        assert SPACE.parse(spec).arch == spec.strip()
+        return
+    with pytest.raises(InvalidArchitectureError) as caught:
+        SPACE.parse(spec)
+    message = str(caught.value)
+    assert len(message.splitlines()) == 1
+    assert len(message) < 300
+    assert "expected five widths 'a:b:c:d:e', each one of 8, 16" in message
+
+
+def test_enumeration():
+    everything = [*SPACE.enumerate()]
+    assert len(everything) == len(set(everything)) == SPACE.size == 32_768
+    assert everything[0] == "8:8:8:8:8"
+    assert everything[-1] == "64:64:64:64:64"
+    assert all(SPACE.parse(arch).arch == arch for arch in everything[::501])
+
+
+def test_enumeration_is_in_the_benchmarks_order(shared):
+    everything = [*SPACE.enumerate()]
+    table = pl.read_parquet(shared / "benchmarks" / "nats_sss_clean.parquet")
+    assert [everything[index] for index in table["index"]] == table["arch"].to_list()
+
+
+def test_samples_are_distinct_and_repeat_with_their_seed():
+    sample = SPACE.sample(500, seed=1)
+    assert len(set(sample)) == 500
+    assert sample == SPACE.sample(500, seed=1)
+    assert sample != SPACE.sample(500, seed=2)
+
+
+@given(specs, st.integers(0, 2**32))
+def test_a_mutation_changes_one_width(spec, seed):
+    mutant = SPACE.mutate(spec, seed=seed)
+    assert mutant == SPACE.mutate(spec, seed=seed)
+    pairs = zip(parse_channels(spec), parse_channels(mutant), strict=True)
+    assert sum(before != after for before, after in pairs) == 1
+
+
+def test_mutations_reach_every_neighbour():
+    neighbours = {SPACE.mutate(SPACE.example, seed=seed) for seed in range(1000)}
+    assert len(neighbours) == 5 * 7
+
+
+def test_columns():
+    columns = SPACE.columns("8:16:8:32:64")
+    assert columns["size.log_width_1"] == math.log(16)
+    assert columns["size.log_product_0_3"] == pytest.approx(math.log(8 * 32))
+    assert columns["size.log_ratio_0_3"] == pytest.approx(math.log(4))
+    assert columns["size.log_width_min"] == math.log(8)
+    assert columns["size.log_width_max"] == math.log(64)
+    assert columns["size.log_params"] == math.log(size_params((8, 16, 8, 32, 64)))
+    assert len(columns) == 5 + 2 * 10 + 4
+
+
+@given(specs)
+def test_columns_have_the_same_names_and_are_finite(spec):
+    columns = SPACE.columns(spec)
+    assert [*columns] == [*SPACE.columns(SPACE.example)]
+    assert all(map(math.isfinite, columns.values()))
+    assert all(name.startswith("size.") for name in columns)
+
+
+@pytest.mark.parametrize("name", SPACE.datasets)
+def test_closed_forms_agree_with_the_network(name):
+    dataset = get_dataset(name)
+    for arch in [SPACE.example, "8:8:8:8:8", "8:16:24:32:40", *SPACE.sample(3, seed=5)]:
+        module = SPACE.build(arch, dataset)
+        widths = parse_channels(arch)
+        assert count_params(module) == size_params(widths, dataset.num_classes)
+        assert count_flops(module, dataset.input_shape) == size_flops(
+            widths, dataset.num_classes, dataset.height
+        )
+
+
+def test_published_params_of_every_row(shared):
+    table = pl.read_parquet(shared / "benchmarks" / "nats_sss_clean.parquet")
+    wrong = [
+        (arch, published)
+        for arch, published in table.select("arch", "cifar10.params").iter_rows()
+        if size_params(parse_channels(arch)) != published
+    ]
+    assert table.height > 26_000
+    assert not wrong
+
+
+def test_the_network_runs():
+    dataset = get_dataset("ImageNet16-120")
+    module = SPACE.build("8:16:24:32:40", dataset)
+    logits = module(torch.randn(2, *dataset.input_shape))
+    assert logits.shape == (2, 120)
+    logits.sum().backward()
+    assert all(parameter.grad is not None for parameter in module.parameters())
+    widths = [layer.out_channels for layer in module.modules() if hasattr(layer, "out_channels")]
+    assert set(widths) == {8, 16, 24, 32, 40}
+
+
+def test_parsing_needs_no_torch():
+    program = (
+        "import sys; import models.graph; from models.spaces.nats_sss import NatsSizeSpace; "
+        f"space = NatsSizeSpace(); space.columns(space.parse({SPACE.example!r}).canonical); "
+        "sys.exit('torch' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_building_refuses_what_parsing_refuses():
+    with pytest.raises(InvalidArchitectureError, match="expected five widths"):
+        SPACE.build("8:8", get_dataset("cifar10"))

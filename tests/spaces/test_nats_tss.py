@@ -1,0 +1,208 @@
+"""The topology space: parsing, twins, networks."""
+
+from collections import defaultdict
+from pathlib import Path
+
+import polars as pl
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from models.datasets import get_dataset
+from models.errors import InvalidArchitectureError
+from models.networks.nats_tss import Cell as CellModule
+from models.networks.nats_tss import TopologyNetwork
+from models.spaces import get_space
+from models.spaces.nats_tss import (
+    EDGES,
+    OPERATIONS,
+    Convolved,
+    Input,
+    NormalForm,
+    Pooled,
+    canonical_cell,
+    format_cell,
+    isomorphism_form,
+    live_edges,
+    normal_form,
+    parse_cell,
+)
+
+SPACE = get_space("nats_tss")
+CELLS = [parse_cell(arch) for arch in SPACE.enumerate()]
+cells = st.sampled_from(CELLS)
+
+
+def test_counts_of_the_literature_and_of_functions() -> None:
+    assert len(CELLS) == SPACE.size == 15_625
+    assert len({isomorphism_form(cell) for cell in CELLS}) == 6_466
+    assert len({normal_form(cell) for cell in CELLS}) == 4_660
+    assert len({canonical_cell(cell) for cell in CELLS}) == 4_660
+
+
+@pytest.mark.parametrize(
+    ("column", "key"),
+    [
+        ("function_class", lambda arch: SPACE.parse(arch).id),
+        ("isomorphism_class", lambda arch: isomorphism_form(parse_cell(arch))),
+    ],
+)
+def test_partitions_equal_the_published_ones(shared: Path, column: str, key: object) -> None:
+    table = pl.read_parquet(shared / "benchmarks/nats_tss_hardware.parquet")
+    assert len(table) == 15_625
+    ours = [key(arch) for arch in table["arch"]]
+    pairs = set(zip(ours, table[column], strict=True))
+    assert len(pairs) == len(set(ours)) == table[column].n_unique()
+
+
+@given(cells)
+def test_text_round_trip(cell: tuple[str, ...]) -> None:
+    assert parse_cell(format_cell(cell)) == cell
+
+
+@given(cells)
+def test_canonical_form_is_a_fixed_point_without_dead_edges(cell: tuple[str, ...]) -> None:
+    canonical = canonical_cell(cell)
+    assert canonical_cell(canonical) == canonical
+    assert normal_form(canonical) == normal_form(cell)
+    assert len(live_edges(canonical)) == sum(name != "none" for name in canonical)
+
+
+@given(st.one_of(st.text(), st.none(), st.integers(), st.lists(st.text()), st.floats()))
+def test_anything_else_is_refused_in_one_line(spec: object) -> None:
+    with pytest.raises(InvalidArchitectureError) as caught:
+        SPACE.parse(spec)
+    assert "expected a cell" in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "",
+        "|none~0|+|none~0|none~1|+|none~0|none~1|none~3|",
+        "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|\n+",
+        "|max_pool_3x3~0|+|none~0|none~1|+|none~0|none~1|none~2|",
+        "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|" * 1000,
+    ],
+)
+def test_near_misses_are_refused(spec: str) -> None:
+    with pytest.raises(InvalidArchitectureError):
+        SPACE.parse(spec)
+
+
+def test_mutation_changes_one_edge_and_sampling_repeats() -> None:
+    for seed in range(20):
+        before = parse_cell(SPACE.example)
+        after = parse_cell(SPACE.mutate(SPACE.example, seed=seed))
+        assert sum(a != b for a, b in zip(before, after, strict=True)) == 1
+    assert SPACE.sample(50, seed=3) == SPACE.sample(50, seed=3) != SPACE.sample(50, seed=4)
+    assert len(set(SPACE.sample(50, seed=3))) == 50
+
+
+@settings(max_examples=40, deadline=None)
+@given(cells, cells)
+def test_columns_belong_to_the_function(cell: tuple[str, ...], other: tuple[str, ...]) -> None:
+    columns = SPACE.columns(format_cell(cell))
+    assert all(value - value == 0 for value in columns.values())
+    assert columns == SPACE.columns(format_cell(canonical_cell(cell)))
+    assert columns.keys() == SPACE.columns(format_cell(other)).keys()
+    if normal_form(cell) != normal_form(other):
+        assert columns != SPACE.columns(format_cell(other))
+
+
+class Weights:
+    """One ReLU-conv-BN for each term of a normal form: equal terms, equal weights."""
+
+    def __init__(self, channels: int) -> None:
+        self._channels = channels
+        self._of: dict[object, nn.Module] = {}
+
+    def of(self, term: Convolved) -> nn.Module:
+        if term not in self._of:
+            edges = ("none", "none", "none", term.operation, "none", "none")
+            module = CellModule(edges, self._channels).edges["0_3"].double()
+            nn.init.normal_(module[2].weight)
+            nn.init.normal_(module[2].bias)
+            self._of[term] = module
+        return self._of[term]
+
+
+def with_weights(cell: tuple[str, ...], weights: Weights, channels: int) -> CellModule:
+    """Build a cell whose convolutions carry the weights of their terms."""
+    module = CellModule(cell, channels).double()
+    nodes: list[NormalForm] = [(Input(),)]
+    for target in (1, 2, 3):
+        partial = tuple(
+            name if end == target else "none" for (_, end), name in zip(EDGES, cell, strict=True)
+        )
+        terms = []
+        for (source, end), name in zip(EDGES, partial, strict=True):
+            if end != target or name == "none" or not nodes[source]:
+                continue
+            if name == "skip_connect":
+                terms += nodes[source]
+            elif name == "avg_pool_3x3":
+                terms += [Pooled(term) for term in nodes[source]]
+            else:
+                term = Convolved(name, nodes[source])
+                terms.append(term)
+                module.edges[f"{source}_{end}"].load_state_dict(weights.of(term).state_dict())
+        nodes.append(tuple(sorted(terms, key=repr)))
+    return module
+
+
+@settings(max_examples=60, deadline=None)
+@given(cells)
+def test_a_cell_and_its_canonical_form_compute_the_same(cell: tuple[str, ...]) -> None:
+    torch.manual_seed(0)
+    weights = Weights(4)
+    x = torch.randn(3, 4, 6, 6, dtype=torch.float64)
+    submitted = with_weights(cell, weights, 4)
+    canonical = with_weights(canonical_cell(cell), weights, 4)
+    # A convolution of zeros is zero but for BatchNorm's bias, which a dead edge cannot have.
+    for index, (source, target) in enumerate(EDGES):
+        if index not in live_edges(cell) and cell[index].startswith("nor_conv"):
+            nn.init.zeros_(submitted.edges[f"{source}_{target}"][2].bias)
+    torch.testing.assert_close(submitted(x), canonical(x))
+
+
+def test_carried_weights_are_free_in_all_but_six_functions() -> None:
+    """The canonical form has, of all twins, most convolutions that may differ."""
+    twins = defaultdict(list)
+    for cell in CELLS:
+        twins[normal_form(cell)].append(cell)
+
+    def convolutions(cell: tuple[str, ...]) -> int:
+        return sum(cell[index].startswith("nor_conv") for index in live_edges(cell))
+
+    for group in twins.values():
+        best = max(map(convolutions, group))
+        assert convolutions(canonical_cell(group[0])) == best
+
+
+@pytest.mark.parametrize("name", SPACE.datasets)
+def test_network_maps_images_to_logits(name: str) -> None:
+    dataset = get_dataset(name)
+    for arch in (SPACE.example, format_cell(("none",) * 6)):
+        network = SPACE.build(arch, dataset)
+        assert network(torch.randn(2, *dataset.input_shape)).shape == (2, dataset.num_classes)
+
+
+def test_network_has_the_published_number_of_parameters(shared: Path) -> None:
+    """Parameters are a sum over edges, so building each operation once gives all cells."""
+
+    def count(cell: tuple[str, ...]) -> int:
+        return sum(p.numel() for p in TopologyNetwork(cell, 10).parameters())
+
+    base = count(("none",) * 6)
+    extra = {name: count((name, *("none",) * 5)) - base for name in OPERATIONS}
+    oracle = pl.read_parquet(shared / "oracles/naslib_proxies_nats_tss_cifar10.parquet")
+    assert len(oracle) == 9_445
+    for arch, published in oracle.select("arch", "params").iter_rows():
+        ours = base + sum(extra[name] for name in parse_cell(arch))
+        assert ours / 1e6 == published
+    full = parse_cell(SPACE.example)
+    assert count(full) == base + sum(extra[name] for name in full)

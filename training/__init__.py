@@ -1,0 +1,1 @@
+"""From labels to forest bundles: features, splits, fitting, evaluation."""
