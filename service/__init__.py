@@ -1,0 +1,1 @@
+"""From requests to answers: HTTP, worker processes, feature store, command line."""

@@ -1,0 +1,132 @@
+"""From features to the answer: what the forest says of them, in the form of the response."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import MismatchError
+from models.feature_table import FeatureRow
+from models.spaces import Architecture
+from service.forests import Forest
+from service.schemas import (
+    Contribution,
+    FeatureSource,
+    ForestName,
+    Prediction,
+    PredictRequest,
+    PredictResponse,
+    Seconds,
+    TargetPrediction,
+)
+
+MOST_IMPORTANCES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The features of one function, and how they came to be known."""
+
+    row: FeatureRow
+    source: FeatureSource
+    queue_seconds: float = 0.0
+    seconds: float = 0.0
+
+
+def answer(
+    request: PredictRequest,
+    architectures: Sequence[Architecture],
+    forest: Forest,
+    targets: Sequence[str],
+    known: Mapping[str, Known],
+) -> PredictResponse:
+    """Predict, once for each function, and put the answers in the order of the request.
+
+    Parameters
+    ----------
+    request
+        Level of the intervals, and what is to be explained.
+    architectures
+        In the order of the request; several may be one function.
+    forest
+        What predicts.
+    targets
+        What is predicted.
+    known
+        Features of every architecture, by its id.
+    """
+    distinct = {each.id: each for each in architectures}
+    start = time.perf_counter()
+    bundle, names = forest.bundle, forest.recipe.names
+    X = feature_matrix([known[id_].row for id_ in distinct], names)
+    predicted = bundle.predict(X, targets=targets, interval=request.interval)
+    in_domain, score = bundle.domain(X)
+    shown = dict.fromkeys(names if request.features else ())
+    explained = bundle.attributions(X, targets=targets) if request.explain == "path" else None
+    seconds = (time.perf_counter() - start) / len(distinct)
+    predictions = {
+        id_: Prediction(
+            id=id_,
+            space=each.space,
+            arch=each.canonical,
+            targets={
+                target: TargetPrediction(
+                    value=predicted[target].value[i],
+                    lower=predicted[target].lower[i],
+                    upper=predicted[target].upper[i],
+                )
+                for target in targets
+            },
+            in_domain=bool(in_domain[i]),
+            domain_score=float(score[i]),
+            features={name: known[id_].row.values[name] for name in shown},
+            reasons={
+                name: reason for name, reason in known[id_].row.reasons.items() if name in shown
+            },
+            feature_source=known[id_].source,
+            attributions=None
+            if explained is None
+            else {
+                target: contributions(names, each.contributions[i])
+                for target, each in explained.items()
+            },
+            baseline=None
+            if explained is None
+            else {target: each.baseline for target, each in explained.items()},
+            seconds=Seconds(
+                queue=known[id_].queue_seconds, features=known[id_].seconds, forest=seconds
+            ),
+        )
+        for i, (id_, each) in enumerate(distinct.items())
+    }
+    return PredictResponse(
+        forest=ForestName(name=forest.name, version=bundle.version),
+        predictions=[predictions[each.id] for each in architectures],
+        importances=forest.importances(targets, most=MOST_IMPORTANCES),
+    )
+
+
+def contributions(names: Sequence[str], values: NDArray[np.float64]) -> list[Contribution]:
+    """Name the contributions of one prediction, largest first; zeros say nothing."""
+    order = np.argsort(-np.abs(values), kind="stable")
+    return [
+        Contribution(feature=names[i], contribution=float(values[i])) for i in order if values[i]
+    ]
+
+
+def feature_matrix(rows: Sequence[FeatureRow], names: Sequence[str]) -> NDArray[np.float32]:
+    """Arrange features for a forest.
+
+    Returns a float32 array of shape (rows, names), with NaN for null; what is too large for
+    float32 becomes its largest number, which every threshold sees on the same side. Raises
+    :class:`~models.errors.MismatchError` for a row that lacks a name altogether.
+    """
+    try:
+        values = [[row.values[name] for name in names] for row in rows]
+    except KeyError as error:
+        raise MismatchError(f"got features without {error}, which the forest reads") from None
+    wide = np.array(values, dtype=np.float64)  # None becomes NaN
+    limit = np.finfo(np.float32).max
+    return wide.clip(-limit, limit).astype(np.float32)

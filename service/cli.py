@@ -1,0 +1,117 @@
+"""The command ``acorn``: its commands, their configuration, and how they fail.
+
+Exit codes: 0 done; 2 bad usage or bad input, with one line on stderr; 1 any other failure.
+"""
+
+import contextvars
+import importlib.util
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer import TyperException
+
+import models
+from models.errors import AcornError, InputError
+from service.commands import forests
+from service.commands.predict import predict
+from service.commands.serve import serve
+from service.problems import InvalidRequestError
+from service.settings import config_file, read_config
+
+app = typer.Typer(
+    name="acorn",
+    help="Predict the clean and the robust accuracy of neural architectures before training.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(serve)
+app.command()(predict)
+app.add_typer(forests.app, name="forests")
+if importlib.util.find_spec("training.commands") is not None:
+    from training.commands import register
+
+    register(app)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"acorn {models.__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def configure(
+    context: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="TOML file with settings. Default: acorn.toml, where there is one.",
+            show_default=False,
+        ),
+    ] = None,
+    version: Annotated[  # noqa: ARG001 (its callback does it)
+        bool, typer.Option("--version", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Read the configuration file before any command does."""
+    if config is not None:
+        config_file.set(config)
+    context.default_map = _defaults(context.command, read_config())
+
+
+def _defaults(command: Any, config: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401, RUF100
+    """Spread a configuration file over commands: its scalars to all, a table to its command."""
+    shared = {key: value for key, value in config.items() if not isinstance(value, dict)}
+    if not hasattr(command, "commands"):
+        return shared
+    return {
+        name: _defaults(each, shared | config.get(name, {}))
+        for name, each in command.commands.items()
+    }
+
+
+def _name_variables(command: Any) -> None:  # noqa: ANN401, RUF100
+    """Let the environment set every option of every command: ``ACORN_<OPTION>``."""
+    for parameter in command.params:
+        if parameter.param_type_name == "option" and not (parameter.is_eager or parameter.envvar):
+            longest = max(parameter.opts, key=len)
+            parameter.envvar = f"ACORN_{longest.lstrip('-').replace('-', '_').upper()}"
+    for each in getattr(command, "commands", {}).values():
+        _name_variables(each)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code."""
+    command = typer.main.get_command(app)
+    _name_variables(command)
+    try:
+        code = contextvars.copy_context().run(
+            command.main, list(arguments), prog_name="acorn", standalone_mode=False
+        )
+    except TyperException as error:
+        return _fail(error.format_message(), error.exit_code)
+    except InvalidRequestError as error:
+        first = error.errors[0]
+        more = f" (and {len(error.errors) - 1} more)" if len(error.errors) > 1 else ""
+        return _fail(f"{first.pointer}: {first.detail}{more}", 2)
+    except InputError as error:
+        return _fail(str(error), 2)
+    except AcornError as error:
+        return _fail(str(error), 1)
+    except OSError as error:
+        return _fail(str(error), 1)
+    return code if isinstance(code, int) else 0
+
+
+def _fail(message: str, code: int) -> int:
+    sys.stderr.write(f"acorn: {' '.join(message.split())}\n")
+    return code
+
+
+def main() -> None:
+    """Run ``acorn``."""
+    sys.exit(run(sys.argv[1:]))

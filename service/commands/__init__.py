@@ -1,0 +1,1 @@
+"""The commands of ``acorn`` that serve, predict and look after forests."""

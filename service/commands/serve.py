@@ -1,0 +1,95 @@
+"""``acorn serve``."""
+
+import signal
+import sys
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from service.commands import options
+from service.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from models.feature_table import FeatureRow
+    from service.features import FeatureTask
+    from service.workers import WorkFactory
+
+
+def _setting(name: str) -> Any:  # noqa: ANN401, RUF100 (typer's Option is untyped)
+    """Offer a setting as an option, under its own description."""
+    field = Settings.model_fields[name]
+    return typer.Option(help=f"{field.description} Default: {field.default}.", show_default=False)
+
+
+def serve(
+    host: Annotated[str | None, _setting("host")] = None,
+    port: Annotated[int | None, _setting("port")] = None,
+    forests: options.ForestsFolder = None,
+    var: options.VarFolder = None,
+    database_url: options.DatabaseUrl = None,
+    device: options.Device = None,
+    workers: Annotated[int | None, _setting("workers")] = None,
+    threads: Annotated[int | None, _setting("threads")] = None,
+    recycle_after: Annotated[int | None, _setting("recycle_after")] = None,
+    max_architectures: Annotated[int | None, _setting("max_architectures")] = None,
+    max_explanations: Annotated[int | None, _setting("max_explanations")] = None,
+    max_body_bytes: Annotated[int | None, _setting("max_body_bytes")] = None,
+    queue_size: Annotated[int | None, _setting("queue_size")] = None,
+    waiting_seconds: Annotated[float | None, _setting("waiting_seconds")] = None,
+    computing_seconds: Annotated[float | None, _setting("computing_seconds")] = None,
+    starting_seconds: Annotated[float | None, _setting("starting_seconds")] = None,
+    shutdown_seconds: Annotated[float | None, _setting("shutdown_seconds")] = None,
+    log_level: Annotated[str | None, _setting("log_level")] = None,
+) -> None:
+    """Serve predictions over HTTP, until SIGTERM or Ctrl-C.
+
+    Examples
+    --------
+    acorn serve --port 9000 --workers 2
+
+    ACORN_DEVICE=cuda acorn serve --host 0.0.0.0
+    """
+    serve_until_stopped(load_settings(**locals()))
+
+
+def serve_until_stopped(
+    settings: Settings, *, factory: "WorkFactory[FeatureTask, FeatureRow] | None" = None
+) -> None:
+    """Serve until a signal ends it; all that is accepted by then is answered.
+
+    ``factory`` makes the workers' function; by default the one that computes features. Raises
+    :class:`typer.Exit` where the server cannot start.
+    """
+    # Only now, so that other commands start without the web framework.
+    import uvicorn
+
+    from service.app import create_app
+    from service.logs import configure_logging
+
+    configure_logging(settings.log_level)
+    config = uvicorn.Config(
+        create_app(settings, factory=factory),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        log_level=settings.log_level,
+        access_log=settings.log_level == "debug",
+        timeout_graceful_shutdown=max(1, round(settings.shutdown_seconds)),
+        lifespan="on",
+    )
+    # The web server raises the signal once more when it has stopped in good order.
+    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGINT, _end)
+    server = uvicorn.Server(config)
+    try:
+        server.run()
+    except SystemExit:
+        if server.started:
+            raise
+    if not server.started:  # its log says why
+        raise typer.Exit(1)
+
+
+def _end(_signal: int, _frame: FrameType | None) -> None:
+    sys.exit(0)

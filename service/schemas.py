@@ -1,0 +1,223 @@
+"""What a request may hold and what an answer holds; nothing here knows of HTTP."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+Explain = Literal["none", "path", "shap"]
+FeatureSource = Literal["table", "cache", "computed"]
+
+
+def _text_or_object(value: object) -> str | dict[str, Any]:
+    if isinstance(value, str | dict):
+        return value
+    raise PydanticCustomError("text_or_object", "Input should be a string or an object")
+
+
+class ArchitectureSpec(BaseModel):
+    """One architecture: a space, and a specification in the space's own form."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    space: str = Field(description="Name of the space; GET /spaces lists them.")
+    arch: Annotated[
+        str | dict[str, Any],
+        PlainValidator(_text_or_object),
+        WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "object"}]}),
+    ] = Field(description="The architecture, as its space writes it.")
+
+
+class PredictRequest(BaseModel):
+    """What to predict; only ``architectures`` is required."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        json_schema_extra={
+            "example": {
+                "architectures": [{"space": "nats_sss", "arch": "64:64:64:64:64"}],
+                "dataset": "cifar10",
+                "targets": ["clean"],
+                "interval": 0.9,
+                "explain": "path",
+            }
+        },
+    )
+
+    architectures: list[ArchitectureSpec] = Field(
+        min_length=1, description="Architectures of one space, or of spaces that share a forest."
+    )
+    dataset: str = Field("cifar10", description="Dataset that the predicted accuracies are of.")
+    targets: list[str] | None = Field(
+        None, min_length=1, description="Wanted targets; by default all that the forest has."
+    )
+    interval: float = Field(
+        0.9, gt=0.0, lt=1.0, allow_inf_nan=False, description="Level of the intervals, 0..1."
+    )
+    explain: Explain = Field(
+        "none",
+        description="path adds each feature's exact contribution; shap is not offered yet.",
+    )
+    features: bool = Field(True, description="Whether the answer shows what the forest saw.")
+    forest: str | None = Field(
+        None, description="Name of the forest; by default the one of the space and dataset."
+    )
+
+
+class TargetPrediction(BaseModel):
+    """A predicted accuracy in percent, and the bounds of its interval."""
+
+    value: float
+    lower: float
+    upper: float
+
+
+class Contribution(BaseModel):
+    """What one feature adds to one prediction, in percent points."""
+
+    feature: str
+    contribution: float
+
+
+class Importance(BaseModel):
+    """How much a forest relies on a feature for one target."""
+
+    feature: str
+    importance: float
+    std: float | None
+
+
+class Seconds(BaseModel):
+    """Where the time of one prediction went."""
+
+    queue: float = Field(description="Waiting for a proxy worker.")
+    features: float = Field(description="Computing features; 0 where they were known.")
+    forest: float = Field(description="This prediction's share of the forest's time.")
+
+
+class ForestName(BaseModel):
+    """The forest that answered."""
+
+    name: str
+    version: str
+
+
+class Prediction(BaseModel):
+    """The answer for one architecture."""
+
+    id: str = Field(description="Canonical id: equal for architectures of the same function.")
+    space: str
+    arch: str = Field(description="Canonical form.")
+    targets: dict[str, TargetPrediction]
+    in_domain: bool = Field(description="Whether the forest was trained on networks like this.")
+    domain_score: float | None = Field(description="Strangeness: 0 is ordinary, 1 strange.")
+    features: dict[str, float | None] = Field(description="What the forest saw; null is unknown.")
+    feature_source: FeatureSource
+    reasons: dict[str, str] = Field(description="Why a feature is null.")
+    attributions: dict[str, list[Contribution]] | None = Field(
+        default=None,
+        description="With explain=path: per target, largest first; they add up exactly.",
+    )
+    baseline: dict[str, float] | None = Field(
+        default=None,
+        description="With explain=path: per target, what the contributions start from.",
+    )
+    seconds: Seconds
+
+
+class PredictResponse(BaseModel):
+    """Predictions in the order of the request."""
+
+    forest: ForestName
+    predictions: list[Prediction]
+    importances: dict[str, list[Importance]] = Field(description="Per target, the 20 largest.")
+
+
+class ForestInfo(BaseModel):
+    """A forest that is loaded and verified."""
+
+    name: str
+    version: str
+    space: str
+    dataset: str
+    targets: list[str]
+    features: int = Field(description="Number of features that the forest reads.")
+    table_rows: int = Field(description="Functions whose features are known beforehand.")
+
+
+class RefusedForest(BaseModel):
+    """A bundle that did not pass verification, and why."""
+
+    name: str
+    reason: str
+
+
+class ForestList(BaseModel):
+    """All bundles of the forests folder."""
+
+    forests: list[ForestInfo]
+    refused: list[RefusedForest]
+
+
+class ForestDetail(ForestInfo):
+    """A forest with everything that its manifest says of it."""
+
+    feature_names: list[str]
+    settings: dict[str, Any] = Field(description="Batch, seed and engine of the features.")
+    importances: dict[str, list[Importance]]
+    manifest: dict[str, Any]
+
+
+class SpaceInfo(BaseModel):
+    """An architecture space."""
+
+    name: str
+    description: str
+    example: str
+    datasets: list[str]
+    size: int | None = Field(description="Number of architectures; null where not finite.")
+    forests: list[str] = Field(description="Forests that predict for this space.")
+
+
+class Limits(BaseModel):
+    """What the server takes, as its settings say."""
+
+    max_architectures: int
+    max_explanations: int
+    max_body_bytes: int
+    queue_size: int
+    waiting_seconds: float
+    computing_seconds: float
+
+
+class SpaceList(BaseModel):
+    """The spaces that can be parsed, and the limits of requests."""
+
+    spaces: list[SpaceInfo]
+    limits: Limits
+
+
+class WorkersState(BaseModel):
+    """The proxy worker processes, counted."""
+
+    wanted: int
+    ready: int
+    restarts: int
+    waiting: int = Field(description="Networks that wait for a worker.")
+    computing: int = Field(description="Networks under way.")
+
+
+class Live(BaseModel):
+    """The process runs."""
+
+    status: Literal["live"] = "live"
+
+
+class Ready(BaseModel):
+    """The server can answer, also for architectures that it has never seen."""
+
+    status: Literal["ready"] = "ready"
+    forests: list[str]
+    workers: WorkersState

@@ -1,0 +1,162 @@
+"""All settings of the server and of predictions at the command line, in one documented class.
+
+A value is taken from the first place that has it: command line option, environment variable
+(``ACORN_PORT=9000``), TOML file (``port = 9000``), default. The TOML file is the one that
+``ACORN_CONFIG`` names, else ``acorn.toml`` in the working directory, if there is one.
+"""
+
+import os
+import sys
+import tomllib
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+import models
+from models.errors import InputError, abbreviate
+
+config_file: ContextVar[Path | None] = ContextVar("config_file", default=None)
+"""The configuration file of the present command, where an option names one."""
+
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+Device = Literal["auto", "cpu", "cuda"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+def released_forests() -> Path:
+    """Folder of the bundles that come with the package."""
+    return Path(models.__file__).parent / "released"
+
+
+def user_cache() -> Path:
+    """Find the platform's folder for files that may be deleted at any time, ``acorn`` added."""
+    if sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    elif sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "acorn"
+
+
+class Settings(BaseSettings):
+    """Every setting, with its default."""
+
+    model_config = SettingsConfigDict(env_prefix="ACORN_", env_ignore_empty=True, extra="ignore")
+
+    host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
+    port: int = Field(8000, ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
+    forests: Path = Field(
+        default_factory=released_forests,
+        description="Folder with one forest bundle a subfolder; by default the released ones.",
+    )
+    var: Path = Field(
+        default_factory=user_cache,
+        description="Folder for the feature cache; by default the user's cache folder.",
+    )
+    database_url: str | None = Field(
+        None,
+        description="SQLAlchemy URL of the feature cache; by default SQLite in the var folder.",
+    )
+    device: Device = Field(
+        "auto", description="Where proxies are computed; auto takes CUDA where there is a device."
+    )
+    workers: int = Field(
+        1,
+        ge=1,
+        le=256,
+        description="Proxy worker processes; worker i uses CUDA device i modulo their number.",
+    )
+    threads: int = Field(
+        1,
+        ge=1,
+        le=256,
+        description="Threads of a worker; released tables were computed with 1.",
+    )
+    recycle_after: int = Field(
+        1_000, ge=1, description="Networks after which a worker process is replaced by a new one."
+    )
+    max_architectures: int = Field(10_000, ge=1, description="Architectures a request.")
+    max_explanations: int = Field(
+        5_000, ge=1, description="Architectures times targets of a request that are explained."
+    )
+    max_body_bytes: int = Field(8 * 2**20, ge=1_024, description="Bytes of a request body.")
+    queue_size: int = Field(
+        256, ge=1, description="Networks that may wait for a worker, over all requests."
+    )
+    waiting_seconds: Seconds = Field(
+        120.0, description="Longest wait of a network for a worker; then its request gets 503."
+    )
+    computing_seconds: Seconds = Field(
+        120.0, description="Longest computation of one network; then its request gets 504."
+    )
+    starting_seconds: Seconds = Field(
+        120.0, description="Longest start of a worker process; then it is killed and replaced."
+    )
+    shutdown_seconds: Seconds = Field(
+        30.0, description="Time that accepted requests have to finish once the server is stopped."
+    )
+    log_level: LogLevel = Field("info", description="Lowest level that is logged.")
+
+    @property
+    def store_url(self) -> str:
+        """SQLAlchemy URL of the feature cache."""
+        return self.database_url or f"sqlite:///{(self.var / 'features.sqlite').absolute()}"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (signature of the base)
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Options of the caller, then the environment, then the TOML file."""
+        return init_settings, env_settings, _ConfigFile(settings_cls)
+
+
+class _ConfigFile(PydanticBaseSettingsSource):
+    """The scalar keys of the configuration file; tables belong to single commands."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002, ANN401, RUF100
+        return read_config().get(field_name), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        fields = self.settings_cls.model_fields
+        return {name: value for name, value in read_config().items() if name in fields}
+
+
+def read_config() -> dict[str, Any]:
+    """Read the configuration file as it stands; empty where there is none.
+
+    Raises :class:`~models.errors.InputError` where a file that is named cannot be read, or where
+    the file is not TOML.
+    """
+    named = config_file.get() or os.environ.get("ACORN_CONFIG")
+    path = Path(named or "acorn.toml")
+    if not named and not path.is_file():
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read the configuration file {path}: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path} is not TOML: {error}") from None
+
+
+def load_settings(**options: object) -> Settings:
+    """Gather the settings; options that are None count as not given.
+
+    Raises :class:`~models.errors.InputError` that names the first setting that is wrong.
+    """
+    try:
+        return Settings(**{k: v for k, v in options.items() if v is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        got = abbreviate(first["input"])
+        raise InputError(f"setting {name}: got {got}; {first['msg']}") from None

@@ -1,0 +1,299 @@
+"""Worker processes that apply a work function to payloads, each payload under a key.
+
+The pool knows nothing of networks. Work under a key that is under way already is shared, not
+repeated. All state lives in the event loop's thread; processes report into it
+(:mod:`service.workers.process`), and each works on one job at a time.
+
+What happens when something fails:
+
+- the queue is full: the caller gets :class:`~service.problems.QueueFullError`, nothing is queued;
+- no worker takes a job in time: :class:`~service.problems.UnavailableError`;
+- a job takes too long: :class:`~service.problems.DeadlineError`, and its worker is replaced;
+- a worker dies: its one job is tried once more; the second death quarantines the key;
+- the work function raises: its error, and the worker goes on.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from models.errors import AcornError
+from service.problems import ComputationError, DeadlineError, QuarantinedError, UnavailableError
+from service.schemas import WorkersState
+from service.workers.messages import Done, Failed, NotStarted, Started, Stop, Task
+from service.workers.process import WorkerProcess
+from service.workers.quarantine import Quarantine
+from service.workers.queue import Job, JobQueue, Outcome
+from service.workers.slot import Slot
+from service.workers.worker import WorkFactory
+
+logger = logging.getLogger(__name__)
+
+P = TypeVar("P")
+R = TypeVar("R")
+
+FIRST_BACKOFF_SECONDS = 0.5
+LAST_BACKOFF_SECONDS = 30.0
+FAILED_STARTS_TO_GIVE_UP = 3
+
+
+@dataclass(frozen=True, slots=True)
+class PoolLimits:
+    """Sizes and deadlines of a pool, the latter in seconds."""
+
+    workers: int = 1
+    queue_size: int = 256
+    waiting: float = 120.0
+    computing: float = 120.0
+    starting: float = 120.0
+    recycle_after: int = 1_000
+
+
+class WorkerPool(Generic[P, R]):
+    """See the module's description.
+
+    Parameters
+    ----------
+    factory
+        Makes the work function in each worker process.
+    limits
+        Sizes and deadlines.
+    on_result
+        Called in the event loop with the key, payload and result of every job that is done,
+        before its waiters hear of it, and also when nobody waits for it any more.
+    """
+
+    def __init__(
+        self,
+        factory: WorkFactory[P, R],
+        limits: PoolLimits,
+        *,
+        on_result: Callable[[str, P, R], None] | None = None,
+    ) -> None:
+        self._factory = factory
+        self._limits = limits
+        self._on_result = on_result
+        self._slots = [Slot[P, R]() for _ in range(limits.workers)]
+        self._queue = JobQueue[P, R](size=limits.queue_size, waiting_seconds=limits.waiting)
+        self._quarantine = Quarantine()
+        # A payload larger than the pipe blocks its sender until the worker reads it.
+        self._senders = ThreadPoolExecutor(limits.workers, thread_name_prefix="acorn-sender")
+        self._stopping = False
+        self._all_gone = asyncio.Event()
+        self._restarts = 0
+
+    @property
+    def state(self) -> WorkersState:
+        """Workers and jobs, counted."""
+        return WorkersState(
+            wanted=len(self._slots),
+            ready=sum(slot.started and not slot.leaving for slot in self._slots),
+            restarts=self._restarts,
+            waiting=len(self._queue),
+            computing=sum(slot.job is not None for slot in self._slots),
+        )
+
+    @property
+    def pids(self) -> list[int]:
+        """Process ids of the workers."""
+        processes = [slot.process for slot in self._slots if slot.process is not None]
+        return [process.pid for process in processes if process.pid is not None]
+
+    @property
+    def reason(self) -> str:
+        """Why a worker that is missing could not start or was lost; empty where none is."""
+        return next((slot.reason for slot in self._slots if slot.reason), "")
+
+    def start(self) -> None:
+        """Start the worker processes; they announce themselves later."""
+        for slot in self._slots:
+            self._spawn(slot)
+
+    async def compute(self, items: Mapping[str, P]) -> dict[str, Outcome[R] | AcornError]:
+        """Apply the work function to every payload; a failure stands in its item's place.
+
+        Raises
+        ------
+        QueueFullError, TooMuchWorkError
+            If the queue has no room for all that are new, now or ever.
+        UnavailableError
+            If the pool is stopping, or no worker can be started.
+        """
+        held: dict[str, Outcome[R] | AcornError] = {
+            key: QuarantinedError(f"it is not tried again for now: {reason}")
+            for key in items
+            if (reason := self._quarantine.reason(key)) is not None
+        }
+        new = [key for key in items if key not in self._queue and key not in held]
+        self._admit(len(new))
+        for key in new:
+            self._queue.put(key, items[key])
+        jobs = [self._queue[key] for key in items if key not in held]
+        for job in jobs:
+            job.waiters += 1
+        self._dispatch()
+        try:
+            if jobs:
+                await asyncio.wait([job.future for job in jobs])
+        finally:
+            for job in jobs:
+                self._queue.release(job)
+        return held | {job.key: job.future.result() for job in jobs}
+
+    async def stop(self, *, seconds: float = 5.0) -> None:
+        """End all workers: idle ones are asked to, busy ones are killed; waits for their end."""
+        self._stopping = True
+        self._queue.empty(UnavailableError("the server is stopping", retry_after=1))
+        for slot in self._slots:
+            slot.set_timer(None)
+            if slot.idle:
+                self._dismiss(slot)
+            else:
+                self._kill(slot)
+        self._note_gone()
+        try:
+            await asyncio.wait_for(self._all_gone.wait(), seconds)
+        except TimeoutError:
+            for slot in self._slots:
+                self._kill(slot)
+            await self._all_gone.wait()
+        self._senders.shutdown()
+
+    def _admit(self, n: int) -> None:
+        if self._stopping:
+            raise UnavailableError("the server is stopping", retry_after=1)
+        if n and all(slot.failed_starts >= FAILED_STARTS_TO_GIVE_UP for slot in self._slots):
+            raise UnavailableError(self.reason, retry_after=int(LAST_BACKOFF_SECONDS))
+        idle = sum(slot.idle for slot in self._slots)
+        self._queue.admit(n, idle=idle, workers=len(self._slots))
+
+    # Jobs to workers and back
+
+    def _dispatch(self) -> None:
+        for slot in self._slots:
+            if slot.idle and slot.process is not None and (job := self._queue.take()) is not None:
+                slot.job = job
+                loop = asyncio.get_running_loop()
+                job.set_timer(loop.call_later(self._limits.computing, self._expire, slot, job))
+                self._senders.submit(slot.process.send, Task(job.number, job.payload))
+
+    def _on_message(self, process: WorkerProcess[P, R], message: object) -> None:
+        slot = self._slots[process.index]
+        if slot.process is not process:
+            return
+        match message:
+            case Started(pid):
+                logger.info("worker %d (process %d) is ready", process.index, pid)
+                slot.set_timer(None)
+                slot.started, slot.failed_starts, slot.reason = True, 0, ""
+            case NotStarted(reason):
+                slot.reason = f"a worker could not start: {reason}"
+            case Done(number, result) if slot.job is not None and slot.job.number == number:
+                self._on_done(slot, slot.job, result)
+            case Failed(number, error) if slot.job is not None and slot.job.number == number:
+                self._on_failed(slot, slot.job, error)
+            case _:
+                logger.debug("worker %d sent %s out of turn", process.index, type(message))
+        self._dispatch()
+
+    def _on_done(self, slot: Slot[P, R], job: Job[P, R], result: R) -> None:
+        self._quarantine.clear(job.key)
+        if self._on_result is not None:
+            self._on_result(job.key, job.payload, result)
+        seconds = time.monotonic() - job.started
+        self._queue.conclude(job, Outcome(result, job.started - job.queued, seconds))
+        self._free(slot)
+
+    def _on_failed(self, slot: Slot[P, R], job: Job[P, R], error: Exception | str) -> None:
+        if not isinstance(error, AcornError):
+            logger.error("%s cannot be computed: %s", job.key, error)
+            error = ComputationError(f"it cannot be computed: {error}")
+        self._queue.conclude(job, error)
+        self._free(slot)
+
+    def _free(self, slot: Slot[P, R]) -> None:
+        slot.job = None
+        slot.done += 1
+        if slot.done >= self._limits.recycle_after:
+            self._dismiss(slot)
+
+    def _expire(self, slot: Slot[P, R], job: Job[P, R]) -> None:
+        detail = f"it took longer than {self._limits.computing:g} s to compute"
+        logger.warning("%s: %s; its worker is replaced", job.key, detail)
+        self._quarantine.strike(job.key, detail)
+        slot.job = None
+        self._queue.conclude(job, DeadlineError(detail))
+        self._kill(slot)
+
+    # Workers that come and go
+
+    def _spawn(self, slot: Slot[P, R]) -> None:
+        slot.vacate()
+        slot.process = WorkerProcess(
+            self._factory,
+            self._slots.index(slot),
+            on_message=self._on_message,
+            on_gone=self._on_gone,
+        )
+        loop = asyncio.get_running_loop()
+        slot.set_timer(loop.call_later(self._limits.starting, self._expire_start, slot))
+
+    def _expire_start(self, slot: Slot[P, R]) -> None:
+        slot.reason = f"a worker did not start within {self._limits.starting:g} s"
+        self._kill(slot)
+
+    def _dismiss(self, slot: Slot[P, R]) -> None:
+        slot.leaving = True
+        if slot.process is not None:
+            self._senders.submit(slot.process.send, Stop())
+
+    @staticmethod
+    def _kill(slot: Slot[P, R]) -> None:
+        if slot.process is not None:
+            slot.leaving = True
+            slot.process.kill()
+
+    def _on_gone(self, process: WorkerProcess[P, R]) -> None:
+        slot = self._slots[process.index]
+        if slot.process is not process:
+            return
+        job, had_started = slot.job, slot.started
+        slot.set_timer(None)
+        slot.vacate()
+        if job is not None:
+            self._after_death(job)
+        if self._stopping:
+            self._note_gone()
+            return
+        self._restarts += 1
+        if had_started:
+            self._spawn(slot)
+        else:
+            self._spawn_later(slot)
+        self._dispatch()
+
+    def _spawn_later(self, slot: Slot[P, R]) -> None:
+        slot.reason = slot.reason or "a worker died while it started"
+        delay = min(FIRST_BACKOFF_SECONDS * 2**slot.failed_starts, LAST_BACKOFF_SECONDS)
+        slot.failed_starts += 1
+        logger.error("%s; the next start is in %g s", slot.reason, delay)
+        slot.set_timer(asyncio.get_running_loop().call_later(delay, self._spawn, slot))
+
+    def _after_death(self, job: Job[P, R]) -> None:
+        if self._stopping:
+            self._queue.conclude(job, UnavailableError("the server is stopping", retry_after=1))
+        elif self._quarantine.strike(job.key, "worker processes died computing it"):
+            logger.error("%s is quarantined: it took a second worker down", job.key)
+            detail = "worker processes died computing it, also when it was tried again"
+            self._queue.conclude(job, QuarantinedError(detail))
+        else:
+            logger.warning("a worker died computing %s; it is tried once more", job.key)
+            self._queue.put_back(job)
+
+    def _note_gone(self) -> None:
+        if all(slot.process is None for slot in self._slots):
+            self._all_gone.set()

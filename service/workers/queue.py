@@ -1,0 +1,158 @@
+"""The bounded queue in front of the workers: who may enter, how long one may wait, who shares."""
+
+import asyncio
+import math
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from models.errors import AcornError
+from service.problems import QueueFullError, TooMuchWorkError, UnavailableError
+
+P = TypeVar("P")
+R = TypeVar("R")
+
+RETRY_AFTER_SECONDS = (1, 600)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[R]):
+    """A result, and where its time went."""
+
+    result: R
+    queue_seconds: float
+    seconds: float
+
+
+class Job(Generic[P, R]):
+    """One payload on its way; its future always gets a value, errors included."""
+
+    def __init__(self, key: str, payload: P, number: int) -> None:
+        self.key = key
+        self.payload = payload
+        self.number = number
+        self.future: asyncio.Future[Outcome[R] | AcornError] = (
+            asyncio.get_running_loop().create_future()
+        )
+        self.waiters = 0
+        self.queued = time.monotonic()
+        self.started = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def set_timer(self, timer: asyncio.TimerHandle | None) -> None:
+        """Put ``timer`` in the place of the present one, which is cancelled."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = timer
+
+
+class JobQueue(Generic[P, R]):
+    """Jobs by key: those that wait, in order, and those that a worker has taken.
+
+    Parameters
+    ----------
+    size
+        Jobs that may wait.
+    waiting_seconds
+        Longest wait; then the job ends with :class:`~service.problems.UnavailableError`.
+    """
+
+    def __init__(self, *, size: int, waiting_seconds: float) -> None:
+        self._size = size
+        self._waiting_seconds = waiting_seconds
+        self._jobs: dict[str, Job[P, R]] = {}
+        self._waiting: deque[Job[P, R]] = deque()
+        self._numbers = 0
+        self._mean_seconds = 1.0
+
+    def __len__(self) -> int:
+        """Jobs that wait."""
+        return len(self._waiting)
+
+    def __contains__(self, key: str) -> bool:
+        """Whether a job of this key waits or is under way."""
+        return key in self._jobs
+
+    def __getitem__(self, key: str) -> Job[P, R]:
+        """Find the job of a key."""
+        return self._jobs[key]
+
+    def admit(self, n: int, *, idle: int, workers: int) -> None:
+        """Check that there is room for ``n`` more jobs, of which idle workers take some at once.
+
+        Raises
+        ------
+        TooMuchWorkError
+            If there would be no room in an empty queue either.
+        QueueFullError
+            If there is none now.
+        """
+        if n > self._size + workers:
+            raise TooMuchWorkError(
+                f"got {n} networks to compute; expected at most {self._size} at once"
+            )
+        if n and len(self._waiting) + n > self._size + idle:
+            raise QueueFullError(
+                f"got {n} networks to compute while {len(self._waiting)} wait already; "
+                f"at most {self._size} may wait",
+                retry_after=self.retry_after(workers),
+            )
+
+    def retry_after(self, workers: int) -> int:
+        """Seconds after which the present queue will have been worked off, about."""
+        low, high = RETRY_AFTER_SECONDS
+        estimate = len(self._waiting) * self._mean_seconds / max(1, workers)
+        return min(max(math.ceil(estimate), low), high)
+
+    def put(self, key: str, payload: P) -> None:
+        """Queue a new job."""
+        self._numbers += 1
+        job = Job[P, R](key, payload, self._numbers)
+        self._jobs[key] = job
+        self._waiting.append(job)
+        self._limit_waiting(job)
+
+    def put_back(self, job: Job[P, R]) -> None:
+        """Queue a job again, before all others."""
+        self._waiting.appendleft(job)
+        self._limit_waiting(job)
+
+    def take(self) -> Job[P, R] | None:
+        """Take the first job that waits; it must be concluded or put back."""
+        if not self._waiting:
+            return None
+        job = self._waiting.popleft()
+        job.started = time.monotonic()
+        job.set_timer(None)
+        return job
+
+    def conclude(self, job: Job[P, R], value: Outcome[R] | AcornError) -> None:
+        """Give the job's waiters their answer and forget the job."""
+        job.set_timer(None)
+        self._jobs.pop(job.key, None)
+        if isinstance(value, Outcome):
+            self._mean_seconds += 0.1 * (value.seconds - self._mean_seconds)
+        if not job.future.done():
+            job.future.set_result(value)
+
+    def release(self, job: Job[P, R]) -> None:
+        """Count one waiter less; a job that waits for nobody any more is dropped."""
+        job.waiters -= 1
+        if job.waiters == 0 and job in self._waiting:
+            self._waiting.remove(job)
+            self.conclude(job, UnavailableError("whoever asked has gone", retry_after=1))
+
+    def empty(self, error: AcornError) -> None:
+        """End all jobs that wait with ``error``."""
+        while self._waiting:
+            self.conclude(self._waiting.popleft(), error)
+
+    def _limit_waiting(self, job: Job[P, R]) -> None:
+        loop = asyncio.get_running_loop()
+        job.set_timer(loop.call_later(self._waiting_seconds, self._expire, job))
+
+    def _expire(self, job: Job[P, R]) -> None:
+        self._waiting.remove(job)
+        detail = f"no worker was free within {self._waiting_seconds:g} s"
+        self.conclude(job, UnavailableError(detail, retry_after=self.retry_after(1)))

@@ -1,0 +1,45 @@
+"""A server whose workers do as they are told for certain cells: sleep, die, fail.
+
+``serve_faulty.py --port 1 --forests F ...`` takes the options of ``acorn serve``; the environment
+variable ``FAULTS`` holds a JSON object from canonical cells to commands of ``work_functions.py``.
+All features are zero.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).parent)
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from work_functions import work
+
+from models.feature_table import FeatureRow
+from service.commands.serve import serve_until_stopped
+from service.features import FeatureTask
+from service.settings import load_settings
+
+
+@dataclass(frozen=True)
+class Faulty:
+    """Makes the workers' function."""
+
+    commands: dict[str, str]
+
+    def __call__(self, index: int) -> Callable[[FeatureTask], FeatureRow]:  # noqa: ARG002
+        return self.compute
+
+    def compute(self, task: FeatureTask) -> FeatureRow:
+        work(self.commands.get(task.canonical, ""))
+        values = dict.fromkeys(task.recipe.names, 0.0)
+        return FeatureRow(f"{task.space}/{task.canonical}", values)
+
+
+if __name__ == "__main__":
+    names = [argument.removeprefix("--").replace("-", "_") for argument in sys.argv[1::2]]
+    options = dict(zip(names, sys.argv[2::2], strict=True))
+    serve_until_stopped(load_settings(**options), factory=Faulty(json.loads(os.environ["FAULTS"])))

@@ -1,0 +1,55 @@
+"""Work functions for real worker processes: they wait, fail and die on demand.
+
+A payload is a text of commands: ``sleep 0.1``, ``die``, ``die-once FILE``, ``raise TEXT``,
+``input-error TEXT``, ``exit``; anything else is echoed.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.errors import InputError
+
+
+def work(payload: str) -> str:
+    command, _, argument = payload.partition(" ")
+    match command:
+        case "sleep":
+            time.sleep(float(argument))
+        case "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "die-once":
+            if not Path(argument).exists():
+                Path(argument).touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+        case "raise":
+            raise RuntimeError(argument)
+        case "input-error":
+            raise InputError(argument)
+        case "pid":
+            return str(os.getpid())
+    return payload
+
+
+@dataclass(frozen=True)
+class Factory:
+    """Makes :func:`work`, after ``delay`` seconds; counts its calls by lines in ``log``."""
+
+    log: Path | None = None
+    delay: float = 0.0
+    fail: str = ""
+
+    def __call__(self, index: int) -> Callable[[str], str]:  # noqa: ARG002
+        time.sleep(self.delay)
+        if self.fail:
+            raise RuntimeError(self.fail)
+        return self.logged
+
+    def logged(self, payload: str) -> str:
+        if self.log is not None:
+            with self.log.open("a") as file:
+                file.write(f"{payload}\n")
+        return work(payload)
