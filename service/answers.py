@@ -7,14 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from models.datasets import Dataset, get_dataset
 from models.errors import MismatchError
 from models.feature_table import FeatureRow
-from models.spaces import Architecture
+from models.spaces import Architecture, get_space
 from service.forests import Forest
 from service.schemas import (
     Contribution,
     FeatureSource,
     ForestName,
+    NetworkCost,
     Prediction,
     PredictRequest,
     PredictResponse,
@@ -66,11 +68,13 @@ def answer(
     shown = dict.fromkeys(names if request.features else ())
     explained = bundle.attributions(X, targets=targets) if request.explain == "path" else None
     seconds = (time.perf_counter() - start) / len(distinct)
-    predictions = {
+    dataset = get_dataset(bundle.dataset)
+    by_function = {
         id_: Prediction(
             id=id_,
             space=each.space,
             arch=each.canonical,
+            submitted=_cost(each, dataset),
             targets={
                 target: TargetPrediction(
                     value=predicted[target].value[i],
@@ -103,9 +107,17 @@ def answer(
     }
     return PredictResponse(
         forest=ForestName(name=forest.name, version=bundle.version),
-        predictions=[predictions[each.id] for each in architectures],
+        predictions=[
+            by_function[each.id].model_copy(update={"submitted": _cost(each, dataset)})
+            for each in architectures
+        ],
         importances=forest.importances(targets, most=MOST_IMPORTANCES),
     )
+
+
+def _cost(architecture: Architecture, dataset: Dataset) -> NetworkCost:
+    cost = get_space(architecture.space).cost(architecture.arch, dataset)
+    return NetworkCost(params=cost.params, flops=cost.flops)
 
 
 def contributions(names: Sequence[str], values: NDArray[np.float64]) -> list[Contribution]:

@@ -104,12 +104,22 @@ class ForestName(BaseModel):
     version: str
 
 
+class NetworkCost(BaseModel):
+    """Size of a network in the published tables' convention."""
+
+    params: float = Field(description="Millions of parameters.")
+    flops: float = Field(description="Millions of multiply-accumulates for one image.")
+
+
 class Prediction(BaseModel):
     """The answer for one architecture."""
 
     id: str = Field(description="Canonical id: equal for architectures of the same function.")
     space: str
     arch: str = Field(description="Canonical form.")
+    submitted: NetworkCost = Field(
+        description="Published size of the network as submitted, dead parts included."
+    )
     targets: dict[str, TargetPrediction]
     in_domain: bool = Field(description="Whether the forest was trained on networks like this.")
     domain_score: float | None = Field(description="Strangeness: 0 is ordinary, 1 strange.")

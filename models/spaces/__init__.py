@@ -1,11 +1,11 @@
 """Architecture spaces: one module each, behind the protocol of :mod:`models.spaces.base`."""
 
 from models.errors import UnknownSpaceError
-from models.spaces.base import Architecture, Space
+from models.spaces.base import Architecture, Cost, Space
 from models.spaces.nats_sss import NatsSizeSpace
 from models.spaces.nats_tss import NatsTopologySpace
 
-__all__ = ["SPACES", "Architecture", "Space", "get_space"]
+__all__ = ["SPACES", "Architecture", "Cost", "Space", "get_space"]
 
 SPACES: dict[str, Space] = {space.name: space for space in (NatsTopologySpace(), NatsSizeSpace())}
 

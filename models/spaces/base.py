@@ -34,6 +34,22 @@ class Architecture:
         return f"{self.space}/{self.canonical}"
 
 
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a network costs, in the published tables' convention.
+
+    Attributes
+    ----------
+    params
+        Millions of parameters.
+    flops
+        Millions of multiply-accumulates for one image (see :mod:`models.aten`).
+    """
+
+    params: float
+    flops: float
+
+
 class Space(Protocol):
     """A set of architectures with a text form; one space is one module."""
 
@@ -70,6 +86,9 @@ class Space(Protocol):
         Weights are freshly initialised from torch's global generator; ``forward`` maps images
         ``(batch, 3, height, width)`` to logits ``(batch, num_classes)``.
         """
+
+    def cost(self, arch: str, dataset: "Dataset") -> Cost:
+        """Published size of exactly ``arch``, dead parts included, without building it."""
 
     def enumerate(self) -> Iterator[str]:
         """All architectures, in a fixed order."""

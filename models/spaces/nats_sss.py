@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from models.errors import InvalidArchitectureError, abbreviate
-from models.spaces.base import Architecture
+from models.spaces.base import Architecture, Cost
 
 if TYPE_CHECKING:
     from torch import nn
@@ -49,17 +49,24 @@ class NatsSizeSpace:
 
         return SizeNetwork(parse_channels(arch), dataset.num_classes)
 
+    def cost(self, arch: str, dataset: "Dataset") -> Cost:
+        """Closed forms, equal to the published parameter count for every architecture."""
+        channels = parse_channels(arch)
+        params = size_params(channels, dataset.num_classes)
+        flops = size_flops(channels, dataset.num_classes, dataset.height)
+        return Cost(params / 1e6, flops / 1e6)
+
     def enumerate(self) -> Iterator[str]:
         """All width vectors, the last width changing fastest (the benchmark's own order)."""
         return (":".join(map(str, widths)) for widths in itertools.product(WIDTHS, repeat=LAYERS))
 
     def sample(self, n: int, *, seed: int) -> list[str]:
         """``n`` distinct width vectors, uniformly."""
-        return random.Random(seed).sample([*self.enumerate()], n)  # noqa: S311
+        return random.Random(seed).sample([*self.enumerate()], n)
 
     def mutate(self, arch: str, *, seed: int) -> str:
         """Change one width to another, any of them equally likely."""
-        rng = random.Random(seed)  # noqa: S311
+        rng = random.Random(seed)
         channels = list(parse_channels(arch))
         layer = rng.randrange(LAYERS)
         channels[layer] = rng.choice([width for width in WIDTHS if width != channels[layer]])

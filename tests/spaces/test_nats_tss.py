@@ -13,11 +13,9 @@ from torch import nn
 from models.datasets import get_dataset
 from models.errors import InvalidArchitectureError
 from models.networks.nats_tss import Cell as CellModule
-from models.networks.nats_tss import TopologyNetwork
 from models.spaces import get_space
 from models.spaces.nats_tss import (
     EDGES,
-    OPERATIONS,
     Convolved,
     Input,
     NormalForm,
@@ -29,6 +27,7 @@ from models.spaces.nats_tss import (
     normal_form,
     parse_cell,
 )
+from models.trace import count_flops, count_params
 
 SPACE = get_space("nats_tss")
 CELLS = [parse_cell(arch) for arch in SPACE.enumerate()]
@@ -191,18 +190,22 @@ def test_network_maps_images_to_logits(name: str) -> None:
         assert network(torch.randn(2, *dataset.input_shape)).shape == (2, dataset.num_classes)
 
 
-def test_network_has_the_published_number_of_parameters(shared: Path) -> None:
-    """Parameters are a sum over edges, so building each operation once gives all cells."""
-
-    def count(cell: tuple[str, ...]) -> int:
-        return sum(p.numel() for p in TopologyNetwork(cell, 10).parameters())
-
-    base = count(("none",) * 6)
-    extra = {name: count((name, *("none",) * 5)) - base for name in OPERATIONS}
-    oracle = pl.read_parquet(shared / "oracles/naslib_proxies_nats_tss_cifar10.parquet")
+@pytest.mark.parametrize("name", ["cifar10", "ImageNet16-120"])
+def test_cost_is_the_published_one_of_every_cell(shared: Path, name: str) -> None:
+    oracle = pl.read_parquet(shared / f"oracles/naslib_proxies_nats_tss_{name}.parquet")
     assert len(oracle) == 9_445
-    for arch, published in oracle.select("arch", "params").iter_rows():
-        ours = base + sum(extra[name] for name in parse_cell(arch))
-        assert ours / 1e6 == published
-    full = parse_cell(SPACE.example)
-    assert count(full) == base + sum(extra[name] for name in full)
+    dataset = get_dataset(name)
+    for row in oracle.select("arch", "params", "flops").iter_rows(named=True):
+        cost = SPACE.cost(row["arch"], dataset)
+        assert (cost.params, cost.flops) == (row["params"], row["flops"])
+
+
+@pytest.mark.parametrize("name", SPACE.datasets)
+def test_cost_is_that_of_the_network_as_submitted(name: str) -> None:
+    dataset = get_dataset(name)
+    dead = "|nor_conv_3x3~0|+|nor_conv_1x1~0|none~1|+|avg_pool_3x3~0|none~1|none~2|"
+    for arch in (SPACE.example, dead):
+        network = SPACE.build(arch, dataset)
+        cost = SPACE.cost(arch, dataset)
+        assert cost.params == count_params(network) / 1e6
+        assert cost.flops == count_flops(network, dataset.input_shape) / 1e6

@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+
+from models.errors import BundleError
+from models.forests.domain import ALPHA, REFERENCE_BYTES, Domain
+
+
+def rows(n, seed, columns=12):
+    """Correlated features of several scales, with a constant, a binary and missing values."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, columns)) @ np.random.default_rng(9).normal(size=(columns, columns))
+    X *= 10.0 ** (np.arange(columns) % 12 - 4)
+    X[:, 0] = 3.0
+    X[:, 1] = X[:, 2] > 0
+    X[rng.random(n) < 0.2, 3] = np.nan
+    return X.astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def domain():
+    return Domain.from_bytes(Domain.fit(rows(1500, 0), seed=0).to_bytes(), features=12)
+
+
+def test_false_alarms_are_as_rare_as_promised(domain):
+    in_domain, score = domain.score(rows(4000, 1))
+    assert 1 - in_domain.mean() == pytest.approx(ALPHA, abs=0.02)
+    assert score.mean() == pytest.approx(0.5, abs=0.05)
+    assert ((score >= 0) & (score <= 1)).all()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_small_tables_keep_the_promise_on_average(seed):
+    alarms = [
+        1 - Domain.fit(rows(60, 10 * seed + i), seed=i).score(rows(200, 99 + i))[0].mean()
+        for i in range(8)
+    ]
+    assert np.mean(alarms) < ALPHA + 0.03
+
+
+def strange(kind):
+    X = rows(50, 2)
+    if kind == "a constant that changed":
+        X[:, 0] = 4.0
+    elif kind == "all missing":
+        X[:] = np.nan
+    elif kind == "columns of different rows":
+        X = np.random.default_rng(0).permuted(X, axis=0)
+    elif kind == "ten times as large":
+        X *= 10
+    elif kind == "at the end of float32":
+        X[:, 5] = np.finfo(np.float32).max
+    return X
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["a constant that changed", "all missing", "ten times as large", "at the end of float32"],
+)
+def test_strange_rows_are_found(domain, kind):
+    in_domain, score = domain.score(strange(kind))
+    assert in_domain.mean() < 0.1
+    assert np.median(score) > 0.95
+
+
+def test_stranger_scores_higher(domain):
+    X = rows(200, 3)
+    scores = [domain.score(X * np.float32(factor))[1].mean() for factor in (1, 2, 4)]
+    assert scores == sorted(scores)
+
+
+def test_no_rows(domain):
+    in_domain, score = domain.score(np.empty((0, 12), np.float32))
+    assert in_domain.shape == score.shape == (0,)
+
+
+def test_large_tables_stay_small():
+    content = Domain.fit(rows(5000, 4, columns=300), seed=0).to_bytes()
+    assert len(content) < REFERENCE_BYTES + 100_000
+
+
+def test_unsound_arrays_are_refused(domain):
+    with pytest.raises(BundleError, match="not of 11 features"):
+        Domain.from_bytes(domain.to_bytes(), features=11)
+    spoiled = Domain.from_bytes(domain.to_bytes(), features=12)
+    spoiled.scale[0] = 0
+    with pytest.raises(BundleError, match="scales of zero"):
+        Domain.from_bytes(spoiled.to_bytes(), features=12)

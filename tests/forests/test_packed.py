@@ -1,0 +1,242 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
+
+from models.errors import BundleError
+from models.forests.packed import PackedForest, round_down
+
+FORESTS = [RandomForestRegressor, ExtraTreesRegressor]
+
+
+def data(rows=300, columns=7, outputs=2, missing=0.1, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(rows, columns)).astype(np.float32)
+    X[rng.random(X.shape) < missing] = np.nan
+    known = np.nan_to_num(X)
+    Y = 50 + 10 * known[:, :outputs] * known[:, 1 : outputs + 1] + rng.normal(size=(rows, outputs))
+    return X, Y
+
+
+def fitted(kind=RandomForestRegressor, outputs=2, missing=0.1, **options):
+    X, Y = data(outputs=outputs, missing=missing)
+    options = {"n_estimators": 12, "max_features": 0.5, "random_state": 0} | options
+    return kind(**options).fit(X, Y if outputs > 1 else Y[:, 0])
+
+
+@pytest.fixture(scope="module")
+def packed():
+    return PackedForest.from_sklearn(fitted())
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False), st.floats(width=32, allow_nan=False))
+def test_a_rounded_threshold_decides_as_the_threshold_does(t, x):
+    rounded = round_down(np.array([t]))
+    assert rounded.dtype == np.float32
+    assert (np.float64(x) <= t) == bool(np.float32(x) <= rounded[0])
+
+
+@given(st.floats(width=32, allow_nan=False, allow_infinity=False), st.integers(-2, 2))
+def test_a_rounded_threshold_decides_alike_next_to_a_float32(x, steps):
+    t = np.float64(x)
+    for _ in range(abs(steps)):
+        t = np.nextafter(t, np.inf * np.sign(steps))
+    with np.errstate(over="ignore"):
+        neighbours = [x, np.nextafter(np.float32(x), np.float32(np.inf))]
+    rounded = round_down(np.array([t]))[0]
+    assert [np.float64(n) <= t for n in neighbours] == [bool(n <= rounded) for n in neighbours]
+
+
+def test_an_infinite_threshold_stays():
+    assert round_down(np.array([np.inf]))[0] == np.inf
+
+
+@pytest.mark.parametrize("kind", FORESTS)
+@pytest.mark.parametrize("outputs", [1, 3])
+@pytest.mark.parametrize("missing", [0.0, 0.2])
+@pytest.mark.parametrize("leaf", [1, 4])
+def test_predicts_what_scikit_learn_does(kind, outputs, missing, leaf):
+    forest = fitted(kind, outputs, missing, min_samples_leaf=leaf)
+    packed = PackedForest.from_bytes(PackedForest.from_sklearn(forest).to_bytes())
+    X, _ = data(rows=500, missing=0.3, seed=1)  # missing also where none was in training
+    expected = forest.predict(X).reshape(len(X), outputs)
+    np.testing.assert_allclose(packed.predict(X), expected, rtol=0, atol=1e-5)
+    trees = np.stack([tree.predict(X).reshape(len(X), outputs) for tree in forest.estimators_])
+    np.testing.assert_allclose(packed.tree_predictions(X), trees, rtol=0, atol=1e-5)
+
+
+def test_equal_features_take_equal_paths_at_the_threshold():
+    forest = fitted(ExtraTreesRegressor, outputs=1, missing=0.0)
+    tree = forest.estimators_[0].tree_
+    inner = tree.feature >= 0
+    X = np.zeros((inner.sum(), forest.n_features_in_), np.float32)
+    X[np.arange(len(X)), tree.feature[inner]] = tree.threshold[inner].astype(np.float32)
+    packed = PackedForest.from_sklearn(forest)
+    np.testing.assert_allclose(packed.predict(X)[:, 0], forest.predict(X), rtol=0, atol=1e-5)
+
+
+def test_targets_are_mapped_back():
+    X, Y = data()
+    scale, shift = np.array([2.0, 3.0]), np.array([10.0, 20.0])
+    forest = RandomForestRegressor(5, random_state=0).fit(X, (Y - shift) / scale)
+    packed = PackedForest.from_sklearn(forest, scale=scale, shift=shift)
+    np.testing.assert_allclose(packed.predict(X), forest.predict(X) * scale + shift, atol=1e-5)
+
+
+def test_moments_are_of_the_wanted_outputs(packed):
+    X, _ = data(rows=20, seed=2)
+    trees = packed.tree_predictions(X)
+    first, second = packed.moments(X, [1])
+    np.testing.assert_allclose(first[:, 0], trees[:, :, 1].sum(axis=0))
+    np.testing.assert_allclose(second[:, 0], np.square(trees[:, :, 1]).sum(axis=0))
+
+
+def test_chunks_do_not_show(packed, monkeypatch):
+    X, _ = data(rows=50, seed=2)
+    whole = packed.predict(X), packed.contributions(X)
+    monkeypatch.setattr("models.forests.packed._PAIRS_AT_ONCE", 30)
+    np.testing.assert_array_equal(packed.predict(X), whole[0])
+    np.testing.assert_allclose(packed.contributions(X)[1], whole[1][1], atol=1e-12)
+
+
+def test_no_rows_and_one_row(packed):
+    assert packed.predict(np.empty((0, 7), np.float32)).shape == (0, 2)
+    assert packed.contributions(np.empty((0, 7), np.float32))[1].shape == (0, 7, 2)
+    X, _ = data(rows=3)
+    np.testing.assert_array_equal(packed.predict(X[:1]), packed.predict(X)[:1])
+
+
+@pytest.mark.parametrize("X", [np.zeros((2, 6), np.float32), np.zeros((2, 7)), np.zeros(7, "f4")])
+def test_other_inputs_are_refused(packed, X):
+    with pytest.raises(ValueError, match=r"expected float32 of shape \(n, 7\)"):
+        packed.predict(X)
+
+
+def test_infinite_features_end_in_leaves_too(packed):
+    X = np.full((2, 7), -np.inf, np.float32)
+    X[1] = np.inf
+    assert np.isin(packed.tree_predictions(X), packed.values).all()
+
+
+def test_a_tree_of_one_leaf():
+    X = np.zeros((10, 2), np.float32)
+    packed = PackedForest.from_sklearn(RandomForestRegressor(2).fit(X, np.full(10, 7.0)))
+    assert packed.sizes.tolist() == [1, 1]
+    assert packed.predict(X[:1]).tolist() == [[7.0]]
+    assert packed.contributions(X[:1])[0].tolist() == [7.0]
+
+
+def test_best_first_trees_are_refused():
+    forest = fitted(max_leaf_nodes=9)
+    with pytest.raises(ValueError, match="best first"):
+        PackedForest.from_sklearn(forest)
+
+
+@pytest.mark.parametrize("kind", FORESTS)
+def test_contributions_add_up(kind):
+    packed = PackedForest.from_sklearn(fitted(kind))
+    X, _ = data(rows=100, missing=0.2, seed=3)
+    baseline, contributions = packed.contributions(X)
+    total = baseline + contributions.sum(axis=1)
+    np.testing.assert_allclose(total, packed.predict(X), rtol=0, atol=1e-9)
+
+
+def test_node_means_are_those_of_the_training_rows():
+    forest = fitted()
+    packed = PackedForest.from_sklearn(forest)
+    means = np.concatenate([tree.tree_.value[:, 1, 0] for tree in forest.estimators_])
+    np.testing.assert_allclose(packed._node_means(1), means, rtol=0, atol=2e-5)
+
+
+def test_contributions_go_to_the_features_that_were_tested():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 4)).astype(np.float32)
+    forest = ExtraTreesRegressor(20, max_features=1.0, random_state=0)
+    packed = PackedForest.from_sklearn(forest.fit(X[:, :3] * [1, 0, 0], X[:, 0]))
+    _, contributions = packed.contributions(np.ascontiguousarray(X[:, :3]))
+    used = np.abs(contributions[:, :, 0]).sum(axis=0)
+    assert used[0] > 10 * used[1:].sum()
+
+
+def test_save_and_load(packed, tmp_path):
+    packed.save(tmp_path / "forest.safetensors")
+    loaded = PackedForest.load(tmp_path / "forest.safetensors")
+    X, _ = data(seed=4)
+    np.testing.assert_array_equal(loaded.predict(X), packed.predict(X))
+
+
+def test_grown_trees_are_small():
+    packed = PackedForest.from_sklearn(fitted(ExtraTreesRegressor, outputs=3, missing=0.0))
+    values = packed.values.nbytes
+    assert len(packed.values) == 300  # one row of labels each, whatever the number of trees
+    assert (len(packed.to_bytes()) - values) / packed.sizes.sum() < 6.5
+
+
+def changed(packed, name, place, value):
+    array = getattr(packed, name).copy()
+    array[place] = value
+    return {name: array}
+
+
+CORRUPTIONS = {
+    "feature too large": (lambda p: changed(p, "feature", 3, 7), "feature 7 is not one of 7"),
+    "feature negative": (lambda p: changed(p, "feature", 0, -2), "tree 0, node 0: feature -2"),
+    "threshold NaN": (lambda p: changed(p, "threshold", 5, np.nan), "threshold is not a number"),
+    "threshold -inf": (lambda p: changed(p, "threshold", 5, -np.inf), "threshold is not a number"),
+    "count zero": (lambda p: changed(p, "count", 2, 0), "holds no training row"),
+    "code outside": (lambda p: changed(p, "code", 1, 65535), "value that is not there"),
+    "value NaN": (lambda p: changed(p, "values", (4, 1), np.nan), "row 4 of values is not finite"),
+    "value infinite": (lambda p: changed(p, "values", (4, 0), np.inf), "row 4 of values"),
+    "leaf at the root": (lambda p: changed(p, "leaf_bits", 0, 0xFF), "tree 0, node .*one binary"),
+    "no leaves": (lambda p: changed(p, "leaf_bits", slice(None), 0), "one binary tree"),
+    "sizes moved": (
+        lambda p: {"sizes": np.array([p.sizes[0] + 2, p.sizes[1] - 2, *p.sizes[2:]], np.uint32)},
+        "one binary tree",
+    ),
+    "size even": (lambda p: changed(p, "sizes", 0, 4), "odd number"),
+    "no trees": (lambda p: {"sizes": p.sizes[:0]}, "at least one tree"),
+    "size huge": (lambda p: changed(p, "sizes", 0, 2**32 - 1), "leaf_bits has shape"),
+    "leaves missing": (lambda p: {"code": p.code[:-1]}, "code has shape"),
+    "tests missing": (lambda p: {"feature": p.feature[:-1]}, "feature has shape"),
+    "wrong type": (lambda p: {"threshold": p.threshold.astype(np.float64)}, "is float64"),
+    "no values": (lambda p: {"values": p.values[:0]}, "values have shape"),
+    "values flat": (lambda p: {"values": p.values[:, 0]}, "values have shape"),
+    "no features": (lambda _: {"n_features": 0}, "on 0 features"),
+}
+
+
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_a_corrupt_forest_is_refused(packed, name):
+    corrupt, message = CORRUPTIONS[name]
+    with pytest.raises(BundleError, match=message):
+        replace(packed, **corrupt(packed))
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\x00" * 64, b"\xff" * 9])
+def test_other_files_are_refused(content):
+    with pytest.raises(BundleError, match="not a safetensors file"):
+        PackedForest.from_bytes(content)
+
+
+def test_a_truncated_file_is_refused(packed):
+    with pytest.raises(BundleError, match="not a safetensors file"):
+        PackedForest.from_bytes(packed.to_bytes()[:-1])
+
+
+@given(st.data())
+def test_a_flipped_bit_is_refused_or_harmless(data_):
+    """Whatever the arrays hold, a forest that passes the check predicts, and ends."""
+    content = bytearray(SMALL.to_bytes())
+    place = data_.draw(st.integers(0, len(content) - 1))
+    content[place] ^= 1 << data_.draw(st.integers(0, 7))
+    try:
+        forest = PackedForest.from_bytes(bytes(content))
+    except BundleError:
+        return
+    assert np.isfinite(forest.predict(np.zeros((2, forest.n_features), np.float32))).all()
+
+
+SMALL = PackedForest.from_sklearn(fitted(n_estimators=2, max_depth=3))

@@ -1,0 +1,81 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.errors import UnknownTargetError
+from models.forests.targets import find_target, is_target, kind
+
+KNOWN = ["clean", "pgd_linf_1.0", "fgsm_linf_0.5", "corruption_fog", "adv.pgd_linf_8"]
+
+
+@pytest.mark.parametrize(
+    "name", [*KNOWN, "apgd_ce_linf_255.0", "adv.autoattack_linf_8", "adv.clean"]
+)
+def test_targets(name):
+    assert is_target(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "params",
+        "clean_std",
+        "clean_single_seed",
+        "edgegpu_latency",
+        "pgd_linf_",
+        "adv.",
+        "_linf_1",
+        "pgd_linf_1e3",
+        "pgd_l2_1",
+        "corruption_",
+        "CLEAN",
+        "clean\n",
+        "adv.adv.clean",
+    ],
+)
+def test_other_columns(name):
+    assert not is_target(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("clean", "clean"),
+        ("apgd_ce_linf_1.0", "apgd_ce"),
+        ("corruption_fog", "corruption"),
+        ("adv.clean", "adv"),
+        ("adv.pgd_linf_8", "adv"),
+    ],
+)
+def test_kind(name, expected):
+    assert kind(name) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("pgd_linf_1", "pgd_linf_1.0"),
+        ("pgd_linf_1.00", "pgd_linf_1.0"),
+        ("fgsm_linf_.5", None),
+        ("adv.pgd_linf_8.0", "adv.pgd_linf_8"),
+        ("pgd_linf_8", None),
+        ("pgd_linf_nan", None),
+        ("clean.0", None),
+    ],
+)
+def test_find(name, expected):
+    if expected is not None:
+        assert find_target(name, KNOWN) == expected
+        return
+    with pytest.raises(UnknownTargetError, match=r"expected one of adv\.pgd_linf_8, clean"):
+        find_target(name, KNOWN)
+
+
+@given(st.text())
+def test_any_text_is_found_or_refused(name):
+    try:
+        found = find_target(name, KNOWN)
+    except UnknownTargetError:
+        return
+    assert kind(found) == kind(name)

@@ -1,0 +1,151 @@
+"""The commands of training as a user runs them: files in, files and exit codes out."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from models.spaces import get_space
+from models.spaces.nats_sss import parse_channels, size_params
+
+SPACE = get_space("nats_sss")
+ARCHS = SPACE.sample(60, seed=5)
+
+
+def acorn(*arguments: str, program: str = "service") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", program, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=170,
+    )
+
+
+def write_labels(path: Path, archs: list[str]) -> Path:
+    """Accuracy that grows with the number of parameters, with a second, harder target."""
+    counts = [size_params(parse_channels(arch), 120) / 1e4 for arch in archs]
+    clean = [30 + min(60, count) for count in counts]
+    pl.DataFrame(
+        {
+            "arch": archs,
+            "ImageNet16-120.clean": clean,
+            "ImageNet16-120.pgd_linf_1.0": [value / 2 for value in clean],
+        }
+    ).write_csv(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Features, labels and a bundle, all made by commands."""
+    folder = tmp_path_factory.mktemp("commands")
+    (folder / "archs.txt").write_text("\n".join(ARCHS))
+    made = acorn(
+        "features", "--space", "nats_sss", "--archs", str(folder / "archs.txt"),
+        "--dataset", "ImageNet16-120", "--out", str(folder / "features.parquet"),
+        "--proxies", "l2_norm,params", "--batch-size", "2", "--workers", "1", "--json",
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    assert json.loads(made.stdout)["rows"] == 60
+    assert "features: 60 of 60" in made.stderr
+    write_labels(folder / "train.csv", ARCHS[:40])
+    write_labels(folder / "held_out.csv", ARCHS[40:])
+    trained = acorn(
+        "train", "--space", "nats_sss", "--dataset", "ImageNet16-120",
+        "--labels", str(folder / "train.csv"), "--features", str(folder / "features.parquet"),
+        "--out", str(folder / "nats_sss-ImageNet16-120"), "--json",
+    )  # fmt: skip
+    assert trained.returncode == 0, trained.stderr
+    assert set(json.loads(trained.stdout)["scores"]) == {"clean", "pgd_linf_1.0"}
+    return folder
+
+
+def test_evaluation_on_rows_never_seen(folder: Path) -> None:
+    bundle = str(folder / "nats_sss-ImageNet16-120")
+    result = acorn("evaluate", bundle, "--labels", str(folder / "held_out.csv"), "--json")
+    assert result.returncode == 0, result.stderr
+    scores = json.loads(result.stdout)
+    assert scores["forest"]["name"] == "nats_sss-ImageNet16-120"
+    for target in ("clean", "pgd_linf_1.0"):
+        for rows in ("all", "by_function"):
+            score = scores["targets"][target][rows]
+            assert set(score) == {
+                "n", "kendall_tau", "spearman_rho", "r2", "mae", "coverage", "median_width"
+            }  # fmt: skip
+            assert score["n"] == 20
+            assert score["kendall_tau"] > 0.7
+    seen = acorn("evaluate", bundle, "--labels", str(folder / "train.csv"))
+    assert seen.returncode == 2
+    assert "saw all of them in training" in seen.stderr
+    shown = acorn("evaluate", bundle, "--labels", str(folder / "held_out.csv"))
+    assert shown.stdout.splitlines()[0].startswith("target\trows\tn\tkendall_tau")
+
+
+def test_python_m_training_is_acorn_train(folder: Path) -> None:
+    helped = acorn("--help", program="training")
+    assert helped.returncode == 0
+    assert "--features" in helped.stdout
+    missing = acorn("--space", "nats_sss", program="training")
+    assert missing.returncode == 2
+
+
+def test_import_table(folder: Path) -> None:
+    source = folder / "other.csv"
+    pl.DataFrame({"net": ARCHS[:3], "acc": [1.0, 2.0, 3.0], "note": ["a", "b", "c"]}).write_csv(
+        source
+    )
+    out = folder / "labels.parquet"
+    done = acorn(
+        "import", "table", str(source), "--out", str(out),
+        "--column", "arch=net", "--column", "cifar10.clean=acc", "--json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["columns"] == ["arch", "cifar10.clean"]
+    assert pl.read_parquet(out)["cifar10.clean"].to_list() == [1.0, 2.0, 3.0]
+
+
+def test_import_robustness(shared: Path, tmp_path: Path) -> None:
+    out = tmp_path / "labels.parquet"
+    source = str(shared / "official_formats/robustness-data")
+    done = acorn("import", "robustness", source, "--out", str(out), "--json")
+    assert done.returncode == 0, done.stderr
+    ours = pl.read_parquet(out)
+    theirs = pl.read_parquet(shared / "benchmarks/nats_tss_robust_standard_training.parquet")
+    both = ours.join(theirs, on="arch", suffix=".theirs")
+    assert len(both) > 1_000
+    for column in ("cifar10.pgd_linf_1.0", "cifar100.fgsm_linf_1.0"):
+        difference = (both[column] - both[f"{column}.theirs"]).abs().max()
+        assert difference < 1e-6, column
+
+
+BAD = [
+    (["features", "--space", "nats", "--archs", "all", "--dataset", "cifar10", "--out", "x"],
+     "unknown space 'nats'"),
+    (["features", "--space", "nats_tss", "--archs", "none", "--dataset", "cifar10", "--out", "x"],
+     "expected all, sample:N or a file"),
+    (["features", "--space", "nats_tss", "--archs", "sample:2", "--dataset", "mnist", "--out", "x"],
+     "unknown dataset 'mnist'"),
+    (["features", "--space", "nats_tss", "--archs", "sample:2", "--dataset", "cifar10",
+      "--out", "x", "--proxies", "snop,snip"], "unknown proxy 'snop'"),
+    (["train", "--space", "nats_tss", "--dataset", "cifar10", "--labels", "absent.csv",
+      "--features", "f", "--out", "b"], "no label table at absent.csv"),
+    (["train"], "Missing option"),
+    (["import", "table", "absent.csv", "--out", "x"], "no label table at absent.csv"),
+    (["import", "table", "absent.csv", "--out", "x", "--column", "arch"], "expected NEW=OLD"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD, ids=lambda value: str(value)[:40])
+def test_bad_input_exits_2_with_one_line(
+    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = acorn(*arguments)
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert done.stdout == ""

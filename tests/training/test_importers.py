@@ -1,0 +1,104 @@
+import json
+
+import polars as pl
+import pytest
+
+from models.errors import InvalidTableError
+from training.importers import UnknownFormatError, get_importer, import_robustness, import_table
+
+META = {
+    "ids": {
+        "0": {"nb201-string": "a", "isomorph": "0"},
+        "1": {"nb201-string": "b", "isomorph": "0"},
+        "2": {"nb201-string": "c", "isomorph": "2"},
+    },
+    "epsilons": {"pgd@Linf": [0.5, 8]},
+}
+FILES = {
+    "pgd@Linf": {"0": [0.5, 0.01], "2": [0.25, 0.0]},
+    "fog": {"0": [0.5, 0.25, 0.25, 0.0, 0.0], "2": [1.0] * 5},
+    "clean": {"0": 0.9123},
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "meta.json").write_text(json.dumps(META))
+    (tmp_path / "cifar10").mkdir()
+    for measure, accuracy in FILES.items():
+        content = {"cifar10": {measure: {"accuracy": accuracy}}}
+        (tmp_path / "cifar10" / f"{measure}_accuracy.json").write_text(json.dumps(content))
+    return tmp_path
+
+
+def test_robustness(folder):
+    found = import_robustness(folder).to_dict(as_series=False)
+    assert found == {
+        "arch": ["a", "b", "c"],
+        "cifar10.clean": [91.23, 91.23, None],
+        "cifar10.corruption_fog": [20.0, 20.0, 100.0],
+        "cifar10.pgd_linf_0.5": [50.0, 50.0, 25.0],
+        "cifar10.pgd_linf_8.0": [1.0, 1.0, 0.0],
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "match"),
+    [
+        ("meta.json", None, "there is no .*meta.json"),
+        ("meta.json", "{", "not valid JSON"),
+        ("meta.json", "[]", "meta.json is malformed"),
+        ("meta.json", '{"ids": {"0": {}}, "epsilons": {}}', "meta.json is malformed"),
+        ("cifar10/pgd@Linf_accuracy.json", "{}", "pgd@Linf_accuracy.json is malformed"),
+        (
+            "cifar10/fog_accuracy.json",
+            '{"cifar10": {"fog": {"accuracy": {"0": "x"}}}}',
+            "malformed",
+        ),
+        (
+            "cifar10/pgd@Linf_accuracy.json",
+            '{"cifar10": {"pgd@Linf": {"accuracy": {"0": [0.5]}}}}',
+            "expected 2 budgets",
+        ),
+    ],
+)
+def test_broken_files_are_named(folder, name, content, match):
+    (folder / name).write_text(content) if content is not None else (folder / name).unlink()
+    with pytest.raises(InvalidTableError, match=match):
+        import_robustness(folder)
+
+
+def test_a_folder_without_results(tmp_path):
+    (tmp_path / "meta.json").write_text(json.dumps(META))
+    with pytest.raises(InvalidTableError, match="expected files <dataset>"):
+        import_robustness(tmp_path)
+
+
+def test_robustness_as_published(shared):
+    found = import_robustness(shared / "official_formats" / "robustness-data")
+    published = pl.read_parquet(
+        shared / "benchmarks" / "nats_tss_robust_standard_training.parquet"
+    ).rename({f"{name}.clean_single_seed": f"{name}.clean" for name in ("cifar10", "cifar100")})
+    both = found.join(published, on="arch", suffix=" published")
+    assert len(found) == len(both) == 12_568
+    for name in found.columns[1:]:
+        assert (both[name] - both[f"{name} published"]).abs().max() < 1e-3, name
+
+
+def test_table(tmp_path):
+    path = tmp_path / "mine.csv"
+    pl.DataFrame({"cell": ["a"], "acc": [90.0], "cifar10.clean": [91.0], "x": [1]}).write_csv(path)
+    found = import_table(path, columns={"cell": "arch", "acc": "cifar10.pgd_linf_1"})
+    assert found.columns == ["arch", "cifar10.pgd_linf_1", "cifar10.clean"]
+    with pytest.raises(InvalidTableError, match="no column nope"):
+        import_table(path, columns={"nope": "arch"})
+    with pytest.raises(InvalidTableError, match="expected arch and <dataset>"):
+        import_table(path)
+    with pytest.raises(InvalidTableError, match="same name"):
+        import_table(path, columns={"cell": "arch", "acc": "cifar10.clean"})
+
+
+def test_formats_are_found_by_name():
+    assert get_importer("robustness") is import_robustness
+    with pytest.raises(UnknownFormatError, match="'onnx'; expected one of robustness, table"):
+        get_importer("onnx")

@@ -1,0 +1,8 @@
+"""``python -m training``: the same program as ``acorn train``."""
+
+import typer
+
+from training.commands import train
+
+if __name__ == "__main__":
+    typer.run(train)

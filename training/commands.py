@@ -1,0 +1,212 @@
+"""The commands of ``acorn`` that make features, labels and forests."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import polars as pl
+import typer
+
+from models.errors import InputError
+from models.spaces import get_space
+from training.importers import import_robustness, import_table
+from training.labels import read_labels
+from training.progress import progress
+
+# torch, scipy and scikit-learn are imported by the commands that need them: `acorn serve` reads
+# this module, too.
+
+Space = Annotated[str, typer.Option(help="Architecture space, such as nats_tss.")]
+Dataset = Annotated[str, typer.Option(help="Dataset, such as cifar10.")]
+LabelFiles = Annotated[
+    list[str],
+    typer.Option(
+        help="Label table (Parquet or CSV); may be given several times. "
+        "adv=FILE reads labels of adversarially trained networks."
+    ),
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")
+]
+Seed = Annotated[int, typer.Option(help="Seeds everything random.")]
+
+
+def features(
+    space: Space,
+    archs: Annotated[str, typer.Option(help="all, sample:N, or a file with one a line.")],
+    dataset: Dataset,
+    out: Annotated[Path, typer.Option(help="Feature table (Parquet) to make or bring up to date.")],
+    proxies: Annotated[str, typer.Option(help="Names with commas between, or a set.")] = "classic",
+    images: Annotated[
+        str | None,
+        typer.Option(
+            help="Images for the proxies: npz, image folder or CIFAR root. [default: embedded]",
+            show_default=False,
+        ),
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=2, help="Number of images.")] = 32,
+    seed: Seed = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    workers: Annotated[int, typer.Option(min=0, help="Processes; 0 is one a core.")] = 0,
+    backend: Annotated[str, typer.Option(help="local, or ray for a running cluster.")] = "local",
+    shard: Annotated[
+        str | None,
+        typer.Option(help="i/n computes the i-th of n parts. [default: all]", show_default=False),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compute proxies and structure features; a rerun computes only what is missing.
+
+    Examples
+    --------
+    acorn features --space nats_tss --archs sample:500 --dataset cifar10 --out f.parquet
+    """
+    from training.features import Recipe, compute_features, select_architectures
+
+    names = proxies if "," not in proxies else tuple(name.strip() for name in proxies.split(","))
+    recipe = Recipe(space, dataset, names, images, batch_size, seed, device)
+    chosen = select_architectures(get_space(space), archs, shard=shard)
+    with progress("features") as on_progress:
+        table = compute_features(
+            recipe, chosen, out, workers=workers, backend=backend, on_progress=on_progress
+        )
+    _report(
+        {"out": str(out), "rows": len(table), "features": len(table.feature_names)}, as_json=as_json
+    )
+
+
+def train(
+    space: Space,
+    dataset: Dataset,
+    labels: LabelFiles,
+    features: Annotated[Path, typer.Option(help="Feature table of the labelled functions.")],
+    out: Annotated[Path, typer.Option(help="Folder of the bundle; its name is the bundle's.")],
+    targets: Annotated[
+        str | None,
+        typer.Option(help="Targets, with commas between. [default: all]", show_default=False),
+    ] = None,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Fit forests to labels and write them as a bundle.
+
+    Examples
+    --------
+    acorn train --space nats_tss --dataset cifar10 --labels mine.csv --features f.parquet --out b
+    """
+    from models.feature_table import FeatureTable
+    from training.fit import train_bundle
+
+    bundle = train_bundle(
+        read_labels(labels, space=space, dataset=dataset),
+        FeatureTable.read(features),
+        out,
+        targets=None if targets is None else [name.strip() for name in targets.split(",")],
+        seed=seed,
+    )
+    scores = bundle.manifest.scores
+    _report({"out": str(out), "name": bundle.name, "scores": scores}, as_json=as_json)
+
+
+def evaluate(
+    bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
+    labels: LabelFiles,
+    features: Annotated[
+        Path | None,
+        typer.Option(
+            help="Features of functions that the bundle's table lacks. [default: none]",
+            show_default=False,
+        ),
+    ] = None,
+    include_seen: Annotated[
+        bool, typer.Option(help="Also score functions that the bundle was trained on.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Score a bundle on labelled rows that it never saw.
+
+    Examples
+    --------
+    acorn evaluate models/released/nats_tss-cifar10 --labels held_out.parquet --json
+    """
+    from models.feature_table import FeatureTable
+    from models.forests import Bundle
+    from training.evaluate import evaluate as score
+
+    loaded = Bundle.load(bundle)
+    result = score(
+        loaded,
+        read_labels(labels, space=loaded.space, dataset=loaded.dataset),
+        features=None if features is None else FeatureTable.read(features),
+        include_seen=include_seen,
+    )
+    if as_json:
+        _report(result, as_json=True)
+        return
+    columns = ("n", "kendall_tau", "spearman_rho", "r2", "mae", "coverage", "median_width")
+    _line("target", "rows", *columns)
+    for target, scores in result["targets"].items():
+        for rows, found in scores.items():
+            _line(target, rows, *(_number(found[column]) for column in columns))
+
+
+importing = typer.Typer(help="Turn a benchmark's own files into a label table.")
+Out = Annotated[Path, typer.Option(help="Label table (Parquet) to write.")]
+
+
+@importing.command("robustness")
+def robustness(source: Path, out: Out, as_json: AsJson = False) -> None:
+    """Read the folder of the robustness dataset of Jung et al. (ICLR 2023)."""
+    _write(import_robustness(source), out, as_json=as_json)
+
+
+@importing.command("table")
+def table(
+    source: Path,
+    out: Out,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option("--column", help="NEW=OLD renames a column; may be given several times."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read any CSV or Parquet table, renaming its columns."""
+    renamed = dict(_renaming(pair) for pair in columns or [])
+    _write(import_table(source, columns=renamed), out, as_json=as_json)
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    for command in (features, train, evaluate):
+        app.command()(command)
+    app.add_typer(importing, name="import")
+
+
+def _renaming(pair: str) -> tuple[str, str]:
+    new, _, old = pair.partition("=")
+    if not (new and old):
+        raise InputError(f"got --column {pair!r}; expected NEW=OLD")
+    return old, new
+
+
+def _write(frame: pl.DataFrame, out: Path, *, as_json: bool) -> None:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    frame.write_parquet(out)
+    _report({"out": str(out), "rows": len(frame), "columns": frame.columns}, as_json=as_json)
+
+
+def _report(result: dict[str, object], *, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(result) + "\n")
+        return
+    for name, value in result.items():
+        _line(name, value if isinstance(value, str | int) else json.dumps(value))
+
+
+def _line(*cells: object) -> None:
+    sys.stdout.write("\t".join(map(str, cells)) + "\n")
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"

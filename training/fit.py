@@ -1,0 +1,229 @@
+"""From labels and features to a released bundle."""
+
+import json
+import logging
+import platform
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version as version_of
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models import __version__
+from models.errors import InputError, MismatchError
+from models.feature_table import FeatureTable
+from models.forests import Bundle, Manifest, find_target, write_bundle
+from models.forests import manifest as files
+from models.forests.bundle import HIGHEST, LOWEST, bounded
+from models.forests.domain import Domain
+from models.forests.intervals import Intervals
+from models.forests.manifest import ForestEntry
+from models.forests.seen import Seen
+from models.proxies import list_proxies
+from training.card import model_card
+from training.growing import Configuration
+from training.importance import importances
+from training.labels import Labels
+from training.metrics import score
+from training.search import FINAL_FOLDS, OutOfFold, Problem, Search
+
+logger = logging.getLogger(__name__)
+
+LEAST_FUNCTIONS = 20
+LEVEL = 0.9
+
+LIBRARIES = ("numpy", "polars", "safetensors", "scikit-learn", "scipy", "torch")
+
+
+def train_bundle(
+    labels: Labels,
+    features: FeatureTable,
+    out: Path,
+    *,
+    targets: Sequence[str] | None = None,
+    feature_set: str | None = None,
+    configuration: Configuration | None = None,
+    version: str = __version__,
+    seed: int = 0,
+    n_jobs: int = -1,
+) -> Bundle:
+    """Choose a configuration, grow the forests and write the bundle.
+
+    One row a function: the mean label of its twins. Configuration, intervals, importances and the
+    scores in the manifest come from cross-validation over functions.
+
+    Parameters
+    ----------
+    labels
+        Of one space and dataset.
+    features
+        Of the labelled functions; the table is released with the bundle, unlabelled rows included.
+    out
+        Directory of the bundle; its name is the bundle's. A bundle that is there is replaced.
+    targets
+        What to predict; all that the labels have when not given.
+    feature_set
+        ``"structure"``, ``"proxies"`` or ``"both"``; chosen by cross-validation when not given.
+    configuration
+        Where the search starts; its number of trees is final.
+    version
+        Version of the bundle.
+    seed, n_jobs
+        Of splits and forests; -1 uses every core.
+
+    Raises
+    ------
+    UnknownTargetError
+        For a target that the labels do not have.
+    InputError
+        If too few labelled functions have features.
+    MismatchError
+        If the features are of another dataset than the labels.
+    """
+    out = Path(out)
+    problem = _problem(labels, features, targets, feature_set, seed=seed, n_jobs=n_jobs)
+    search = Search(problem)
+    chosen, predicted = search.run(configuration or Configuration())
+    logger.info("growing the forests of %d targets: %s", len(problem.targets), chosen)
+    ensemble = problem.grow(chosen, np.ones(len(problem.ids), bool))
+
+    # Only the columns in use are the bundle's, so that nothing else is computed to predict.
+    used = list(problem.columns[chosen.features])
+    intervals = Intervals.fit(problem.Y - predicted.value, predicted.spread)
+    ranking = _importances(problem, predicted, used, features.feature_names)
+    entries = [
+        ForestEntry(
+            file=f"forest-{number}.safetensors",
+            features=list(range(len(used))),
+            targets=[problem.targets[target] for target in member.targets],
+            trees=member.forest.n_trees,
+        )
+        for number, member in enumerate(ensemble.members)
+    ]
+    manifest = Manifest.model_construct(
+        schema_version=files.SCHEMA_VERSION,
+        name=out.name,
+        version=version,
+        space=labels.space,
+        dataset=labels.dataset,
+        created=datetime.now(UTC).replace(microsecond=0),
+        files={},
+        targets=list(problem.targets),
+        features=[features.feature_names[column] for column in used],
+        settings=asdict(features.settings),
+        libraries=_libraries(),
+        labels=list(labels.sources),
+        functions=len(problem.ids),
+        forests=entries,
+        parameters=chosen.to_dict() | {"seed": seed},
+        candidates=search.candidates,
+        scores=_scores(problem, predicted),
+    )
+    contents = {
+        **{
+            entry.file: member.forest.to_bytes()
+            for entry, member in zip(entries, ensemble.members, strict=True)
+        },
+        files.INTERVALS: intervals.to_bytes(),
+        files.DOMAIN: Domain.fit(problem.X[:, used], seed=seed).to_bytes(),
+        files.SEEN: Seen.of(problem.ids).to_bytes(),
+        files.IMPORTANCES: json.dumps(ranking, indent=1).encode(),
+        files.FEATURES: _table_bytes(features),
+        files.MODEL_CARD: model_card(manifest, ranking).encode(),
+    }
+    return write_bundle(out, contents, manifest)
+
+
+def _problem(
+    labels: Labels,
+    features: FeatureTable,
+    targets: Sequence[str] | None,
+    feature_set: str | None,
+    *,
+    seed: int,
+    n_jobs: int,
+) -> Problem:
+    """Put labels and features of functions side by side."""
+    if features.settings.dataset != labels.dataset:
+        got = f"features on {features.settings.dataset}"
+        raise MismatchError(f"got {got}; expected {labels.dataset}, the dataset of the labels")
+    asked = [find_target(name, labels.targets) for name in targets or labels.targets]
+    wanted = list(dict.fromkeys(asked))
+    by_function = labels.by_function()
+    known = by_function.only({id_ for id_ in by_function.ids if id_ in features})
+    Y = known.matrix(wanted)
+    labelled = np.flatnonzero(np.isfinite(Y).any(axis=1))
+    ids = [known.ids[row] for row in labelled]
+    if len(ids) < len(by_function.ids):
+        logger.warning("%d of %d functions have features", len(ids), len(by_function.ids))
+    Y = Y[labelled]
+    fewest = int(np.isfinite(Y).sum(axis=0).min()) if len(Y) else 0
+    if fewest < LEAST_FUNCTIONS:
+        raise InputError(
+            f"got {fewest} functions with features and labels; expected at least {LEAST_FUNCTIONS}"
+        )
+    proxies = set(list_proxies())
+    columns = {
+        "both": list(range(len(features.feature_names))),
+        "structure": [i for i, name in enumerate(features.feature_names) if name not in proxies],
+        "proxies": [i for i, name in enumerate(features.feature_names) if name in proxies],
+    }
+    if feature_set is not None:
+        columns = {feature_set: columns[feature_set]}
+    X = bounded(features.matrix(features.feature_names, ids))
+    return Problem(ids, X, wanted, Y, columns, seed, n_jobs)
+
+
+def _scores(problem: Problem, predicted: OutOfFold) -> dict[str, dict[str, float | int | None]]:
+    """Scores of cross-validation; the intervals of a fold are calibrated on the others."""
+    fold = problem.folds(FINAL_FOLDS)
+    residuals = problem.Y - predicted.value
+    half = np.empty_like(residuals)
+    for f in range(FINAL_FOLDS):
+        own = fold == f
+        calibrated = Intervals.fit(residuals[~own], predicted.spread[~own])
+        every = list(range(len(problem.targets)))
+        half[own] = calibrated.half_width(predicted.spread[own], LEVEL, every)
+    lower = np.clip(predicted.value - half, LOWEST, HIGHEST)
+    upper = np.clip(predicted.value + half, LOWEST, HIGHEST)
+    columns = zip(problem.Y.T, predicted.value.T, lower.T, upper.T, strict=True)
+    return {
+        target: score(*column).to_dict()
+        for target, column in zip(problem.targets, columns, strict=True)
+    }
+
+
+def _importances(
+    problem: Problem, predicted: OutOfFold, columns: Sequence[int], names: Sequence[str]
+) -> dict[str, list[dict[str, Any]]]:
+    """Rows of ``importances.json`` for each target, largest first."""
+    clusters, drops = importances(problem, predicted, problem.folds(FINAL_FOLDS), columns)
+    found = {}
+    for number, target in enumerate(problem.targets):
+        rows: list[dict[str, Any]] = [
+            {
+                "feature": names[cluster[0]],
+                "importance": round(float(drop.mean()), 6),
+                "std": round(float(drop.std()), 6),
+                "with": [names[column] for column in cluster[1:]],
+            }
+            for cluster, drop in zip(clusters, drops[:, :, number], strict=True)
+        ]
+        found[target] = sorted(rows, key=lambda row: -row["importance"])
+    return found
+
+
+def _table_bytes(features: FeatureTable) -> bytes:
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / files.FEATURES
+        features.write(path)
+        return path.read_bytes()
+
+
+def _libraries() -> dict[str, str]:
+    versions = {name: version_of(name) for name in LIBRARIES}
+    return {"acorn": __version__, "python": platform.python_version()} | versions

@@ -1,0 +1,200 @@
+"""Label tables: measured accuracies of architectures, from one file or several.
+
+A table has a column ``arch`` and columns ``<dataset>.<target>`` in percent, null where nothing was
+measured. Columns of another kind (parameter counts, latencies, class numbers) are left alone.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from models.errors import InputError, InvalidArchitectureError, InvalidTableError, abbreviate
+from models.forests.manifest import LabelSource
+from models.forests.targets import ADVERSARIAL, is_target
+from models.spaces import Space, get_space
+
+FUNCTION_CLASS = "function_class"
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Labels of architectures of one space on one dataset.
+
+    Attributes
+    ----------
+    space, dataset
+        Names.
+    frame
+        One row an architecture: ``id`` of its function, ``arch`` as its space spells it, and a
+        nullable float64 column for each target.
+    sources
+        Where they came from.
+    """
+
+    space: str
+    dataset: str
+    frame: pl.DataFrame
+    sources: tuple[LabelSource, ...]
+
+    @property
+    def targets(self) -> list[str]:
+        """Names of the targets."""
+        return self.frame.columns[2:]
+
+    @property
+    def ids(self) -> list[str]:
+        """The function of each row."""
+        return self.frame["id"].to_list()
+
+    def matrix(self, targets: Sequence[str]) -> NDArray[np.float64]:
+        """Labels of shape (rows, targets), NaN where there is none."""
+        return self.frame.select(targets).to_numpy().astype(np.float64)
+
+    def by_function(self) -> "Labels":
+        """One row a function: the mean over its twins, with the smallest spelling as ``arch``.
+
+        Twins are trained one by one, so their mean is a better measurement of what they share.
+        """
+        frame = self.frame.group_by("id").agg(pl.col("arch").min(), pl.col(self.targets).mean())
+        return Labels(self.space, self.dataset, frame.sort("id"), self.sources)
+
+    def only(self, ids: set[str]) -> "Labels":
+        """The rows of some functions."""
+        frame = self.frame.filter(pl.col("id").is_in(list(ids)))
+        return Labels(self.space, self.dataset, frame, self.sources)
+
+
+def read_labels(sources: Sequence[str], *, space: str, dataset: str) -> Labels:
+    """Read and merge label tables.
+
+    Parameters
+    ----------
+    sources
+        Parquet or CSV files. ``adv=FILE`` reads labels of adversarially trained networks: their
+        targets get the prefix ``adv.``.
+    space
+        Name of the space of all architectures.
+    dataset
+        Whose columns to take.
+
+    Raises
+    ------
+    InvalidTableError
+        For a table that cannot be used: says which file, which row or column, and why.
+    """
+    if not sources:
+        raise InputError("got no label table; expected at least one")
+    tables, origins = zip(
+        *(_read_one(source, get_space(space), dataset) for source in sources), strict=True
+    )
+    return Labels(space, dataset, _merge(tables), tuple(origins))
+
+
+def _read_one(source: str, space: Space, dataset: str) -> tuple[pl.DataFrame, LabelSource]:
+    adversarial = source.startswith("adv=") and not Path(source).exists()
+    path = Path(source.removeprefix("adv=") if adversarial else source)
+    table = read_file(path)
+    columns = _target_columns(table, dataset, path)
+    prefix = ADVERSARIAL if adversarial else ""
+    names = {column: prefix + column.removeprefix(f"{dataset}.") for column in columns}
+    labels = table.select(
+        _percent(table[column], path).alias(name) for column, name in names.items()
+    )
+    ids, archs = _functions(table, space, path)
+    frame = labels.select(pl.Series("id", ids), pl.Series("arch", archs), pl.all())
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return frame, LabelSource(file=path.name, prefix=prefix, rows=len(frame), sha256=digest)
+
+
+def read_file(path: Path) -> pl.DataFrame:
+    """Read a Parquet or CSV table; raises InvalidTableError."""
+    if not path.is_file():
+        raise InvalidTableError(f"no label table at {path}")
+    try:
+        if path.suffix == ".csv":
+            return pl.read_csv(path, infer_schema_length=None)
+        return pl.read_parquet(path)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        first = str(error).partition("\n")[0]
+        raise InvalidTableError(f"{path} is no Parquet or CSV table: {first}") from error
+
+
+def _target_columns(table: pl.DataFrame, dataset: str, path: Path) -> list[str]:
+    if "arch" not in table.columns:
+        raise InvalidTableError(f"{path} has no column 'arch'; it has {_some(table.columns)}")
+    split = [(*column.partition(".")[::2], column) for column in table.columns]
+    labels = [(owner, column) for owner, target, column in split if is_target(target)]
+    found = [column for owner, column in labels if owner == dataset]
+    if not found:
+        owners = ", ".join(sorted({owner for owner, _ in labels})) or "none"
+        raise InvalidTableError(f"{path} has no labels for {dataset}; it has them for: {owners}")
+    return found
+
+
+def _percent(column: pl.Series, path: Path) -> pl.Series:
+    try:
+        values = column.cast(pl.Float64).fill_nan(None)
+    except pl.exceptions.PolarsError:
+        got = f"column {column.name!r} of {column.dtype}"
+        raise InvalidTableError(f"{path}: got {got}; expected percent") from None
+    outside = values.is_between(0, 100).not_().fill_null(False).arg_true()
+    if len(outside):
+        row = int(outside[0])
+        got = f"{values[row]} in column {column.name!r}, row {row + 1}"
+        raise InvalidTableError(f"{path}: got {got}; expected percent, 0 to 100")
+    return values
+
+
+def _functions(table: pl.DataFrame, space: Space, path: Path) -> tuple[list[str], list[str]]:
+    """Id and spelling of each row, held against the table's own classes of functions."""
+    ids, archs = [], []
+    for row, spec in enumerate(table["arch"], start=1):
+        try:
+            parsed = space.parse(spec)
+        except InvalidArchitectureError as error:
+            raise InvalidTableError(f"{path}, row {row}: {error}") from None
+        ids.append(parsed.id)
+        archs.append(parsed.arch)
+    repeated = pl.Series(archs).is_duplicated().arg_true()
+    if len(repeated):
+        rows = f"rows {repeated[0] + 1} and {archs.index(archs[repeated[0]], repeated[0] + 1) + 1}"
+        raise InvalidTableError(f"{path}: {archs[repeated[0]]} is there twice, in {rows}")
+    if FUNCTION_CLASS in table.columns:
+        _check_classes(table[FUNCTION_CLASS].to_list(), ids, path)
+    return ids, archs
+
+
+def _check_classes(classes: list[object], ids: list[str], path: Path) -> None:
+    id_of: dict[object, str] = {}
+    class_of: dict[str, object] = {}
+    for class_, id_ in zip(classes, ids, strict=True):
+        if class_ is None:
+            continue
+        if id_of.setdefault(class_, id_) != id_ or class_of.setdefault(id_, class_) != class_:
+            raise InvalidTableError(
+                f"{path}: {FUNCTION_CLASS} {class_} is not the function {id_}: the column puts "
+                f"architectures together, or apart, that the space does not"
+            )
+
+
+def _merge(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Put tables together by architecture; a label may come from one table only."""
+    stacked = pl.concat(tables, how="diagonal")
+    targets = pl.exclude("id", "arch")
+    grouped = stacked.group_by("id", "arch", maintain_order=True)
+    counts = grouped.agg(targets.count())
+    for name in counts.columns[2:]:
+        twice = counts.filter(pl.col(name) > 1)
+        if len(twice):
+            got = f"{name} of {twice['arch'][0]}"
+            raise InvalidTableError(f"got {got} from two label tables; expected it from one")
+    return grouped.agg(targets.drop_nulls().first())
+
+
+def _some(names: Sequence[str]) -> str:
+    return abbreviate(", ".join(names))

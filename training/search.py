@@ -1,0 +1,186 @@
+"""Choosing a configuration by cross-validation over functions, and keeping what lost."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.forests.ensemble import Ensemble
+from models.forests.manifest import Candidate
+from training.growing import Configuration, Groups, grow
+from training.metrics import tau
+from training.splits import folds
+
+logger = logging.getLogger(__name__)
+
+Floats = NDArray[np.float64]
+
+SEARCH_FOLDS, SEARCH_TREES = 3, 50
+MARGIN = 0.002
+"""Gain in tau that a challenger needs: about the noise of a difference on some 4,000 functions."""
+
+FINAL_FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Features and labels of functions, one row each.
+
+    Attributes
+    ----------
+    ids
+        The functions.
+    X
+        Features, shape (functions, features).
+    targets
+        Names.
+    Y
+        Labels in percent, shape (functions, targets), NaN where there is none.
+    columns
+        Numbers of the features of each feature set.
+    seed, n_jobs
+        Of splits and forests.
+    """
+
+    ids: Sequence[str]
+    X: NDArray[np.float32]
+    targets: Sequence[str]
+    Y: Floats
+    columns: Mapping[str, Sequence[int]]
+    seed: int
+    n_jobs: int
+
+    def groups(self, composition: str) -> list[tuple[int, ...]]:
+        """Targets of each forest of a composition."""
+        return Groups.of(self.targets, self.Y).of_composition(composition)
+
+    def grow(self, configuration: Configuration, rows: NDArray[np.bool_]) -> Ensemble:
+        """Grow forests on some of the functions."""
+        return grow(
+            self.X[rows],
+            self.Y[rows],
+            self.groups(configuration.composition),
+            self.columns[configuration.features],
+            configuration,
+            seed=self.seed,
+            n_jobs=self.n_jobs,
+        )
+
+    def folds(self, n_folds: int) -> NDArray[np.int64]:
+        """Number of the fold of each function."""
+        return folds(self.ids, n_folds=n_folds, seed=self.seed)
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """Predictions for each function by forests that did not see it.
+
+    Attributes
+    ----------
+    value, spread
+        Mean and standard deviation over trees, shape (functions, targets).
+    ensembles
+        What predicted each fold.
+    """
+
+    value: Floats
+    spread: Floats
+    ensembles: Sequence[Ensemble]
+
+    def kendall_tau(self, Y: Floats) -> float:
+        """Mean over targets."""
+        return float(np.mean([tau(y, value) for y, value in zip(Y.T, self.value.T, strict=True)]))
+
+
+@dataclass
+class Search:
+    """Finds a configuration in three stages, each starting from the best of the one before."""
+
+    problem: Problem
+    candidates: list[Candidate] = field(default_factory=list)
+
+    def run(self, start: Configuration) -> tuple[Configuration, OutOfFold]:
+        """Search; the second result is of the configuration that was chosen."""
+        quick = start.but(trees=min(SEARCH_TREES, start.trees), composition="joint")
+        best, tau_ = self._features_and_algorithm(quick)
+        best = self._trees(best, tau_)
+        return self._composition(best.but(trees=start.trees))
+
+    def _features_and_algorithm(self, start: Configuration) -> tuple[Configuration, float]:
+        scores = {
+            configuration: self._score("features and algorithm", configuration)
+            for features, columns in self.problem.columns.items()
+            if columns
+            for configuration in (
+                start.but(features=features),
+                start.but(features=features, algorithm="random_forest"),
+            )
+        }
+        best = max(scores, key=lambda configuration: scores[configuration])
+        return best, scores[best]
+
+    def _trees(self, best: Configuration, best_score: float) -> Configuration:
+        """Let other tree shapes challenge the best; fully grown trees pack smallest."""
+        challengers = [
+            best.but(max_features=0.15),
+            best.but(max_features=0.6),
+            best.but(min_samples_leaf=3),
+        ]
+        scores = {each: self._score("trees", each) for each in challengers}
+        challenger = max(scores, key=lambda configuration: scores[configuration])
+        return challenger if scores[challenger] > best_score + MARGIN else best
+
+    def _composition(self, best: Configuration) -> tuple[Configuration, OutOfFold]:
+        """Compare the compositions, all from the same forests."""
+        found = {
+            best.but(composition=name): predicted
+            for name, predicted in compositions(self.problem, best).items()
+        }
+        scores = {each: predicted.kendall_tau(self.problem.Y) for each, predicted in found.items()}
+        for each, score in scores.items():
+            self._record("composition", each, score)
+        chosen = max(scores, key=lambda configuration: scores[configuration])
+        return chosen, found[chosen]
+
+    def _score(self, stage: str, configuration: Configuration) -> float:
+        predicted = cross_validate(self.problem, configuration, SEARCH_FOLDS)
+        score = predicted.kendall_tau(self.problem.Y)
+        self._record(stage, configuration, score)
+        return score
+
+    def _record(self, stage: str, configuration: Configuration, score: float) -> None:
+        logger.info("%s: mean tau %.4f of %s", stage, score, configuration)
+        self.candidates.append(
+            Candidate(stage=stage, parameters=configuration.to_dict(), kendall_tau=score)
+        )
+
+
+def cross_validate(problem: Problem, configuration: Configuration, n_folds: int) -> OutOfFold:
+    """Predict every function by forests grown on the other folds."""
+    fold = problem.folds(n_folds)
+    ensembles = [problem.grow(configuration, fold != f) for f in range(n_folds)]
+    return _predict(problem, fold, ensembles)
+
+
+def compositions(problem: Problem, configuration: Configuration) -> dict[str, OutOfFold]:
+    """Cross-validate each composition; their forests are grown once."""
+    fold = problem.folds(FINAL_FOLDS)
+    both = configuration.but(composition="both")
+    grown = [problem.grow(both, fold != f) for f in range(FINAL_FOLDS)]
+    found = {}
+    for name in ("both", "joint", "kind"):
+        groups = problem.groups(name)
+        chosen = [Ensemble([m for m in e.members if tuple(m.targets) in groups]) for e in grown]
+        if name == "both" or len(groups) < len(grown[0].members):
+            found[name] = _predict(problem, fold, chosen)
+    return found
+
+
+def _predict(problem: Problem, fold: NDArray[np.int64], ensembles: Sequence[Ensemble]) -> OutOfFold:
+    value, spread = np.empty((2, *problem.Y.shape))
+    every = range(len(problem.targets))
+    for f, ensemble in enumerate(ensembles):
+        value[fold == f], spread[fold == f] = ensemble.distribution(problem.X[fold == f], every)
+    return OutOfFold(value, spread, ensembles)
