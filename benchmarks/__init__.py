@@ -1,0 +1,1 @@
+"""Measurements that the README and docs/ quote; each prints what it measured."""

@@ -1,0 +1,75 @@
+"""What the embedded batch costs against real images: ``python -m benchmarks.batches``.
+
+Each proxy's Kendall tau with clean and with robust accuracy, computed once on real CIFAR-10 images
+and once on the embedded batch, at the same weights; one row a function.
+"""
+
+import argparse
+import random
+from pathlib import Path
+
+import polars as pl
+from scipy.stats import kendalltau, spearmanr
+
+from models.spaces import get_space
+from training.features import Recipe, compute_features
+from training.labels import read_labels
+from training.progress import progress
+
+PROXIES = (
+    "grad_norm", "snip", "plain", "fisher", "grasp", "jacov", "jacob_fro", "epe_nas", "nwot",
+)  # fmt: skip
+"""Those that look at images; the other classic ones are the same on any batch."""
+TARGETS = ("clean", "pgd_linf_1.0", "adv.pgd_linf_8")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--shared", type=Path, default=Path("../shared"))
+    parser.add_argument("--var", type=Path, default=Path("var"))
+    parser.add_argument("--functions", type=int, default=500)
+    parser.add_argument("--batch-size", type=int, default=32)
+    options = parser.parse_args()
+
+    folder = options.shared / "benchmarks"
+    sources = [
+        f"{folder}/nats_tss_clean.parquet",
+        f"{folder}/nats_tss_robust_standard_training.parquet",
+        f"adv={folder}/nats_tss_robust_adversarial_training.parquet",
+    ]
+    labels = read_labels(sources, space="nats_tss", dataset="cifar10").by_function().frame
+    space = get_space("nats_tss")
+    chosen = random.Random(0).sample(labels["id"].to_list(), options.functions)
+    archs = [space.parse(id_.partition("/")[2]).canonical for id_ in chosen]
+    images = {"real": str(options.shared / "images/cifar10_sample.npz"), "embedded": None}
+    both = labels
+    for kind, source in images.items():
+        recipe = Recipe("nats_tss", "cifar10", PROXIES, source, options.batch_size)
+        with progress(kind) as on_progress:
+            table = compute_features(
+                recipe,
+                archs,
+                options.var / f"batches-{kind}-{options.batch_size}.parquet",
+                on_progress=on_progress,
+            )
+        columns = [pl.col(name).alias(f"{kind}.{name}") for name in PROXIES]
+        both = both.join(table.frame.select("id", *columns), on="id")
+
+    print(f"{len(both)} functions, batch of {options.batch_size}; tau on real / embedded images")
+    print(f"{'proxy':10s} {'rho':>6s} " + " ".join(f"{target:>15s}" for target in TARGETS))
+    for name in PROXIES:
+        real, embedded = both[f"real.{name}"], both[f"embedded.{name}"]
+        cells = [
+            " / ".join(
+                f"{kendalltau(values, both[target], nan_policy='omit').statistic:.3f}"
+                for values in (real, embedded)
+            )
+            for target in TARGETS
+        ]
+        rho = spearmanr(real, embedded, nan_policy="omit").statistic
+        print(f"{name:10s} {rho:6.3f} " + " ".join(f"{cell:>15s}" for cell in cells))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""A forest on functions it never saw: ``python -m benchmarks.held_out``.
+
+Trains on four fifths of the visible functions and scores the other fifth, one row a function. In
+the same run, on the same rows: a plain random forest on one-hot cells as submitted and the lengths
+of their paths, which is what a careful user would try first.
+"""
+
+import argparse
+import re
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from scipy.stats import kendalltau
+from sklearn.ensemble import RandomForestRegressor
+
+from models.feature_table import FeatureTable
+from models.spaces.nats_tss import OPERATIONS, parse_cell
+from training.evaluate import evaluate
+from training.fit import train_bundle
+from training.labels import Labels, read_labels
+from training.splits import held_out
+
+FILES = (
+    "{}/nats_tss_clean.parquet",
+    "{}/nats_tss_robust_standard_training.parquet",
+    "adv={}/nats_tss_robust_adversarial_training.parquet",
+)
+TARGETS = (
+    "clean", "fgsm_linf_1.0", "pgd_linf_1.0", "apgd_ce_linf_1.0", "square_linf_1.0",
+    "corruption_gaussian_noise", "adv.clean", "adv.pgd_linf_8", "adv.autoattack_linf_8",
+)  # fmt: skip
+SHIPPED = re.compile(
+    r"clean|(fgsm|pgd|apgd_ce|square)_linf_(0\.5|1\.0|2\.0|4\.0|8\.0)|corruption_\w+"
+    r"|adv\.(clean|pgd_linf_3|pgd_linf_8|autoattack_linf_8)"
+)
+"""Targets of the released bundle."""
+PATHS = ((3,), (0, 4), (1, 5), (0, 2, 5))
+
+
+def plain_features(arch: str) -> list[float]:
+    """One-hot edges, and the length of each path that is open (0 where it is closed)."""
+    cell = parse_cell(arch)
+    onehot = [float(name == operation) for name in cell for operation in OPERATIONS]
+    paths = [
+        float(sum(cell[edge].startswith("nor_conv") for edge in path))
+        if all(cell[edge] != "none" for edge in path)
+        else -1.0
+        for path in PATHS
+    ]
+    return onehot + paths
+
+
+def plain_forest(train: Labels, test: Labels) -> dict[str, float]:
+    """Tau by function of the plain forest, trained on all rows of the training functions."""
+    X, Z = (np.array([plain_features(a) for a in part.frame["arch"]]) for part in (train, test))
+    scores = {}
+    for target in TARGETS:
+        forest = RandomForestRegressor(100, n_jobs=-1, random_state=0)
+        forest.fit(X, train.matrix([target])[:, 0])
+        rows = test.frame.select("id", target).with_columns(predicted=forest.predict(Z))
+        once = rows.group_by("id").agg(pl.col(target, "predicted").mean())
+        scores[target] = float(kendalltau(once[target], once["predicted"]).statistic)
+    return scores
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--shared", type=Path, default=Path("../shared"))
+    parser.add_argument(
+        "--features",
+        type=Path,
+        default=Path("models/released/nats_tss-cifar10/features.parquet"),
+    )
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+
+    sources = [file.format(options.shared / "benchmarks") for file in FILES]
+    labels = read_labels(sources, space="nats_tss", dataset="cifar10")
+    features = FeatureTable.read(options.features)
+    ids = sorted(set(labels.ids) & set(features.ids))
+    out = held_out(ids, fraction=0.2, seed=options.seed)
+    test_ids = {id_ for id_, held in zip(ids, out, strict=True) if held}
+    train, test = labels.only(set(ids) - test_ids), labels.only(test_ids)
+    targets = [target for target in labels.targets if SHIPPED.fullmatch(target)]
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = train_bundle(train, features, Path(folder) / "held_out", targets=targets)
+        scored = evaluate(bundle, test)["targets"]
+    plain = plain_forest(train, test)
+    print(f"trained on {len(set(ids) - test_ids)} functions, scored on {len(test_ids)} others")
+    print(f"{'target':28s} {'plain tau':>9s} {'tau':>6s} {'MAE':>6s} {'cover':>6s} {'width':>6s}")
+    for target in TARGETS:
+        score = scored[target]["by_function"]
+        print(
+            f"{target:28s} {plain[target]:9.3f} {score['kendall_tau']:6.3f} {score['mae']:6.2f} "
+            f"{score['coverage']:6.3f} {score['median_width']:6.2f}"
+        )
+    coverage = [scored[target]["by_function"]["coverage"] for target in targets]
+    print(f"coverage of 90% intervals, all {len(targets)} targets: "
+          f"{min(coverage):.3f} to {max(coverage):.3f}")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""Our proxies against published ones: ``python -m benchmarks.published_proxies``.
+
+NAS-Bench-Suite-Zero (Krishnakumar et al., NeurIPS 2022) published thirteen proxies of NAS-Bench-201
+cells on a real CIFAR-10 batch of 64. Theirs and ours differ in seed, batch and hardware, so ranks
+are compared. Two seeds of our own say how far a proxy agrees with itself: no proxy can agree better
+with another laboratory's.
+"""
+
+import argparse
+from pathlib import Path
+
+import polars as pl
+from scipy.stats import spearmanr
+
+from models.feature_table import FeatureTable
+from training.features import Recipe, compute_features
+from training.progress import progress
+
+ORACLE = "oracles/naslib_proxies_nats_tss_cifar10.parquet"
+PROXIES = (
+    "params", "flops", "l2_norm", "grad_norm", "snip", "synflow", "nwot",
+    "jacov", "fisher", "grasp", "zen", "epe_nas", "plain",
+)  # fmt: skip
+
+
+def table(options: argparse.Namespace, archs: list[str], seed: int) -> pl.DataFrame:
+    """Compute our proxies of these cells, as published: dead edges included."""
+    recipe = Recipe(
+        "nats_tss",
+        "cifar10",
+        proxies=PROXIES,
+        images=str(options.shared / "images/cifar10_sample.npz"),
+        batch_size=options.batch_size,
+        seed=seed,
+    )
+    out = options.var / f"published-{options.batch_size}-seed{seed}.parquet"
+    with progress(f"seed {seed}") as on_progress:
+        computed: FeatureTable = compute_features(recipe, archs, out, on_progress=on_progress)
+    return computed.frame.filter(pl.col("arch").is_in(archs)).select("arch", *PROXIES)
+
+
+def rho(pairs: pl.DataFrame, name: str, other: str) -> float:
+    """Spearman correlation where both have a value."""
+    both = pairs.select(name, other).drop_nulls().drop_nans()
+    return float(spearmanr(both[name], both[other]).statistic)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--shared", type=Path, default=Path("../shared"))
+    parser.add_argument("--var", type=Path, default=Path("var"))
+    parser.add_argument("--cells", type=int, default=500)
+    parser.add_argument("--repeated-cells", type=int, default=150)
+    parser.add_argument("--batch-size", type=int, default=64)
+    options = parser.parse_args()
+
+    oracle = pl.read_parquet(options.shared / ORACLE).sample(options.cells, seed=0, shuffle=True)
+    archs = oracle["arch"].to_list()
+    ours = table(options, archs, seed=0)
+    again = table(options, archs[: options.repeated_cells], seed=1)
+    published = ours.join(oracle, on="arch", suffix=".published")
+    repeated = ours.join(again, on="arch", suffix=".again")
+    print(f"{len(published)} cells; ours at two seeds: {len(repeated)} cells; Spearman rho")
+    print(f"{'proxy':10s} {'published':>9s} {'ourselves':>9s}")
+    for name in PROXIES:
+        print(
+            f"{name:10s} {rho(published, name, f'{name}.published'):9.3f} "
+            f"{rho(repeated, name, f'{name}.again'):9.3f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
