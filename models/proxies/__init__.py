@@ -1,7 +1,16 @@
 """Zero-cost proxies: one published proxy a file, shared passes, one engine."""
 
 from models.proxies import (
+    az_complexity,
+    az_expressivity,
+    az_progressivity,
+    az_trainability,
+    croze,
+    croze_ascent,
     epe_nas,
+    eznas_a,
+    eznas_a_closed,
+    eznas_a_data,
     fisher,
     flops,
     grad_norm,
@@ -9,19 +18,32 @@ from models.proxies import (
     jacob_fro,
     jacov,
     l2_norm,
+    local_entropy,
+    meco,
+    meco_opt,
+    near,
     nwot,
+    nwot_noise,
     params,
     plain,
+    robust_zcp,
     snip,
+    swap,
     synflow,
+    trainable_layers,
+    vkdnw,
     zen,
+    zico,
 )
+from models.proxies.api import compute_proxies
 from models.proxies.engine import ProxyValues, run
-from models.proxies.registry import Pass, list_proxies, select
+from models.proxies.registry import SETS, Pass, list_proxies, select
 
 __all__ = [
+    "SETS",
     "Pass",
     "ProxyValues",
+    "compute_proxies",
     "list_proxies",
     "run",
     "select",
@@ -29,7 +51,16 @@ __all__ = [
 
 # Importing a proxy's module registers it; naming them here keeps linters from dropping the import.
 _MODULES = (
+    az_complexity,
+    az_expressivity,
+    az_progressivity,
+    az_trainability,
+    croze,
+    croze_ascent,
     epe_nas,
+    eznas_a,
+    eznas_a_closed,
+    eznas_a_data,
     fisher,
     flops,
     grad_norm,
@@ -37,10 +68,20 @@ _MODULES = (
     jacob_fro,
     jacov,
     l2_norm,
+    local_entropy,
+    meco,
+    meco_opt,
+    near,
     nwot,
+    nwot_noise,
     params,
     plain,
+    robust_zcp,
     snip,
+    swap,
     synflow,
+    trainable_layers,
+    vkdnw,
     zen,
+    zico,
 )

@@ -8,14 +8,19 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from models.proxies.passes.fisher_eigen import fisher_eigen_pass
+from models.proxies.passes.halves import HalvesGraph
 from models.proxies.passes.layers import layer_weights
 from models.proxies.passes.loss import LossGraph
 from models.proxies.passes.noise import noise_pass
+from models.proxies.passes.random_images import RandomGraph
+from models.proxies.passes.sample import sample_pass
+from models.proxies.passes.static import graph_pass, static_pass
 from models.proxies.passes.synflow import synflow_pass
+from models.proxies.passes.twin import twin_pass
 from models.proxies.records import Records
-from models.proxies.registry import Observer, Pass, Proxy, Value, select
+from models.proxies.registry import REQUIRES, Observer, Pass, Proxy, Value, select
 from models.proxies.state import preserved
-from models.trace import count_flops, count_params
 
 
 @dataclass(slots=True)
@@ -59,7 +64,7 @@ def run(
     num_classes
         Width of the logits.
     proxies
-        Names, or ``"all"``.
+        Names of proxies or of sets: ``"all"``, ``"classic"``.
     seed
         Seeds the noise of the passes that draw some.
 
@@ -71,61 +76,77 @@ def run(
         A smaller batch would give other values, so nothing is retried.
     """
     wanted = select(proxies)
-    needed = {pass_ for proxy in wanted for pass_ in proxy.reads}
     observers = {
         proxy.name: proxy.definition() for proxy in wanted if isinstance(proxy.definition, type)
     }
+    watchers: dict[Pass, list[Observer]] = {pass_: [] for pass_ in Pass}
+    for proxy in wanted:
+        if proxy.name in observers:
+            observers[proxy.name].seed = seed
+            for pass_ in proxy.reads:
+                watchers[pass_].append(observers[proxy.name])
     if images.device.type == "cpu":  # its kernels are a third faster so; the values are the same
         images = images.contiguous(memory_format=torch.channels_last)
     with preserved(network), torch.enable_grad():
         records = Records([*layer_weights(network).values()], labels, num_classes)
-        failures, seconds = _run_passes(
-            network, images, records, needed, [*observers.values()], seed
-        )
+        needed = {pass_ for proxy in wanted for pass_ in proxy.reads}
+        steps = _steps(network, images, records, needed, watchers)
+        failures, seconds = _run_passes(steps, needed, seed)
         with torch.no_grad():
             return _read(wanted, observers, records, failures, seconds)
 
 
-def _run_passes(
+def _steps(
     network: nn.Module,
     images: Tensor,
     records: Records,
     needed: set[Pass],
-    observers: Sequence[Observer],
-    seed: int,
+    watchers: dict[Pass, list[Observer]],
+) -> dict[Pass, Callable[[], None]]:
+    """Say how to run each pass, in the order of :class:`Pass`."""
+    loss = LossGraph(network, images, records, watchers[Pass.LOSS])
+    halves = HalvesGraph(network, images, records, watchers[Pass.HALVES], watchers[Pass.LOGITS])
+    random = RandomGraph(network, images, records, watchers[Pass.RANDOM])
+
+    def run_loss() -> None:
+        loss.loss(keep_graph=Pass.JACOBIAN in needed, differentiable=Pass.HESSIAN in needed)
+
+    return {
+        Pass.STATIC: lambda: static_pass(network, records),
+        Pass.GRAPH: lambda: graph_pass(network, images, records),
+        Pass.LOSS: run_loss,
+        Pass.JACOBIAN: loss.jacobian,
+        Pass.HESSIAN: loss.hessian,
+        Pass.HALVES: lambda: halves.halves(keep_graph=Pass.LOGITS in needed),
+        Pass.LOGITS: halves.logits,
+        Pass.CURVATURE: halves.curvature,
+        Pass.SYNFLOW: lambda: synflow_pass(network, images, records),
+        Pass.TWIN: lambda: twin_pass(network, images, records),
+        Pass.NOISE: lambda: noise_pass(network, images, records),
+        Pass.RANDOM: lambda: random.random(keep_graph=Pass.BLOCKS in needed),
+        Pass.BLOCKS: random.blocks,
+        Pass.SAMPLE: lambda: sample_pass(network, images, watchers[Pass.SAMPLE]),
+        Pass.FISHER_EIGEN: lambda: fisher_eigen_pass(network, images, records),
+    }
+
+
+def _run_passes(
+    steps: dict[Pass, Callable[[], None]], needed: set[Pass], seed: int
 ) -> tuple[dict[Pass, str], dict[str, float]]:
     """Run the needed passes; a pass that fails takes only its own readers with it."""
-    graph = LossGraph(network, images, records, observers)
-
-    def static() -> None:
-        records.params = count_params(network) / 1e6
-        records.flops = count_flops(network, tuple(images.shape[1:])) / 1e6
-
-    def loss() -> None:
-        graph.loss(keep_graph=Pass.JACOBIAN in needed, differentiable=Pass.HESSIAN in needed)
-
-    steps: dict[Pass, Callable[[], None]] = {
-        Pass.STATIC: static,
-        Pass.LOSS: loss,
-        Pass.JACOBIAN: graph.jacobian,
-        Pass.HESSIAN: graph.hessian,
-        Pass.SYNFLOW: lambda: synflow_pass(network, images, records),
-        Pass.NOISE: lambda: noise_pass(network, images, records),
-    }
-    if needed & {Pass.JACOBIAN, Pass.HESSIAN}:
-        needed = needed | {Pass.LOSS}
+    needed = needed | {REQUIRES[pass_] for pass_ in needed if pass_ in REQUIRES}
     failures: dict[Pass, str] = {}
     seconds: dict[str, float] = {}
-    for pass_, step in steps.items():
+    for pass_ in Pass:
         if pass_ not in needed:
             continue
-        if pass_ in (Pass.JACOBIAN, Pass.HESSIAN) and Pass.LOSS in failures:
-            failures[pass_] = failures[Pass.LOSS]
+        if REQUIRES.get(pass_) in failures:
+            failures[pass_] = failures[REQUIRES[pass_]]
             continue
         torch.manual_seed(seed)  # so that no value hangs on which other passes ran
         start = time.perf_counter()
         try:
-            step()
+            steps[pass_]()
         except torch.OutOfMemoryError:
             raise
         except Exception as error:  # any network may fail in any way

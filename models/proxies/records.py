@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from models.graph import LayerGraph
+
 
 @dataclass(slots=True)
 class NoiseRecord:
@@ -20,6 +22,39 @@ class NoiseRecord:
 
     difference: Float[Tensor, ""]
     log_scale: Float[Tensor, ""]
+
+
+@dataclass(slots=True)
+class BlocksRecord:
+    """What a network's blocks do to Gaussian noise, and to a random gradient.
+
+    Attributes
+    ----------
+    entropies
+        Entropy of the channels' covariance spectrum after each block.
+    gains
+        Spectral norm of the correlation of a random sign gradient at each block's output with
+        what arrives at its input: one less than blocks. Infinite for an identity.
+    """
+
+    entropies: Float[Tensor, " blocks"]
+    gains: Float[Tensor, " blocks-1"]
+
+
+@dataclass(slots=True)
+class TwinRecord:
+    """How alike each layer and its perturbed twin are: |weights * gradients * features|.
+
+    Attributes
+    ----------
+    descent
+        Images moved against the sign of their gradient.
+    ascent
+        Images moved along it.
+    """
+
+    descent: Float[Tensor, " layers"]
+    ascent: Float[Tensor, " layers"]
 
 
 @dataclass(slots=True)
@@ -43,21 +78,51 @@ class Records:
         JACOBIAN: gradient of the summed logits in each image, flattened.
     hessian_gradients
         HESSIAN: H g, the loss's Hessian applied to ``gradients``.
+    half_gradients
+        HALVES: gradient of the cross-entropy in each of ``weights``, for each half of the batch.
+    logit_gradients
+        LOGITS: gradient of the summed logits of the first half in each of ``weights``.
+    curvature
+        CURVATURE: mean over the first half's images of the norm of the difference quotient of
+        their loss gradient, along its own sign.
     synflow
         SYNFLOW: |weight| * gradient, summed over each layer, in double precision.
+    twin
+        TWIN.
     noise
         NOISE.
-    params, flops
-        STATIC: millions of parameters and of multiply-accumulates.
+    random_gradients
+        RANDOM: gradient of the summed logits on noise in each of ``weights``.
+    blocks
+        BLOCKS.
+    fisher_eigenvalues
+        FISHER_EIGEN: in ascending order.
+    params
+        STATIC: millions of parameters.
+    trainable_layers
+        STATIC: modules that own parameters.
+    flops
+        GRAPH: millions of multiply-accumulates.
+    graph
+        GRAPH: the layer graph.
     """
 
     weights: list[Tensor]
     labels: Int[Tensor, " batch"]
     num_classes: int
     params: float = field(init=False)
+    trainable_layers: int = field(init=False)
     flops: float = field(init=False)
+    graph: LayerGraph = field(init=False)
     gradients: list[Tensor] = field(init=False)
     jacobian: Float[Tensor, "batch pixels"] = field(init=False)
     hessian_gradients: list[Tensor] = field(init=False)
+    half_gradients: tuple[list[Tensor], list[Tensor]] = field(init=False)
+    logit_gradients: list[Tensor] = field(init=False)
+    curvature: Float[Tensor, ""] = field(init=False)
     synflow: list[Float[Tensor, ""]] = field(init=False)
+    twin: TwinRecord = field(init=False)
     noise: NoiseRecord = field(init=False)
+    random_gradients: list[Tensor] = field(init=False)
+    blocks: BlocksRecord = field(init=False)
+    fisher_eigenvalues: Float[Tensor, " parameters"] = field(init=False)

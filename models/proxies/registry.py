@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from models.errors import UnknownProxyError
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from models.proxies.passes.layers import WeightedLayer
     from models.proxies.records import Records
@@ -18,25 +18,56 @@ if TYPE_CHECKING:
 class Pass(StrEnum):
     """One traversal of the network; the engine runs each at most once, in this order."""
 
-    STATIC = "static"  # no data: parameters and shapes only
+    STATIC = "static"  # no data: parameters only
+    GRAPH = "graph"  # no data: the layer graph, from one run on shapes
     LOSS = "loss"  # forward and backward of the cross-entropy on the batch
     JACOBIAN = "jacobian"  # backward of the summed logits, from the forward of LOSS
     HESSIAN = "hessian"  # backward through the backward of LOSS
+    HALVES = "halves"  # forward and backward of the cross-entropy on each half of the batch
+    LOGITS = "logits"  # backward of the summed logits, from the first forward of HALVES
+    CURVATURE = "curvature"  # forward and backward a step away from the images of LOGITS
     SYNFLOW = "synflow"  # forward and backward on ones, |weights|, no BatchNorm, batch of one
-    NOISE = "noise"  # two forwards on Gaussian noise
+    TWIN = "twin"  # |weights| and a perturbed copy of them, in double precision, on few images
+    NOISE = "noise"  # two forwards on Gaussian noise, with Gaussian weights
+    RANDOM = "random"  # forward on Gaussian noise and backward of the summed logits
+    BLOCKS = "blocks"  # backward through each block apart, from the forward of RANDOM
+    SAMPLE = "sample"  # forward of one Gaussian image, every module watched
+    FISHER_EIGEN = "fisher_eigen"  # Jacobian of the logits on Gaussian noise, in a few parameters
+
+
+REQUIRES = {
+    Pass.JACOBIAN: Pass.LOSS,
+    Pass.HESSIAN: Pass.LOSS,
+    Pass.LOGITS: Pass.HALVES,
+    Pass.CURVATURE: Pass.HALVES,
+    Pass.BLOCKS: Pass.RANDOM,
+}
+"""Passes that go on from where another one stopped."""
 
 
 class Observer:
-    """Watches LOSS go by, layer by layer, so that no activation has to be kept.
+    """Watches a pass go by, layer by layer, so that no activation has to be kept.
 
-    A proxy that needs activations subclasses this; the engine makes a new one for every network.
+    A proxy that needs activations subclasses this and overrides what it wants to see; the engine
+    makes a new one for every network, sets ``seed``, and shows it the passes that it reads.
     """
 
+    seed: int = 0
+
     def on_activation(self, output: "Tensor") -> None:
-        """See a rectifier's output ``(batch, ...)`` in the forward."""
+        """See a rectifier's output ``(batch, ...)`` in the forward of LOSS, HALVES or RANDOM."""
+
+    def on_second_activation(self, output: "Tensor") -> None:
+        """See a rectifier's output on the second half, in the order of the first, in HALVES."""
 
     def on_gradient(self, layer: "WeightedLayer", output: "Tensor", gradient: "Tensor") -> None:
-        """See a convolution's or linear layer's output and its loss gradient in the backward."""
+        """See a convolution's or linear layer's output and gradient in the backward of LOSS."""
+
+    def on_output(self, module: "nn.Module", output: "Tensor") -> None:
+        """See any module's output, containers' too, in the forward of HALVES or SAMPLE."""
+
+    def on_input_gradient(self, gradient: "Tensor") -> None:
+        """See the gradient at a rectifier's input in the backward of LOGITS."""
 
     def value(self, records: "Records") -> "Tensor | float":
         """Give the proxy's value, once the passes are done."""
@@ -65,6 +96,28 @@ class Proxy:
 
 _REGISTRY: dict[str, Proxy] = {}
 
+SETS: dict[str, frozenset[str]] = {
+    "classic": frozenset(
+        (
+            "epe_nas",
+            "fisher",
+            "flops",
+            "grad_norm",
+            "grasp",
+            "jacob_fro",
+            "jacov",
+            "l2_norm",
+            "nwot",
+            "params",
+            "plain",
+            "snip",
+            "synflow",
+            "zen",
+        )
+    )
+}
+"""Named sets besides ``"all"``: the thirteen of NAS-Bench-Suite-Zero and ``jacob_fro``."""
+
 
 def proxy(
     name: str, *, reads: Pass | tuple[Pass, ...]
@@ -87,19 +140,26 @@ def list_proxies(pattern: str = "*") -> list[str]:
 
 
 def select(names: str | Iterable[str] = "all") -> Sequence[Proxy]:
-    """Look up proxies by name, in a fixed order; ``"all"`` is every one.
+    """Look up proxies by name or by the name of a set, in a fixed order.
+
+    Parameters
+    ----------
+    names
+        One or more of: a proxy, a set of :data:`SETS`, ``"all"``.
 
     Raises
     ------
     UnknownProxyError
-        For a name that is not registered.
+        For a name that is neither.
     """
-    wanted = (
-        list_proxies()
-        if names == "all"
-        else sorted({*([names] if isinstance(names, str) else names)})
-    )
-    for name in wanted:
-        if name not in _REGISTRY:
-            raise UnknownProxyError(name, _REGISTRY)
-    return [_REGISTRY[name] for name in wanted]
+    wanted: set[str] = set()
+    for name in [names] if isinstance(names, str) else names:
+        if name == "all":
+            wanted |= _REGISTRY.keys()
+        elif name in SETS:
+            wanted |= SETS[name]
+        elif name in _REGISTRY:
+            wanted.add(name)
+        else:
+            raise UnknownProxyError(name, _REGISTRY.keys() | SETS.keys() | {"all"})
+    return [_REGISTRY[name] for name in sorted(wanted)]

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import pytest
 from servers import ROOT, Server, serving
 from small_forest import SmallForest
 
+from models.datasets import get_dataset
+from models.spaces import get_space
 from service.schemas import PredictResponse
 
 
@@ -107,6 +110,9 @@ def test_twins_are_one_function(client: httpx.Client, small: SmallForest) -> Non
     one, other = small.twins
     assert one != other
     first, second = predict(client, one, other)["predictions"]
+    space, dataset = get_space("nats_tss"), get_dataset("cifar10")
+    for cell, prediction in ((one, first), (other, second)):
+        assert prediction.pop("submitted") == asdict(space.cost(cell, dataset))
     assert first == second
     assert first["id"] == small.id(one)
 

@@ -2,19 +2,16 @@
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.hooks import RemovableHandle
 
 from models.proxies.convolution import Wanted
-from models.proxies.passes.layers import RECTIFIERS, WeightedLayer
+from models.proxies.passes.watch import watched
 from models.proxies.records import Records
 from models.proxies.registry import Observer
 from models.proxies.second_order import cheap_second_derivatives
-from models.proxies.state import hooked
 
 
 class LossGraph:
@@ -47,11 +44,8 @@ class LossGraph:
 
     def loss(self, *, keep_graph: bool, differentiable: bool) -> None:
         """Run forward and backward of the cross-entropy; watched layers report on the way."""
-        handles: list[RemovableHandle] = []
-        if self._observers:
-            handles = self._watch()
         cheap = cheap_second_derivatives(self._network) if differentiable else nullcontext(Wanted())
-        with hooked(handles):
+        with watched(self._network, self._observers):
             with cheap as self._wanted:
                 logits = self._network(self._images)
             loss = functional.cross_entropy(logits, self._records.labels)
@@ -89,27 +83,3 @@ class LossGraph:
             create_graph=differentiable,
             materialize_grads=True,
         )
-
-    def _watch(self) -> list[RemovableHandle]:
-        handles: list[RemovableHandle] = []
-
-        def after_rectifier(_module: nn.Module, _inputs: tuple[Tensor, ...], out: Tensor) -> None:
-            for observer in self._observers:
-                observer.on_activation(out.detach())
-
-        def after_layer(module: nn.Module, _inputs: tuple[Tensor, ...], out: Tensor) -> None:
-            layer = cast(WeightedLayer, module)
-
-            def on_gradient(gradient: Tensor) -> None:
-                for observer in self._observers:
-                    observer.on_gradient(layer, out.detach(), gradient.detach())
-
-            if out.requires_grad:
-                handles.append(out.register_hook(on_gradient))
-
-        for module in self._network.modules():
-            if isinstance(module, RECTIFIERS):
-                handles.append(module.register_forward_hook(after_rectifier))
-            elif isinstance(module, WeightedLayer):
-                handles.append(module.register_forward_hook(after_layer))
-        return handles

@@ -1,0 +1,30 @@
+"""croze: consistency with a perturbed twin."""
+
+from jaxtyping import Float
+from torch import Tensor
+
+from models.proxies.records import Records
+from models.proxies.registry import Pass, proxy
+
+
+@proxy("croze", reads=Pass.TWIN)
+def croze(records: Records) -> Float[Tensor, ""]:
+    """Sum over layers of how alike weights, gradients and features of the two networks are.
+
+    The network without signs and BatchNorm is compared with a twin whose weights moved up the
+    loss, on images moved by 0.01 along a sign. A layer's term is the product of the sums of
+    1 + cosine of weights, |cosine| of weight gradients and 1 + cosine of outputs, each cosine
+    along the first dimension: output channels, and images.
+
+    Cost: in double precision, four forwards and backwards of 8 images, the batch of the released
+    code; one of them for :mod:`models.proxies.croze_ascent`.
+
+    What the source leaves open: the paper's images ascend their loss, those of the released code
+    descend. This is the released code, by which the published numbers were made;
+    :mod:`models.proxies.croze_ascent` is the paper's text. The released code clamps images to
+    0..1 although they are normalised, and compares cells of NAS-Bench-201 or DARTS; here it is
+    each layer's own output, so that any network has a score.
+
+    Source: Ha et al., CRoZe, NeurIPS 2023.
+    """
+    return records.twin.descent.sum()

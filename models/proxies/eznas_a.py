@@ -1,0 +1,39 @@
+"""eznas_a: the evolved score EZNAS-A, read as of weight gradients under noise."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from models.proxies.eznas import program
+from models.proxies.records import Records
+from models.proxies.registry import Pass, proxy
+
+
+@proxy("eznas_a", reads=Pass.RANDOM)
+def eznas_a(records: Records) -> Float[Tensor, ""]:
+    """Mean over convolutions of EZNAS' program on their weight gradient under Gaussian noise.
+
+    The program takes the signs of the gradient of the summed logits, ``(out, in, k, k)``, the log
+    of the determinant of each k x k of them (NaN to 0), the sigmoid of that, and the Frobenius
+    norm over all of them.
+
+    Cost: a determinant for each pair of channels, on gradients that RANDOM leaves.
+
+    What the source leaves open: this is one of two readings of its tensor; the other is
+    :mod:`models.proxies.eznas_a_data`. Signs of gradients at random weights are all but random,
+    so the value is nearly :mod:`models.proxies.eznas_a_closed`: a fact about kernels and widths,
+    not about the gradient. The published correlations on NAS-Bench-201 are those of the other
+    reading: the mean over layers takes away that there are more of them. Layers are all
+    convolutions of square kernels, the stem among them, whether or not a rectifier and a norm
+    stand beside them.
+
+    Source: Akhauri et al., EZNAS, NeurIPS 2022 (EZNAS-A).
+    """
+    terms = [
+        program(gradient)
+        for gradient in records.random_gradients
+        if gradient.dim() == 4 and gradient.shape[-1] == gradient.shape[-2]
+    ]
+    if not terms:
+        raise ValueError("the network has no convolution with a square kernel")
+    return torch.stack(terms).mean()

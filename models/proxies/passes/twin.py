@@ -1,0 +1,98 @@
+"""TWIN: a network without signs, and a copy whose weights and images were perturbed."""
+
+from collections.abc import Iterable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional
+
+from models.proxies.passes.layers import layer_weights
+from models.proxies.passes.watch import captured
+from models.proxies.records import Records, TwinRecord
+from models.proxies.state import BatchNorm, bypassed
+
+IMAGES = 8
+"""Images that are looked at: the batch of the released code."""
+
+WEIGHT_SCALE = 2.0
+"""Size of the weights' perturbation over that of the weights (released code)."""
+
+IMAGE_SCALE = 0.01
+"""Size of the images' perturbation (released code)."""
+
+
+def twin_pass(network: nn.Module, images: Tensor, records: Records) -> None:
+    """Compare |weights| on images with the perturbed |weights| on perturbed images.
+
+    All parameters lose their sign and BatchNorm is the identity, so activations grow with depth
+    beyond single precision. The weights step along their gradient of the cross-entropy, to twice
+    their own norm; then the images take one step against, and one along, the sign of theirs.
+    """
+    names = [*layer_weights(network)]
+    tensors = {name: p.detach().abs().double() for name, p in network.named_parameters()}
+    tensors |= {n: b.double() if b.is_floating_point() else b for n, b in network.named_buffers()}
+    images = images[:IMAGES].double()
+    labels = records.labels[:IMAGES]
+    layers = [network.get_submodule(name.rpartition(".")[0]) for name in names]
+    features: dict[nn.Module, Tensor] = {}
+    likeness: dict[nn.Module, Tensor] = {}
+
+    def keep(layer: nn.Module, out: Tensor) -> None:
+        features[layer] = out.detach()
+
+    def compare(layer: nn.Module, out: Tensor) -> None:
+        likeness[layer] = _likeness(out.detach(), features[layer])
+
+    def gradients(weights: Iterable[Tensor], x: Tensor) -> tuple[Tensor, ...]:
+        wanted = [weight.detach().requires_grad_(True) for weight in weights]
+        loss = functional.cross_entropy(
+            functional_call(network, tensors | dict(zip(names, wanted, strict=True)), (x,)), labels
+        )
+        return torch.autograd.grad(loss, wanted, materialize_grads=True)
+
+    with bypassed(network, BatchNorm):
+        weights = [tensors[name] for name in names]
+        with captured(layers, keep):
+            clean = gradients(weights, images)
+        robust = [_stepped(weight, g) for weight, g in zip(weights, clean, strict=True)]
+        twin = tensors | dict(zip(names, robust, strict=True))
+        sign = _image_gradient(network, twin, images, labels)
+        weight_likeness = [_likeness(r, w) for r, w in zip(robust, weights, strict=True)]
+        results = []
+        for direction in (-1, 1):
+            likeness.clear()
+            with captured(layers, compare):
+                moved = gradients(robust, (images + direction * IMAGE_SCALE * sign).clamp(0, 1))
+            terms = [
+                (
+                    alike * functional.cosine_similarity(m, c, dim=0).abs().sum() * likeness[layer]
+                ).abs()
+                for layer, alike, m, c in zip(layers, weight_likeness, moved, clean, strict=True)
+                if layer in likeness  # a layer may go unused
+            ]
+            results.append(torch.stack(terms))
+    records.twin = TwinRecord(*results)
+
+
+def _stepped(weight: Tensor, gradient: Tensor) -> Tensor:
+    """Move a weight along its gradient; one without gradient stays."""
+    length = gradient.norm()
+    unit = torch.where(length > 0, gradient / length, 0.0)
+    return weight + WEIGHT_SCALE * weight.norm() * unit
+
+
+def _likeness(one: Tensor, other: Tensor) -> Float[Tensor, ""]:
+    """Sum of 1 + cosine over all but the first dimension, along which the cosine is taken."""
+    return (1 + functional.cosine_similarity(one, other, dim=0)).sum()
+
+
+def _image_gradient(
+    network: nn.Module, tensors: dict[str, Tensor], images: Tensor, labels: Tensor
+) -> Tensor:
+    """Sign of the cross-entropy's gradient in the images."""
+    x = images.detach().requires_grad_(True)
+    loss = functional.cross_entropy(functional_call(network, tensors, (x,)), labels)
+    (gradient,) = torch.autograd.grad(loss, [x], materialize_grads=True)
+    return gradient.sign()

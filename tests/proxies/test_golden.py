@@ -1,0 +1,52 @@
+"""Values of the classic proxies, written down: tables and forests are made of them."""
+
+import pytest
+
+from models.batches import embedded_batch
+from models.datasets import get_dataset
+from models.features import FeatureExtractor
+from models.proxy_settings import ENGINE_VERSION
+from models.spaces import get_space
+
+CELL = (
+    "|nor_conv_3x3~0|+|avg_pool_3x3~0|nor_conv_1x1~1|"
+    "+|skip_connect~0|nor_conv_3x3~1|nor_conv_1x1~2|"
+)
+
+# Kernels differ from machine to machine in the last bits, which sums of terms of both signs lay
+# bare: those get more room.
+VALUES = {
+    "epe_nas": (7.999960000230257e-05, 1e-3),
+    "fisher": (0.972025454044342, 1e-3),
+    "flops": (89.597632, 0),
+    "grad_norm": (28.78484535217285, 1e-4),
+    "grasp": (17.469724655151367, 1e-2),
+    "jacob_fro": (1.4987378120422363, 1e-4),
+    "jacov": (-8.008702569866655, 1e-6),
+    "l2_norm": (231.71511840820312, 1e-6),
+    "nwot": (102.91430697246832, 1e-6),
+    "params": (0.615386, 0),
+    "plain": (0.08380807936191559, 1e-2),
+    "snip": (61.42361068725586, 1e-4),
+    "synflow": (90.49453787252236, 1e-6),
+    "zen": (179.4923712105136, 1e-5),
+}
+
+
+@pytest.fixture(scope="module")
+def values() -> dict[str, float | None]:
+    dataset, space = get_dataset("cifar10"), get_space("nats_tss")
+    extractor = FeatureExtractor(dataset, embedded_batch(dataset, size=8), proxies="classic")
+    return extractor.compute(space, space.parse(CELL).canonical).values
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_values_stand(values: dict[str, float | None], name: str) -> None:
+    expected, tolerance = VALUES[name]
+    assert values[name] == pytest.approx(expected, rel=tolerance, abs=0), (
+        "a change of values needs another ENGINE_VERSION"
+    )
+
+
+def test_engine_version() -> None:
+    assert ENGINE_VERSION == 1

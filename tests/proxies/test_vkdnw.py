@@ -1,0 +1,93 @@
+import pytest
+import torch
+from torch import nn
+from torch.func import functional_call
+
+from models.proxies import run
+from models.proxies.passes import fisher_eigen
+from models.proxies.passes.fisher_eigen import fisher_eigen_pass, probed_jacobians
+from models.proxies.passes.layers import layer_weights
+from models.proxies.records import Records
+from models.proxies.state import preserved
+from tests.proxies.small import batch, cell_network
+
+
+def small() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.BatchNorm2d(4), nn.ReLU(inplace=True),
+        nn.Conv2d(4, 4, 3, dilation=2, groups=2, padding=2), nn.GroupNorm(2, 4), nn.ReLU(),
+        nn.Flatten(2), nn.LayerNorm(16), nn.Flatten(), nn.Linear(64, 4),
+    )  # fmt: skip
+
+
+def spectrum(network: nn.Module) -> torch.Tensor:
+    images, labels = batch()
+    records = Records([*layer_weights(network).values()], labels, 4)
+    with preserved(network), torch.enable_grad():
+        torch.manual_seed(0)
+        fisher_eigen_pass(network, images, records)
+    return records.fisher_eigenvalues
+
+
+def test_spectrum_is_that_of_the_fisher_information(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fisher_eigen, "INPUTS", 5)
+    network = small()
+    got = spectrum(network)
+    # The same weights, inputs and parameters, by plain differentiation.
+    torch.manual_seed(0)
+    noise = torch.randn(5, 3, 8, 8)
+    network.eval()
+    tensors = dict(network.named_parameters()) | fisher_eigen._kaiming_weights(network)
+    tensors = {name: t.detach().requires_grad_(True) for name, t in tensors.items()}
+    fisher = torch.zeros(len(tensors), len(tensors), dtype=torch.float64)
+    for image in noise:
+        logits = functional_call(network, tensors, (image[None],))[0]
+        rows = []
+        for logit in logits:
+            gradients = torch.autograd.grad(logit, [*tensors.values()], retain_graph=True)
+            rows.append(torch.stack([g.flatten()[0] for g in gradients]).double())
+        jacobian, share = torch.stack(rows), 0.95 * logits.detach().double().softmax(0) + 0.05 / 4
+        fisher += jacobian.T @ (torch.diag(share) - torch.outer(share, share)) @ jacobian / 5
+    expected = torch.linalg.eigvalsh(fisher).clamp_min(0)
+    assert torch.allclose(got, expected, rtol=1e-3, atol=float(expected.max()) * 1e-6)
+
+
+def test_random_probes_are_right_in_the_mean() -> None:
+    torch.manual_seed(0)
+    logits = torch.randn(2, 20)
+    share = 0.95 * logits.softmax(1) + 0.05 / 20
+    expected = torch.diag_embed(share) - share[:, :, None] * share[:, None, :]
+    total = torch.zeros_like(expected)
+    for _ in range(400):
+        for probe in fisher_eigen._probes(logits):
+            total += probe[:, :, None] * probe[:, None, :] / 400
+    assert torch.allclose(total, expected, atol=0.01)
+
+
+def test_entropy_of_deciles() -> None:
+    value = run(cell_network(), *batch(), num_classes=4, proxies="vkdnw").values["vkdnw"]
+    assert 0 < value <= torch.tensor(9.0).log()
+    deciles = torch.quantile(spectrum(cell_network()), torch.arange(1, 10).double() / 10)
+    share = deciles / deciles.sum()
+    assert value == pytest.approx(-float((share * share.log()).nan_to_num(0).sum()), rel=1e-6)
+
+
+def test_a_network_that_ignores_its_image_has_no_spectrum() -> None:
+    class Blind(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(3, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.head(torch.ones(len(x), 3))
+
+    result = run(Blind(), *batch(), num_classes=4, proxies="vkdnw")
+    assert "the logits do not depend on the image" in result.reasons["vkdnw"]
+
+
+def test_each_probe_sees_each_parameter() -> None:
+    network = cell_network()
+    with preserved(network), torch.enable_grad():
+        jacobians = probed_jacobians(network, batch()[0])
+    assert len({jacobian.shape for jacobian in jacobians}) == 1
