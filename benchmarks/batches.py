@@ -6,13 +6,15 @@ and once on the embedded batch, at the same weights; one row a function.
 
 import argparse
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 from scipy.stats import kendalltau, spearmanr
 
+from models.feature_table import FeatureTable, check_settings
 from models.spaces import get_space
-from training.features import Recipe, compute_features
+from training.features import Recipe, compute_features, extractor
 from training.labels import read_labels
 from training.progress import progress
 
@@ -28,6 +30,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shared", type=Path, default=Path("../shared"))
     parser.add_argument("--var", type=Path, default=Path("var"))
+    parser.add_argument(
+        "--embedded",
+        type=Path,
+        default=Path("models/released/nats_tss-cifar10/features.parquet"),
+        help="feature table of the embedded batch",
+    )
     parser.add_argument("--functions", type=int, default=500)
     parser.add_argument("--batch-size", type=int, default=32)
     options = parser.parse_args()
@@ -42,32 +50,36 @@ def main() -> None:
     space = get_space("nats_tss")
     chosen = random.Random(0).sample(labels["id"].to_list(), options.functions)
     archs = [space.parse(id_.partition("/")[2]).canonical for id_ in chosen]
-    images = {"real": str(options.shared / "images/cifar10_sample.npz"), "embedded": None}
+    real = Recipe(
+        "nats_tss",
+        "cifar10",
+        PROXIES,
+        str(options.shared / "images/cifar10_sample.npz"),
+        options.batch_size,
+    )
+    with progress("real images") as on_progress:
+        out = options.var / f"batches-real-{options.batch_size}.parquet"
+        tables = {"real": compute_features(real, archs, out, on_progress=on_progress)}
+    tables["embedded"] = FeatureTable.read(options.embedded)
+    check_settings(extractor(replace(real, images=None)).settings, tables["embedded"].settings)
     both = labels
-    for kind, source in images.items():
-        recipe = Recipe("nats_tss", "cifar10", PROXIES, source, options.batch_size)
-        with progress(kind) as on_progress:
-            table = compute_features(
-                recipe,
-                archs,
-                options.var / f"batches-{kind}-{options.batch_size}.parquet",
-                on_progress=on_progress,
-            )
+    for kind, table in tables.items():
         columns = [pl.col(name).alias(f"{kind}.{name}") for name in PROXIES]
-        both = both.join(table.frame.select("id", *columns), on="id")
+        wanted = table.frame.filter(pl.col("arch").is_in(archs))
+        both = both.join(wanted.select("id", *columns), on="id")
 
     print(f"{len(both)} functions, batch of {options.batch_size}; tau on real / embedded images")
     print(f"{'proxy':10s} {'rho':>6s} " + " ".join(f"{target:>15s}" for target in TARGETS))
     for name in PROXIES:
-        real, embedded = both[f"real.{name}"], both[f"embedded.{name}"]
+        pair = both[f"real.{name}"], both[f"embedded.{name}"]
         cells = [
             " / ".join(
                 f"{kendalltau(values, both[target], nan_policy='omit').statistic:.3f}"
-                for values in (real, embedded)
+                for values in pair
             )
             for target in TARGETS
         ]
-        rho = spearmanr(real, embedded, nan_policy="omit").statistic
+        rho = spearmanr(*pair, nan_policy="omit").statistic
         print(f"{name:10s} {rho:6.3f} " + " ".join(f"{cell:>15s}" for cell in cells))
 
 

@@ -14,8 +14,8 @@ CELL = (
     "+|skip_connect~0|nor_conv_3x3~1|nor_conv_1x1~2|"
 )
 
-# Kernels differ from machine to machine, and with the number of threads, in the last bits. Gradients
-# of a deep network multiply that to about 2e-4, and sums of terms of both signs lay it bare.
+# Kernels differ from machine to machine, and with the number of threads, in the last bits.
+# Gradients of a deep network multiply that to about 2e-4; sums of both signs lay it bare.
 VALUES = {
     "epe_nas": (7.999960000230257e-05, 1e-3),
     "fisher": (0.972025454044342, 5e-3),

@@ -1,0 +1,93 @@
+"""The released bundle: sound, small, complete, and of the same features as a worker computes."""
+
+import tomllib
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.batches import embedded_batch
+from models.datasets import get_dataset
+from models.features import FeatureExtractor
+from models.forests import Bundle
+from models.spaces import get_space
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "models/released/nats_tss-cifar10"
+SPACE = get_space("nats_tss")
+MEGABYTE = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    return Bundle.load(FOLDER)
+
+
+def test_size() -> None:
+    assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 60 * MEGABYTE
+
+
+def test_targets(bundle: Bundle) -> None:
+    attacks = [
+        f"{attack}_linf_{eps}"
+        for attack in ("fgsm", "pgd", "apgd_ce", "square")
+        for eps in ("0.5", "1.0", "2.0", "4.0", "8.0")
+    ]
+    adversarial = [
+        f"adv.{name}" for name in ("clean", "pgd_linf_3", "pgd_linf_8", "autoattack_linf_8")
+    ]
+    assert {"clean", *attacks, *adversarial} <= set(bundle.targets)
+    assert sum(target.startswith("corruption_") for target in bundle.targets) == 15
+
+
+def test_table_has_every_function(bundle: Bundle) -> None:
+    ids = {SPACE.parse(arch).id for arch in SPACE.enumerate()}
+    assert set(bundle.table.ids) == ids
+    assert len(ids) == 4_660
+    assert set(bundle.feature_names) <= set(bundle.table.feature_names)
+
+
+def test_settings_are_those_of_a_fresh_clone(bundle: Bundle) -> None:
+    """What serves a new architecture is the batch that the forest was trained on."""
+    dataset = get_dataset("cifar10")
+    extractor = FeatureExtractor(
+        dataset, embedded_batch(dataset, size=bundle.table.settings.batch_size)
+    )
+    assert extractor.settings == bundle.table.settings
+    assert bundle.settings == asdict(extractor.settings)
+
+
+@pytest.mark.parametrize("number", [0, 2_222, 4_444])
+def test_rows_are_what_a_worker_computes(bundle: Bundle, number: int) -> None:
+    dataset = get_dataset("cifar10")
+    batch = embedded_batch(dataset, size=bundle.table.settings.batch_size)
+    extractor = FeatureExtractor(dataset, batch, proxies="classic")
+    id_ = bundle.table.ids[number]
+    computed = extractor.compute(SPACE, id_.partition("/")[2])
+    row = bundle.table.row(id_)
+    assert row is not None
+    assert computed.values.keys() == row.values.keys()
+    noisy = {"grasp", "plain", "epe_nas"}  # sums of both signs, or logs of what is near zero
+    for name, value in row.values.items():
+        if name not in noisy:
+            assert computed.values[name] == pytest.approx(value, rel=2e-2, abs=1e-6), name
+
+
+def test_twins_of_the_whole_space_are_known(bundle: Bundle) -> None:
+    X = bundle.table.matrix(bundle.feature_names)
+    in_domain, score = bundle.domain(X)
+    assert in_domain.mean() > 0.94
+    assert ((score >= 0) & (score <= 1)).all()
+    predicted = bundle.predict(X, targets=["clean", "adv.pgd_linf_8"])
+    for value, lower, upper in predicted.values():
+        assert (lower <= value).all()
+        assert (value <= upper).all()
+        assert np.isfinite(value).all()
+    clean, adversarial = (predicted[name].value for name in ("clean", "adv.pgd_linf_8"))
+    assert clean.max() > 90 > adversarial.max()
+
+
+def test_package_and_bundle_have_one_version(bundle: Bundle) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert bundle.version == project["version"]
