@@ -1,5 +1,7 @@
 """Zero-cost proxies: one published proxy a file, shared passes, one engine."""
 
+# ruff: noqa: F401 - importing a proxy's module registers it
+
 from models.proxies import (
     az_complexity,
     az_expressivity,
@@ -48,40 +50,3 @@ __all__ = [
     "run",
     "select",
 ]
-
-# Importing a proxy's module registers it; naming them here keeps linters from dropping the import.
-_MODULES = (
-    az_complexity,
-    az_expressivity,
-    az_progressivity,
-    az_trainability,
-    croze,
-    croze_ascent,
-    epe_nas,
-    eznas_a,
-    eznas_a_closed,
-    eznas_a_data,
-    fisher,
-    flops,
-    grad_norm,
-    grasp,
-    jacob_fro,
-    jacov,
-    l2_norm,
-    local_entropy,
-    meco,
-    meco_opt,
-    near,
-    nwot,
-    nwot_noise,
-    params,
-    plain,
-    robust_zcp,
-    snip,
-    swap,
-    synflow,
-    trainable_layers,
-    vkdnw,
-    zen,
-    zico,
-)
