@@ -49,7 +49,7 @@ def features(
     seed: Seed = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0 is one a core.")] = 0,
-    backend: Annotated[str, typer.Option(help="local, or ray for a running cluster.")] = "local",
+    backend: Annotated[str, typer.Option(help="local, or ray for a cluster.")] = "local",
     shard: Annotated[
         str | None,
         typer.Option(help="i/n computes the i-th of n parts. [default: all]", show_default=False),

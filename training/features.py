@@ -1,5 +1,6 @@
 """Compute the features of many architectures: in parallel, resumable, only what is missing."""
 
+import importlib.util
 import logging
 import os
 import shutil
@@ -21,6 +22,9 @@ from models.proxy_settings import ProxySettings
 from models.spaces import Space, get_space
 
 logger = logging.getLogger(__name__)
+
+Item = tuple[str, tuple[str, ...]]
+"""A canonical form, and the proxies that it lacks."""
 
 ROWS_A_PART = 32
 """Rows that an interruption can cost, for each run."""
@@ -125,9 +129,9 @@ def compute_features(
     out
         Parquet file.
     workers
-        Processes, one thread each; 0 is one a core.
+        Processes, one thread each; 0 is one a core. A running Ray cluster has its own number.
     backend
-        ``local``, or ``ray`` for a running Ray cluster.
+        ``local``, or ``ray`` for the cluster of ``RAY_ADDRESS``, or a new one on this machine.
     on_progress
         Called with (done, total) after each architecture.
 
@@ -140,15 +144,11 @@ def compute_features(
     table = collect(out, settings)
     todo = _missing(table, recipe, archs)
     logger.info("%d of %d architectures to compute", len(todo), len(archs))
-    with joblib.parallel_config(**_backend(backend)):
-        parallel = joblib.Parallel(
-            n_jobs=workers or os.cpu_count() or 1, return_as="generator_unordered", batch_size=1
+    rows = _backend(backend)(recipe, todo, workers or os.cpu_count() or 1)
+    for done, part in enumerate(_parts(rows, len(todo), on_progress)):
+        FeatureTable.from_rows(part, settings).write(
+            _parts_folder(out) / f"{done:06d}-{uuid.uuid4().hex}.parquet"
         )
-        rows = parallel(joblib.delayed(_compute)(recipe, *item) for item in todo)
-        for done, part in enumerate(_parts(rows, len(todo), on_progress)):
-            FeatureTable.from_rows(part, settings).write(
-                _parts_folder(out) / f"{done:06d}-{uuid.uuid4().hex}.parquet"
-            )
     return collect(out, settings)
 
 
@@ -169,9 +169,7 @@ def _parts_folder(out: Path) -> Path:
     return out.with_name(out.name + ".parts")
 
 
-def _missing(
-    table: FeatureTable, recipe: Recipe, archs: Sequence[str]
-) -> list[tuple[str, tuple[str, ...]]]:
+def _missing(table: FeatureTable, recipe: Recipe, archs: Sequence[str]) -> list[Item]:
     """Pairs of a canonical form that lacks something and the proxies that it lacks."""
     if not archs:
         return []
@@ -208,14 +206,28 @@ def _parts(
             part = []
 
 
-def _backend(name: str) -> dict[str, str]:
-    if name == "local":
-        return {"backend": "loky"}
-    if name != "ray":
+def _backend(name: str) -> Callable[[Recipe, Sequence[Item], int], Iterator[FeatureRow]]:
+    if name not in ("local", "ray"):
         raise InputError(f"got --backend {name!r}; expected local or ray")
-    try:
-        from ray.util.joblib import register_ray  # an optional package
-    except ModuleNotFoundError:
-        raise InputError("--backend ray needs the package ray, which is not installed") from None
-    register_ray()
-    return {"backend": "ray"}
+    if name == "ray" and importlib.util.find_spec("ray") is None:
+        raise InputError("--backend ray needs the package ray, which is not installed")
+    return _on_ray if name == "ray" else _on_this_machine
+
+
+def _on_this_machine(recipe: Recipe, todo: Sequence[Item], workers: int) -> Iterator[FeatureRow]:
+    parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)
+    yield from parallel(joblib.delayed(_compute)(recipe, *item) for item in todo)
+
+
+def _on_ray(recipe: Recipe, todo: Sequence[Item], workers: int) -> Iterator[FeatureRow]:
+    """Tasks of a Ray cluster: that of RAY_ADDRESS, or one on this machine."""
+    import ray
+
+    if not ray.is_initialized():
+        here = {"num_cpus": workers, "include_dashboard": False}
+        ray.init(**({} if "RAY_ADDRESS" in os.environ else here), log_to_driver=False)
+    compute = ray.remote(_compute)
+    pending = [compute.remote(recipe, *item) for item in todo]
+    while pending:
+        ready, pending = ray.wait(pending)
+        yield from ray.get(ready)

@@ -97,3 +97,11 @@ def test_bad_shard(shard: str) -> None:
 def test_unknown_backend(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected local or ray"):
         compute_features(RECIPE, ARCHS, tmp_path / "f.parquet", backend="slurm")
+
+
+def test_ray(tmp_path: Path) -> None:
+    ray = pytest.importorskip("ray", reason="needs the optional package ray")
+    table = compute_features(RECIPE, ARCHS, tmp_path / "f.parquet", workers=2, backend="ray")
+    ray.shutdown()
+    local = compute_features(RECIPE, ARCHS, tmp_path / "g.parquet", workers=1)
+    assert table.frame.equals(local.frame)
