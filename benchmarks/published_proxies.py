@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--shared", type=Path, default=Path("../shared"))
     parser.add_argument("--var", type=Path, default=Path("var"))
     parser.add_argument("--cells", type=int, default=500)
-    parser.add_argument("--repeated-cells", type=int, default=150)
+    parser.add_argument("--repeated-cells", type=int, default=120)
     parser.add_argument("--batch-size", type=int, default=64)
     options = parser.parse_args()
 
@@ -68,6 +68,14 @@ def main() -> None:
             f"{name:10s} {rho(published, name, f'{name}.published'):9.3f} "
             f"{rho(repeated, name, f'{name}.again'):9.3f}"
         )
+    # Cells with as many convolutions of each kind differ in l2_norm by the draw of weights alone.
+    everything = pl.read_parquet(options.shared / ORACLE)
+    mean = everything.with_columns(mean=pl.col("l2_norm").mean().over("params"))
+    pearson = published.select(pl.corr("l2_norm", "l2_norm.published")).item()
+    print(
+        f"l2_norm: Pearson's r with the published {pearson:.5f}; the published against its own "
+        f"mean over cells of equal params, rho {rho(mean, 'l2_norm', 'mean'):.3f}"
+    )
 
 
 if __name__ == "__main__":
