@@ -9,12 +9,13 @@ import typer
 
 from models.errors import InputError
 from service.commands import options
-from service.commands.output import FeatureProgress, print_line, print_table
+from service.commands.output import print_line, print_table
 from service.logs import configure_logging
 from service.problems import MalformedBodyError
 from service.schemas import PredictResponse
 from service.settings import Settings, load_settings
 from service.strict_json import parse_json
+from training.progress import progress
 
 
 def predict(
@@ -82,11 +83,11 @@ async def _answer(settings: Settings, document: object) -> PredictResponse:
 
     forests = Forests.load(settings.forests)
     cache = FeatureCache(FeatureStore(settings.store_url))
-    with FeatureProgress() as progress:
+    with progress("features") as on_progress:
         compute = LocalCompute(
             FeatureWorkFactory(device=settings.device),
             on_result=lambda _key, task, row: cache.remember(row, task.recipe),
-            on_progress=progress.update,
+            on_progress=on_progress,
         )
         predictor = Predictor(
             forests,
