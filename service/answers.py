@@ -105,12 +105,15 @@ def answer(
         )
         for i, (id_, each) in enumerate(distinct.items())
     }
+    predictions = []
+    for each in architectures:
+        prediction = by_function[each.id]
+        if each.arch != distinct[each.id].arch:  # a twin: the same but for its own cost
+            prediction = prediction.model_copy(update={"submitted": _cost(each, dataset)})
+        predictions.append(prediction)
     return PredictResponse(
         forest=ForestName(name=forest.name, version=bundle.version),
-        predictions=[
-            by_function[each.id].model_copy(update={"submitted": _cost(each, dataset)})
-            for each in architectures
-        ],
+        predictions=predictions,
         importances=forest.importances(targets, most=MOST_IMPORTANCES),
     )
 
