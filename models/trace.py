@@ -4,14 +4,12 @@ The run touches neither weights nor memory: parameters and buffers are replaced 
 duration, so any python control flow works that does not read values.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 from torch import Tensor, nn
 
 from models.errors import InputError, abbreviate
 from models.graph import LayerGraph
+from models.modes import evaluating
 from models.recorder import Recorder
 
 InputShape = tuple[int, ...]
@@ -83,23 +81,10 @@ def _run(module: nn.Module, input_shape: InputShape, *, batch: int) -> Recorder:
     image = torch.empty((batch, *input_shape), dtype=dtype, device="meta")
     recorder = Recorder(image, parameters)
     # A forward that draws constants must not move torch's generator.
-    with _evaluation(module), torch.random.fork_rng(devices=[]), torch.no_grad(), recorder:
+    with evaluating(module.modules()), torch.random.fork_rng(devices=[]), torch.no_grad(), recorder:
         result = torch.func.functional_call(module, parameters | buffers, (image,))
     recorder.finish(result)
     return recorder
-
-
-@contextmanager
-def _evaluation(module: nn.Module) -> Iterator[None]:
-    """Clear the training flags, without calling overridden ``train``, and restore each."""
-    flags = [(child, child.training) for child in module.modules()]
-    try:
-        for child, _ in flags:
-            child.training = False
-        yield
-    finally:
-        for child, flag in flags:
-            child.training = flag
 
 
 def _shape_of(tensor: Tensor) -> Tensor:

@@ -1,7 +1,6 @@
 """FISHER_EIGEN: the spectrum of the Fisher information in a few parameters of each layer."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 from jaxtyping import Float
@@ -11,6 +10,7 @@ from torch.nn import functional
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from torch.utils.hooks import RemovableHandle
 
+from models.modes import evaluating
 from models.proxies.batch_norm import laid_out_like
 from models.proxies.passes.layers import weighted_layers
 from models.proxies.records import Records
@@ -69,7 +69,8 @@ def probed_jacobians(
         if out.requires_grad:
             handles.append(out.register_hook(on_gradient))
 
-    with hooked(handles), _evaluating_norms(network):
+    norms = (module for module in network.modules() if isinstance(module, BatchNorm))
+    with hooked(handles), evaluating(norms):  # by running statistics, where they have some
         handles.extend(layer.register_forward_hook(after) for layer in layers)
         logits = functional_call(network, _kaiming_weights(network), (noise,))
         if not logits.requires_grad:
@@ -153,19 +154,6 @@ def _first_tap(layer: _ConvNd, x: Tensor, out: Tensor) -> Factor | None:
         seen = seen.narrow(axis, 0, stride * (size - 1) + 1)
         seen = seen[(slice(None),) * axis + (slice(None, None, stride),)]
     return seen.clone()
-
-
-@contextmanager
-def _evaluating_norms(network: nn.Module) -> Iterator[None]:
-    """Let BatchNorm layers use their running statistics for a while, where they have some."""
-    modes = [(m, m.training) for m in network.modules() if isinstance(m, BatchNorm)]
-    try:
-        for norm, _ in modes:
-            norm.training = False
-        yield
-    finally:
-        for norm, mode in modes:
-            norm.training = mode
 
 
 def _kaiming_weights(network: nn.Module) -> dict[str, Tensor]:
