@@ -10,7 +10,8 @@
     │   ├── UnknownProxyError
     │   ├── InvalidArchitectureError
     │   ├── InvalidBatchError
-    │   └── InvalidTableError        a label or feature table that lacks what it must have
+    │   ├── InvalidTableError        a label or feature table that lacks what it must have
+    │   └── TimeBudgetError          more to compute than fits in the time allowed
     ├── BundleError                  a forest bundle that is missing, changed, malformed or too new
     └── MismatchError                features of one setting offered to a forest of another
 
@@ -18,6 +19,7 @@ Messages are one line: what was got, and what was expected.
 """
 
 from collections.abc import Iterable
+from itertools import islice
 
 
 class AcornError(Exception):
@@ -81,6 +83,10 @@ class InvalidTableError(InputError):
     """A label or feature table that lacks what it must have."""
 
 
+class TimeBudgetError(InputError):
+    """More to compute than fits in the time allowed."""
+
+
 class BundleError(AcornError):
     """A forest bundle that is missing, changed, malformed or too new."""
 
@@ -91,5 +97,27 @@ class MismatchError(AcornError):
 
 def abbreviate(value: object, limit: int = 80) -> str:
     """Quote ``value`` for an error message, on one line, in at most about ``limit`` characters."""
-    text = repr(value)
+    text = _bounded_repr(value)
     return text if len(text) <= limit else f"{text[: limit - 1]}… ({len(text)} characters)"
+
+
+def _bounded_repr(value: object, depth: int = 3, width: int = 8) -> str:
+    """Like ``repr``, in short time also for what is huge, nested without end, or a huge integer."""
+    if isinstance(value, int) and value.bit_length() > 1_000:
+        return f"<integer of {value.bit_length()} bits>"  # repr refuses integers this long
+    if not isinstance(value, list | tuple | dict):
+        return repr(value)
+    items = value.items() if isinstance(value, dict) else value
+    parts = ["…"]
+    if depth:
+        parts = [
+            ": ".join(_bounded_repr(each, depth - 1) for each in item)
+            if isinstance(value, dict)
+            else _bounded_repr(item, depth - 1)
+            for item in islice(items, width)
+        ]
+        parts += ["…"] if len(value) > width else []
+    opening, closing = "{}" if isinstance(value, dict) else "[]"
+    if isinstance(value, tuple):
+        opening, closing = "()"
+    return f"{opening}{', '.join(parts)}{closing}"

@@ -2,12 +2,26 @@
 
 from models.errors import UnknownSpaceError
 from models.spaces.base import Architecture, Cost, Space
+from models.spaces.darts import DartsSpace
+from models.spaces.graph import GraphSpace
+from models.spaces.nasbench_macro import NasBenchMacroSpace
 from models.spaces.nats_sss import NatsSizeSpace
 from models.spaces.nats_tss import NatsTopologySpace
+from models.spaces.timm_models import TimmSpace
 
 __all__ = ["SPACES", "Architecture", "Cost", "Space", "get_space"]
 
-SPACES: dict[str, Space] = {space.name: space for space in (NatsTopologySpace(), NatsSizeSpace())}
+SPACES: dict[str, Space] = {
+    space.name: space
+    for space in (
+        NatsTopologySpace(),
+        NatsSizeSpace(),
+        NasBenchMacroSpace(),
+        DartsSpace(),
+        GraphSpace(),
+        TimmSpace(),
+    )
+}
 
 
 def get_space(name: str) -> Space:

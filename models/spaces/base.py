@@ -43,7 +43,8 @@ class Cost:
     params
         Millions of parameters.
     flops
-        Millions of multiply-accumulates for one image (see :mod:`models.aten`).
+        Millions of multiply-accumulates for one image, in the convention of :mod:`models.aten`
+        unless the space's own publication has another.
     """
 
     params: float
@@ -67,11 +68,15 @@ class Space(Protocol):
 
     @property
     def datasets(self) -> tuple[str, ...]:
-        """Datasets that the space's networks are defined for."""
+        """Datasets that the space's networks are defined for.
+
+        In spaces of anybody's networks a single one may still be refused for a dataset, for
+        instance where its images are too small: :meth:`cost` and :meth:`build` say so.
+        """
 
     @property
     def size(self) -> int | None:
-        """Number of architectures; None where it is not finite."""
+        """Number of architectures; None where it is not finite, or beyond listing."""
 
     def parse(self, spec: object) -> Architecture:
         """Read a specification.
@@ -91,7 +96,11 @@ class Space(Protocol):
         """Published size of exactly ``arch``, dead parts included, without building it."""
 
     def enumerate(self) -> Iterator[str]:
-        """All architectures, in a fixed order."""
+        """All architectures, in a fixed order.
+
+        Raises :class:`~models.errors.InputError` where there is no end of them, as :meth:`sample`
+        and :meth:`mutate` do where there is no natural way to draw or change one.
+        """
 
     def sample(self, n: int, *, seed: int) -> list[str]:
         """``n`` distinct architectures, uniformly, the same for the same seed."""
