@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import polars as pl
@@ -16,6 +16,8 @@ from models.proxy_settings import ProxySettings
 
 SETTINGS_KEY = "acorn.settings"
 _KEYS = ("id", "arch", "reasons")
+_ERRORS = "errors"
+_NOT_FEATURES = (*_KEYS, _ERRORS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +34,15 @@ class FeatureRow:
         Why, for each None.
     seconds
         Wall-clock seconds that it took.
+    errors
+        Standard error of each value that is a mean over draws.
     """
 
     id: str
     values: dict[str, float | None]
     reasons: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+    errors: dict[str, float] = field(default_factory=dict)
 
 
 class FeatureTable:
@@ -45,7 +50,8 @@ class FeatureTable:
 
     On disk it is a Parquet file with string columns ``id``, ``arch`` (the canonical form) and
     ``reasons`` (JSON: why values are null), a float64 column for each feature, and the settings
-    in the file's metadata.
+    in the file's metadata. A nullable string column ``errors`` (JSON: standard errors of values
+    that are means over draws) is there from engine 2 on, and null where no value has one.
 
     Parameters
     ----------
@@ -61,11 +67,13 @@ class FeatureTable:
             raise InvalidTableError(
                 f"a feature table needs {', '.join(_KEYS)}; missing {', '.join(missing)}"
             )
-        features = [name for name in frame.columns if name not in _KEYS]
+        features = [name for name in frame.columns if name not in _NOT_FEATURES]
+        errors = pl.col(_ERRORS) if _ERRORS in frame.columns else pl.lit(None).alias(_ERRORS)
         self.frame = frame.select(
             pl.col("id", "arch").cast(pl.String),
             pl.col(features).cast(pl.Float64),
             pl.col("reasons").cast(pl.String),
+            errors.cast(pl.String),
         ).sort("id")
         self.settings = settings
 
@@ -75,12 +83,16 @@ class FeatureTable:
     @property
     def feature_names(self) -> list[str]:
         """Names of the feature columns, in order."""
-        return [name for name in self.frame.columns if name not in _KEYS]
+        return [name for name in self._columns if name not in _NOT_FEATURES]
 
     @property
     def ids(self) -> list[str]:
         """The functions, in order."""
         return self.frame["id"].to_list()
+
+    @cached_property
+    def _columns(self) -> list[str]:
+        return self.frame.columns  # which makes the list anew each time
 
     @cached_property
     def _index(self) -> dict[str, int]:
@@ -94,9 +106,10 @@ class FeatureTable:
         position = self._index.get(id_)
         if position is None:
             return None
-        values = self.frame.row(position, named=True)
-        reasons = json.loads(values["reasons"])
-        return FeatureRow(id_, {name: values[name] for name in self.feature_names}, reasons)
+        values = dict(zip(self._columns, self.frame.row(position), strict=True))
+        features = {name: values[name] for name in self.feature_names}
+        reasons, errors = json.loads(values["reasons"]), _errors(values)
+        return FeatureRow(id_, features, reasons, errors=errors)
 
     def matrix(self, names: Sequence[str], ids: Iterable[str] | None = None) -> np.ndarray:
         """Features as a float32 array of shape (rows, names); null becomes NaN.
@@ -137,7 +150,8 @@ class FeatureTable:
             fresh = {k: v for k, v in row.items() if v is not None or k not in old}
             merged = old | fresh
             kept = {name: why for name, why in reasons.items() if merged.get(name) is None}
-            mine[row["id"]] = merged | {"reasons": json.dumps(kept)}
+            errors = {k: v for k, v in _errors(old).items() if row.get(k) is None} | _errors(row)
+            mine[row["id"]] = merged | {"reasons": json.dumps(kept), _ERRORS: _json(errors)}
         return type(self)(_frame(mine.values()), self.settings)
 
     @classmethod
@@ -149,6 +163,7 @@ class FeatureTable:
                 "arch": row.id.partition("/")[2],
                 **row.values,
                 "reasons": json.dumps(row.reasons),
+                _ERRORS: _json(row.errors),
             }
             for row in rows
         )
@@ -195,6 +210,15 @@ def check_settings(expected: ProxySettings, got: ProxySettings) -> None:
 
 def _frame(records: Iterable[Mapping[str, object]]) -> pl.DataFrame:
     rows = list(records)
-    names = list(dict.fromkeys(name for row in rows for name in row if name not in _KEYS))
+    names = list(dict.fromkeys(name for row in rows for name in row if name not in _NOT_FEATURES))
     schema = {"id": pl.String, "arch": pl.String, **dict.fromkeys(names, pl.Float64)}
-    return pl.DataFrame(rows, schema={**schema, "reasons": pl.String})
+    return pl.DataFrame(rows, schema={**schema, "reasons": pl.String, _ERRORS: pl.String})
+
+
+def _errors(record: Mapping[str, Any]) -> dict[str, float]:
+    errors: dict[str, float] = json.loads(record.get(_ERRORS) or "{}")
+    return errors
+
+
+def _json(errors: Mapping[str, float]) -> str | None:
+    return json.dumps(errors) if errors else None

@@ -81,7 +81,11 @@ class FeatureExtractor:
         )
         values = vector.values | structure_features(graph) | space.columns(canonical)
         return FeatureRow(
-            f"{space.name}/{canonical}", values, vector.reasons, time.perf_counter() - start
+            f"{space.name}/{canonical}",
+            values,
+            vector.reasons,
+            time.perf_counter() - start,
+            vector.errors,
         )
 
 

@@ -18,7 +18,7 @@ from models.spaces import get_space
 SETTINGS = ProxySettings("cifar10", "made up", 2, "0" * 64, seed=0)
 ROWS = [
     FeatureRow("s/b", {"x": 1.0, "y": None}, {"y": "not finite (nan)"}),
-    FeatureRow("s/a", {"x": 2.0, "y": 3.0}),
+    FeatureRow("s/a", {"x": 2.0, "y": 3.0}, errors={"y": 0.5}),
 ]
 
 
@@ -33,6 +33,9 @@ def test_round_trip(tmp_path: Path) -> None:
     assert read.settings == SETTINGS
     assert read.ids == ["s/a", "s/b"]
     assert read.row("s/b") == ROWS[0]
+    assert read.row("s/a") == ROWS[1]
+    assert read.feature_names == ["x", "y"]
+    assert read.frame["errors"].to_list() == ['{"y": 0.5}', None]
     assert read.row("s/c") is None
     assert "s/a" in read
     assert [*tmp_path.rglob("*.tmp")] == []
@@ -51,14 +54,33 @@ def test_matrix_has_nan_for_null() -> None:
 
 def test_join_adds_columns_and_rows() -> None:
     more = [
-        FeatureRow("s/a", {"z": 5.0}),
+        FeatureRow("s/a", {"z": 5.0}, errors={"z": 0.1}),
         FeatureRow("s/b", {"y": 4.0, "z": None}, {"z": "why"}),
         FeatureRow("s/c", {"x": 9.0}),
     ]
     joined = table().joined(FeatureTable.from_rows(more, SETTINGS))
-    assert joined.row("s/a") == FeatureRow("s/a", {"x": 2.0, "y": 3.0, "z": 5.0})
+    errors = {"y": 0.5, "z": 0.1}
+    assert joined.row("s/a") == FeatureRow("s/a", {"x": 2.0, "y": 3.0, "z": 5.0}, errors=errors)
     assert joined.row("s/b") == FeatureRow("s/b", {"x": 1.0, "y": 4.0, "z": None}, {"z": "why"})
     assert len(joined) == 3
+
+
+def test_a_value_brings_its_own_error() -> None:
+    other = FeatureTable.from_rows([FeatureRow("s/a", {"y": 4.0}, errors={"y": 0.2})], SETTINGS)
+    assert table().joined(other).row("s/a").errors == {"y": 0.2}
+    exact = FeatureTable.from_rows([FeatureRow("s/a", {"y": 4.0})], SETTINGS)
+    assert table().joined(exact).row("s/a").errors == {}
+
+
+def test_a_table_from_before_errors_has_none(tmp_path: Path) -> None:
+    path = tmp_path / "features.parquet"
+    old = table()
+    old.frame = old.frame.drop("errors")
+    old.write(path)
+    read = FeatureTable.read(path)
+    assert read.feature_names == ["x", "y"]
+    assert read.row("s/a") == FeatureRow("s/a", {"x": 2.0, "y": 3.0})
+    assert read.joined(table()).row("s/a").errors == {"y": 0.5}
 
 
 def test_features_of_another_setting_are_refused() -> None:
@@ -86,12 +108,13 @@ def test_extractor_gives_proxies_structure_and_columns() -> None:
     space = get_space("nats_tss")
     canonical = space.parse(space.example).canonical
     extractor = FeatureExtractor(
-        dataset, embedded_batch(dataset, size=4), proxies=["synflow", "params"]
+        dataset, embedded_batch(dataset, size=4), proxies=["synflow", "params", "zen"]
     )
     row = extractor.compute(space, canonical)
     assert row.id == space.parse(space.example).id
     assert {"synflow", "params", "graph.log_params", "paths.count"} <= row.values.keys()
     assert row.reasons == {}
+    assert row.errors.keys() == {"zen"}
     assert extractor.compute(space, canonical).values == row.values
     assert "synflow" not in extractor.compute(space, canonical, proxies=[]).values
     assert extractor.settings.batch_size == 4

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from models.batches.any_size import sized_images
 from models.errors import InputError, InvalidBatchError, abbreviate
 from models.proxies.engine import ProxyValues, run
+from models.proxies.own_weights import with_own_weights
 from models.proxies.registry import select
 
 
@@ -34,8 +35,8 @@ def compute_proxies(
     num_classes
         Width of the logits.
     images
-        Normalised float images ``(batch, *input_shape)``. By default generated ones: 32 of up to
-        64 pixels a side, 8 of larger ones.
+        Normalised float images ``(batch, *input_shape)``. By default generated ones, in the
+        module's precision: 32 of up to 64 pixels a side, 8 of larger ones.
     labels
         Classes ``(batch,)``; by default 0, 1, ..., num_classes - 1, 0, 1, ...
     proxies
@@ -58,7 +59,7 @@ def compute_proxies(
         For images or labels of another shape, kind or range, and where images of this shape
         cannot be generated.
     InputError
-        For a shape that is none, or an unknown device.
+        For a shape that is none, an unknown device, or weights that a hook computes.
 
     Examples
     --------
@@ -79,9 +80,11 @@ def compute_proxies(
         if labels is not None:
             raise InvalidBatchError("got labels without images; expected both, or images alone")
         images, labels = sized_images((channels, height, width), num_classes)
+        images = images.to(_precision(module))
     elif labels is None:
         labels = torch.arange(len(images)) % num_classes
     _check(images, labels, tuple(input_shape), num_classes)
+    module = with_own_weights(module)
     place = _device(device)
     homes = {parameter.device for parameter in (*module.parameters(), *module.buffers())}
     home = homes.pop() if len(homes) == 1 else None
@@ -119,6 +122,11 @@ def _check(images: Tensor, labels: Tensor, input_shape: tuple[int, ...], num_cla
         raise InvalidBatchError(
             f"got labels in {int(labels.min())}..{int(labels.max())}; expected 0..{num_classes - 1}"
         )
+
+
+def _precision(module: nn.Module) -> torch.dtype:
+    floating = (p.dtype for p in module.parameters() if p.is_floating_point())
+    return next(floating, torch.get_default_dtype())
 
 
 def _device(device: str) -> torch.device:

@@ -11,7 +11,8 @@ from models.proxies.registry import Pass, proxy
 def croze_ascent(records: Records) -> Float[Tensor, ""]:
     """The score of :mod:`models.proxies.croze` with images that ascend their loss.
 
-    That is what the paper's text says; its released code descends.
+    That is what the paper's text says; its released code descends. Of croze's three
+    draws it has the first, the network as it is, and so no standard error.
 
     Source: Ha et al., CRoZe, NeurIPS 2023.
     """

@@ -1,20 +1,24 @@
 """Run the union of the passes that the wanted proxies read, once each, and read the proxies off."""
 
+import math
+import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from models.proxies.passes.curvature import curvature_pass
 from models.proxies.passes.fisher_eigen import fisher_eigen_pass
 from models.proxies.passes.halves import HalvesGraph
 from models.proxies.passes.layers import layer_weights
 from models.proxies.passes.loss import LossGraph
 from models.proxies.passes.noise import noise_pass
 from models.proxies.passes.random_images import RandomGraph
-from models.proxies.passes.sample import sample_pass
+from models.proxies.passes.sample import redrawn_pass, sample_pass
 from models.proxies.passes.static import graph_pass, static_pass
 from models.proxies.passes.synflow import synflow_pass
 from models.proxies.passes.twin import twin_pass
@@ -33,12 +37,15 @@ class ProxyValues:
         Value of each proxy; None where it could not be had.
     reasons
         Why, for each None.
+    errors
+        Standard error of each value that is a mean over draws.
     seconds
         Wall-clock seconds of each pass.
     """
 
     values: dict[str, float | None]
     reasons: dict[str, str]
+    errors: dict[str, float] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
 
@@ -119,13 +126,14 @@ def _steps(
         Pass.HESSIAN: loss.hessian,
         Pass.HALVES: lambda: halves.halves(keep_graph=Pass.LOGITS in needed),
         Pass.LOGITS: halves.logits,
-        Pass.CURVATURE: halves.curvature,
+        Pass.CURVATURE: lambda: curvature_pass(network, images, records),
         Pass.SYNFLOW: lambda: synflow_pass(network, images, records),
         Pass.TWIN: lambda: twin_pass(network, images, records),
         Pass.NOISE: lambda: noise_pass(network, images, records),
         Pass.RANDOM: lambda: random.random(keep_graph=Pass.BLOCKS in needed),
         Pass.BLOCKS: random.blocks,
         Pass.SAMPLE: lambda: sample_pass(network, images, watchers[Pass.SAMPLE]),
+        Pass.REDRAWN: lambda: redrawn_pass(network, images, watchers[Pass.REDRAWN]),
         Pass.FISHER_EIGEN: lambda: fisher_eigen_pass(network, images, records),
     }
 
@@ -164,7 +172,7 @@ def _read(
 ) -> ProxyValues:
     """Read all proxies, with one transfer from the device."""
     device = records.labels.device
-    scalars: dict[str, Tensor] = {}
+    drawn: dict[str, Tensor] = {}
     reasons: dict[str, str] = {}
     for proxy in wanted:
         failed = [failures[pass_] for pass_ in proxy.reads if pass_ in failures]
@@ -172,16 +180,27 @@ def _read(
             reasons[proxy.name] = failed[0]
             continue
         observer = observers.get(proxy.name)
-        read = observer.value if observer else cast(Value, proxy.definition)
+        read = observer.read if observer else cast(Value, proxy.definition)
         try:
-            scalars[proxy.name] = torch.as_tensor(read(records), dtype=torch.float64, device=device)
+            drawn[proxy.name] = torch.as_tensor(read(records), dtype=torch.float64, device=device)
         except (ArithmeticError, RuntimeError, ValueError) as error:
             reasons[proxy.name] = f"{type(error).__name__}: {error}".splitlines()[0]
-    numbers = torch.stack([*scalars.values()]).tolist() if scalars else []
-    values: dict[str, float | None] = dict.fromkeys((proxy.name for proxy in wanted), None)
-    for name, number in zip(scalars, numbers, strict=True):
-        if number - number == 0:
-            values[name] = number
-        else:
-            reasons[name] = f"not finite ({number})"
-    return ProxyValues(values, reasons, seconds)
+    numbers = iter(
+        torch.cat([draws.flatten() for draws in drawn.values()]).tolist() if drawn else []
+    )
+    result = ProxyValues({proxy.name: None for proxy in wanted}, reasons, seconds=seconds)
+    for name, draws in drawn.items():
+        _enter(result, name, [*islice(numbers, draws.numel())])
+    return result
+
+
+def _enter(result: ProxyValues, name: str, draws: list[float]) -> None:
+    """Enter one proxy's value: a number, or the mean of several and its standard error."""
+    wrong = [number for number in draws if not math.isfinite(number)]
+    if wrong:
+        where = f" in {len(wrong)} of {len(draws)} draws" if len(draws) > 1 else ""
+        result.reasons[name] = f"not finite ({wrong[0]}){where}"
+        return
+    result.values[name] = statistics.fmean(draws)
+    if len(draws) > 1:
+        result.errors[name] = statistics.stdev(draws) / math.sqrt(len(draws))

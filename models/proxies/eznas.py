@@ -13,7 +13,7 @@ def program(tensor: Float[Tensor, "... k k"]) -> Float[Tensor, ""]:
     A negative determinant has no logarithm: the result, NaN, counts as 0, whose sigmoid is 1/2. A
     singular matrix counts as minus infinity, whose sigmoid is 0.
     """
-    signs = tensor.sign()
+    signs = tensor.sign().to(torch.promote_types(tensor.dtype, torch.float32))
     side = signs.shape[-1]
     if side == 1:
         return _sigmoid_of_log(signs).norm()

@@ -19,11 +19,15 @@ def eznas_a(records: Records) -> Float[Tensor, ""]:
 
     Cost: a determinant for each pair of channels, on gradients that RANDOM leaves.
 
-    What the source leaves open: this is one of two readings of its tensor; the other is
-    :mod:`models.proxies.eznas_a_data`. Signs of gradients at random weights are all but random,
-    so the value is nearly :mod:`models.proxies.eznas_a_closed`: a fact about kernels and widths,
-    not about the gradient. The published correlations on NAS-Bench-201 are those of the other
-    reading: the mean over layers takes away that there are more of them. Layers are all
+    What the source leaves open: this is one of two readings of its tensor, which the released
+    program calls by a number. In the released code's list of tensor names the number stands for
+    this tensor; but its evaluation takes tensors in another order, by which it stands for that of
+    :mod:`models.proxies.eznas_a_data`. The published correlations (Kendall tau .62 on
+    NAS-Bench-201) were made by that evaluation, and this reading does not reach them: about .3.
+    Signs of gradients at random weights are all but random, so the value is nearly
+    :mod:`models.proxies.eznas_a_closed`: a fact about kernels and widths, not about the gradient.
+    The released code, too, takes the mean over layers, which takes away that there are more of
+    them; it draws Kaiming weights, which the signs hardly tell from PyTorch's. Layers are all
     convolutions of square kernels, the stem among them, whether or not a rectifier and a norm
     stand beside them.
 

@@ -23,10 +23,12 @@ class EznasAData(Observer):
     Cost: a determinant of size h for each channel of 4 images, in the backward that robust_zcp
     runs.
 
-    What the source leaves open: this is the other reading of its tensor. Determinants of maps
-    this large are either far above 1 or negative, so a map scores about 1 or 1/2: the score is
-    again one of widths and of how many rectifiers there are of each. Maps that are not square are
-    left out.
+    What the source leaves open: of the two readings of its tensor this is the one by which the
+    released code evaluates, and its published correlations hold for it. The released code leaves
+    out the last rectifier, and others that no convolution and norm follow, and takes 16 images:
+    on NAS-Bench-201 neither changes the order. Determinants of maps this large are either far
+    above 1 or negative, so a map scores about 1 or 1/2: the score is again one of widths and of
+    how many rectifiers there are of each. Maps that are not square are left out.
 
     Source: Akhauri et al., EZNAS, NeurIPS 2022 (EZNAS-A).
     """

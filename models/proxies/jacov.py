@@ -16,8 +16,10 @@ def jacov(records: Records) -> Float[Tensor, ""]:
     Source: Mellor et al., Neural Architecture Search without Training, first version, 2020,
     equation 2, with k = 1e-5.
     """
-    matrix = correlation(records.jacobian)
-    if not matrix.isfinite().all():
-        raise ValueError("an image has a constant Jacobian, which correlates with nothing")
-    eigenvalues = torch.linalg.eigvalsh(matrix).clamp_min(0) + EPSILON
+    try:
+        eigenvalues = torch.linalg.eigvalsh(correlation(records.jacobian)).clamp_min(0) + EPSILON
+    except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]
+        raise ValueError(
+            "an image has a constant Jacobian, which correlates with nothing"
+        ) from error
     return -(eigenvalues.log() + eigenvalues.reciprocal()).sum()

@@ -48,7 +48,7 @@ class Meco(Observer):
         if len(rows) > rows.shape[1] - 1:
             return
         # A container hands on its last child's output: the same memory, read a moment ago.
-        if self._last is None or not _same(*self._last, rows):
+        if self._last is None or not same_memory(*self._last, rows):
             self._smallest = torch.linalg.eigvalsh(correlation_matrix(rows))[0]
         self._last = (rows, rows._version)
         self._terms.append(self._smallest)
@@ -58,7 +58,7 @@ class Meco(Observer):
         return torch.stack(self._terms).nan_to_num(0).sum() if self._terms else 0.0
 
 
-def _same(one: Tensor, version: int, other: Tensor) -> bool:
+def same_memory(one: Tensor, version: int, other: Tensor) -> bool:
     """Whether two tensors are the same view of memory that is still at that version."""
     return (
         one.data_ptr() == other.data_ptr()

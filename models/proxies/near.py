@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from models.proxies.passes.layers import RECTIFIERS
 from models.proxies.records import Records
 from models.proxies.registry import Observer, Pass, proxy
+from models.proxies.spectra import Spectra
 
 WIDEST = 512
 """Channels that are looked at, at most."""
@@ -31,34 +32,51 @@ class Near(Observer):
     """
 
     def __init__(self) -> None:
-        self._ranks: list[Float[Tensor, ""]] = []
+        self._spectra = Spectra()
+        self._weights: list[float] = []
 
     def on_output(self, module: nn.Module, output: Float[Tensor, "batch channels ..."]) -> None:
         """Add one layer's effective rank."""
         if output.dim() < 2 or not _counts(module):
             return
-        channels = -1 if isinstance(module, nn.Linear | nn.LayerNorm) else 1
-        pixels = output.movedim(channels, -1).flatten(0, -2)
+        pixels = output.movedim(_channel_axis(module, output), -1).flatten(0, -2)
         width = pixels.shape[1]
         kept = min(width, WIDEST)
         rows = pixels[_evenly(len(pixels), kept, output.device)]
         if kept < width:
             rows = rows[:, _evenly(width, kept, output.device)]
-        self._ranks.append(effective_rank(rows) * (width / kept))
+        self._spectra.add(_square(rows))
+        self._weights.append(width / kept)
 
     def value(self, _records: Records) -> Float[Tensor, ""]:
         """Sum over all layers."""
-        return torch.stack(self._ranks).sum()
+        pairs = zip(self._spectra.eigenvalues(), self._weights, strict=True)
+        return torch.stack([_effective_rank(squares) * weight for squares, weight in pairs]).sum()
 
 
 def effective_rank(matrix: Float[Tensor, "rows columns"]) -> Float[Tensor, ""]:
     """Exponential of the entropy of the normalised singular values; 0 for a matrix of zeros."""
+    return _effective_rank(torch.linalg.eigvalsh(_square(matrix)))
+
+
+def _square(matrix: Float[Tensor, "rows columns"]) -> Float[Tensor, "n n"]:
+    """Multiply a matrix by its transpose, on the side on which the product is smaller."""
     square = matrix.double()
-    square = square @ square.T if len(square) <= square.shape[1] else square.T @ square
-    singular = torch.linalg.eigvalsh(square).clamp_min(0).sqrt()
+    return square @ square.T if len(square) <= square.shape[1] else square.T @ square
+
+
+def _effective_rank(squares: Float[Tensor, " n"]) -> Float[Tensor, ""]:
+    singular = squares.clamp_min(0).sqrt()
     total = singular.sum()
     share = singular / total
     return torch.where(total > 0, torch.special.entr(share).sum().exp(), 0.0)
+
+
+def _channel_axis(module: nn.Module, output: Tensor) -> int:
+    """Find the channels: last after linear layers and norms over the last axis, else second."""
+    if isinstance(module, nn.LayerNorm):  # there are subclasses for feature maps
+        return -1 if output.shape[-1] == module.normalized_shape[-1] else 1
+    return -1 if isinstance(module, nn.Linear) else 1
 
 
 def _counts(module: nn.Module) -> bool:

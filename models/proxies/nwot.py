@@ -28,7 +28,9 @@ class Nwot(Observer):
         self._kernel: Float[Tensor, "batch batch"] | None = None
 
     def on_activation(self, output: Float[Tensor, "batch ..."]) -> None:
-        """Add one layer's agreements to the kernel."""
+        """Add one layer's agreements to the kernel; windows may be folded into the batch."""
+        if self._kernel is not None and len(output) != len(self._kernel):
+            output = output.unflatten(0, (len(self._kernel), -1))
         code = units_a_row(output > 0).to(torch.float32)
         both = (code @ code.T).double()
         active = both.diagonal()

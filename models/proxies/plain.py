@@ -8,7 +8,7 @@ from models.proxies.records import Records
 from models.proxies.registry import Pass, proxy
 
 
-@proxy("plain", reads=Pass.LOSS)
+@proxy("plain", reads=Pass.LOSS, unstable=True)
 def plain(records: Records) -> Float[Tensor, ""]:
     """Sum of weight * gradient.
 

@@ -10,18 +10,18 @@ from models.graph import LayerGraph
 
 @dataclass(slots=True)
 class NoiseRecord:
-    """What two forwards on Gaussian noise show.
+    """What two forwards on Gaussian noise show, for each draw of weights and noise.
 
     Attributes
     ----------
     difference
-        Mean over the batch of the l1 distance between the last feature maps, a scalar.
+        Mean over the images of the l1 distance between the last feature maps.
     log_scale
-        Sum over BatchNorm layers of the log of their standard deviation, a scalar.
+        Sum over BatchNorm layers of the log of their standard deviation.
     """
 
-    difference: Float[Tensor, ""]
-    log_scale: Float[Tensor, ""]
+    difference: Float[Tensor, " draws"]
+    log_scale: Float[Tensor, " draws"]
 
 
 @dataclass(slots=True)
@@ -48,12 +48,12 @@ class TwinRecord:
     Attributes
     ----------
     descent
-        Images moved against the sign of their gradient.
+        Images moved against the sign of their gradient, for each draw of weights and images.
     ascent
-        Images moved along it.
+        Images moved along it, for the network as it is.
     """
 
-    descent: Float[Tensor, " layers"]
+    descent: Float[Tensor, "draws layers"]
     ascent: Float[Tensor, " layers"]
 
 
@@ -80,11 +80,12 @@ class Records:
         HESSIAN: H g, the loss's Hessian applied to ``gradients``.
     half_gradients
         HALVES: gradient of the cross-entropy in each of ``weights``, for each half of the batch.
-    logit_gradients
-        LOGITS: gradient of the summed logits of the first half in each of ``weights``.
+    evaluated_gradients
+        CURVATURE: gradient of the cross-entropy of the first half in each of ``weights``, in
+        evaluation mode.
     curvature
         CURVATURE: mean over the first half's images of the norm of the difference quotient of
-        their loss gradient, along its own sign.
+        their loss gradient, along its own sign, in evaluation mode.
     synflow
         SYNFLOW: |weight| * gradient, summed over each layer, in double precision.
     twin
@@ -118,7 +119,7 @@ class Records:
     jacobian: Float[Tensor, "batch pixels"] = field(init=False)
     hessian_gradients: list[Tensor] = field(init=False)
     half_gradients: tuple[list[Tensor], list[Tensor]] = field(init=False)
-    logit_gradients: list[Tensor] = field(init=False)
+    evaluated_gradients: list[Tensor] = field(init=False)
     curvature: Float[Tensor, ""] = field(init=False)
     synflow: list[Float[Tensor, ""]] = field(init=False)
     twin: TwinRecord = field(init=False)

@@ -25,13 +25,14 @@ class Pass(StrEnum):
     HESSIAN = "hessian"  # backward through the backward of LOSS
     HALVES = "halves"  # forward and backward of the cross-entropy on each half of the batch
     LOGITS = "logits"  # backward of the summed logits, from the first forward of HALVES
-    CURVATURE = "curvature"  # forward and backward a step away from the images of LOGITS
+    CURVATURE = "curvature"  # loss and its change over a step, in evaluation mode
     SYNFLOW = "synflow"  # forward and backward on ones, |weights|, no BatchNorm, batch of one
     TWIN = "twin"  # |weights| and a perturbed copy of them, in double precision, on few images
-    NOISE = "noise"  # two forwards on Gaussian noise, with Gaussian weights
+    NOISE = "noise"  # pairs of forwards on Gaussian noise, with Gaussian weights
     RANDOM = "random"  # forward on Gaussian noise and backward of the summed logits
     BLOCKS = "blocks"  # backward through each block apart, from the forward of RANDOM
     SAMPLE = "sample"  # forward of one Gaussian image, every module watched
+    REDRAWN = "redrawn"  # as SAMPLE, with weights drawn anew, a few times
     FISHER_EIGEN = "fisher_eigen"  # Jacobian of the logits on Gaussian noise, in a few parameters
 
 
@@ -39,7 +40,6 @@ REQUIRES = {
     Pass.JACOBIAN: Pass.LOSS,
     Pass.HESSIAN: Pass.LOSS,
     Pass.LOGITS: Pass.HALVES,
-    Pass.CURVATURE: Pass.HALVES,
     Pass.BLOCKS: Pass.RANDOM,
 }
 """Passes that go on from where another one stopped."""
@@ -49,13 +49,15 @@ class Observer:
     """Watches a pass go by, layer by layer, so that no activation has to be kept.
 
     A proxy that needs activations subclasses this and overrides what it wants to see; the engine
-    makes a new one for every network, sets ``seed``, and shows it the passes that it reads.
+    makes a new one for every network, sets ``seed``, and shows it the passes that it reads. If one
+    of the methods raises, nothing more is shown, and ``failure`` says why.
     """
 
     seed: int = 0
+    failure: str | None = None
 
     def on_activation(self, output: "Tensor") -> None:
-        """See a rectifier's output ``(batch, ...)`` in the forward of LOSS, HALVES or RANDOM."""
+        """See a rectifier's output ``(batch, ...)`` in a forward of a pass that is watched."""
 
     def on_second_activation(self, output: "Tensor") -> None:
         """See a rectifier's output on the second half, in the order of the first, in HALVES."""
@@ -64,14 +66,23 @@ class Observer:
         """See a convolution's or linear layer's output and gradient in the backward of LOSS."""
 
     def on_output(self, module: "nn.Module", output: "Tensor") -> None:
-        """See any module's output, containers' too, in the forward of HALVES or SAMPLE."""
+        """See any module's output, containers' too, in a forward of HALVES, SAMPLE or REDRAWN."""
+
+    def on_draw(self) -> None:
+        """See that another draw begins, in REDRAWN."""
 
     def on_input_gradient(self, gradient: "Tensor") -> None:
         """See the gradient at a rectifier's input in the backward of LOGITS."""
 
     def value(self, records: "Records") -> "Tensor | float":
-        """Give the proxy's value, once the passes are done."""
+        """Give the proxy's value, or one value a draw, once the passes are done."""
         raise NotImplementedError
+
+    def read(self, records: "Records") -> "Tensor | float":
+        """Give :meth:`value`, or raise a ValueError if something went wrong on the way."""
+        if self.failure is not None:
+            raise ValueError(self.failure)
+        return self.value(records)
 
 
 Value = Callable[["Records"], "Tensor | float"]
@@ -81,12 +92,17 @@ Value = Callable[["Records"], "Tensor | float"]
 class Proxy:
     """A registered proxy: its column name, the passes that it reads, and how to compute it.
 
-    ``definition`` is a function of the records, or an :class:`Observer` class.
+    ``definition`` is a function of the records, or an :class:`Observer` class. It gives a scalar,
+    or a vector of one value a draw: then the proxy's value is their mean, with a standard error.
+    ``unstable`` marks a proxy that cannot rank the same networks twice: with another seed, which
+    draws other weights and noise, its values correlate with the first ones by a Spearman rho
+    below .5, on cells of NAS-Bench-201.
     """
 
     name: str
     reads: tuple[Pass, ...]
     definition: Value | type[Observer]
+    unstable: bool = False
 
     @property
     def summary(self) -> str:
@@ -120,15 +136,18 @@ SETS: dict[str, frozenset[str]] = {
 
 
 def proxy(
-    name: str, *, reads: Pass | tuple[Pass, ...]
+    name: str, *, reads: Pass | tuple[Pass, ...], unstable: bool = False
 ) -> Callable[[Value | type[Observer]], Value | type[Observer]]:
-    """Register a function of the records, or an :class:`Observer` class, under ``name``."""
+    """Register a function of the records, or an :class:`Observer` class, under ``name``.
+
+    The arguments are those of :class:`Proxy`.
+    """
 
     def register(definition: Value | type[Observer]) -> Value | type[Observer]:
         if name in _REGISTRY:
             raise ValueError(f"proxy {name!r} is registered twice")
         passes = (reads,) if isinstance(reads, Pass) else reads
-        _REGISTRY[name] = Proxy(name, passes, definition)
+        _REGISTRY[name] = Proxy(name, passes, definition, unstable)
         return definition
 
     return register

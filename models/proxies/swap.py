@@ -45,11 +45,12 @@ class Swap(Observer):
             first = self._halves[len(self._patterns)]
             self._patterns.append(first + (_bits(output) << IMAGES))
 
-    def value(self, _records: Records) -> float:
+    def value(self, _records: Records) -> Int[Tensor, ""]:
         """Count the different patterns."""
         if not self._patterns:
             raise ValueError("the network has no rectifier after a feature map")
-        return float(len(torch.cat(self._patterns).unique()))
+        ordered = torch.cat(self._patterns).sort().values
+        return 1 + (ordered[1:] != ordered[:-1]).sum()
 
 
 def _bits(output: Tensor) -> Int[Tensor, " units"]:

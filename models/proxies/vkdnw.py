@@ -19,10 +19,10 @@ def vkdnw(records: Records) -> Float[Tensor, ""]:
     see :mod:`models.proxies.passes.fisher_eigen`.
 
     What the source leaves open: which parameters (the released code takes the first element of
-    every parameter tensor; here those of layers and norms), and the classes, for each of which
-    the released code runs a backward and here three random combinations stand. The class shares
-    are smoothed by 5%, as in the released code. The number of layers, which the paper adds, is
-    :mod:`models.proxies.trainable_layers`.
+    every parameter tensor; here those of torch's own layers and norms), and the classes, for each
+    of which the released code runs a backward and here three random combinations stand. The class
+    shares are smoothed by 5%, as in the released code. The number of layers, which the paper adds,
+    is :mod:`models.proxies.trainable_layers`.
 
     Source: Tybl and Neumann, VKDNW, CVPR 2025.
     """

@@ -3,7 +3,7 @@ import torch
 from torch import Tensor, nn
 
 from models.proxies import run
-from models.proxies.passes.random_images import _folded_to, _gain
+from models.proxies.passes.random_images import _folded_to, _gains
 from tests.proxies.small import batch, cell_network
 
 
@@ -11,7 +11,7 @@ def test_gain_of_a_linear_block_is_that_of_its_weight() -> None:
     torch.manual_seed(0)
     layer = nn.Conv2d(5, 5, 1, bias=False)
     before = torch.randn(64, 5, 16, 16, requires_grad=True)
-    gain = _gain(before, layer(before))
+    (gain,) = _gains([(before, layer(before))])
     assert float(gain) == pytest.approx(
         float(torch.linalg.matrix_norm(layer.weight[..., 0, 0].detach(), ord=2)), rel=0.05
     )

@@ -1,28 +1,177 @@
-"""The same vector on a GPU: runs where there is one."""
+"""The same vector on every device; and what can be known of a GPU without one.
+
+On the meta device tensors have shapes and no values: whoever reads one fails, and so does whoever
+mixes it with a tensor of another device. A vector that comes through there makes the host wait for
+a GPU only where it says so.
+"""
+
+from collections import Counter
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from models.proxies import run
+from models.proxies import compute_proxies, list_proxies, run
+from tests.proxies.odd_networks import odd_networks, plain_network
 from tests.proxies.small import batch, cell_network
+from tests.proxies.test_state import assert_unchanged, fingerprint
 
-pytestmark = pytest.mark.skipif(
-    not torch.cuda.is_available(), reason="needs a CUDA device, and this machine has none"
-)
-
+DEVICES = [
+    "cpu",
+    pytest.param(
+        "cuda",
+        marks=pytest.mark.skipif(
+            not torch.cuda.is_available(), reason="needs a CUDA device, and this machine has none"
+        ),
+    ),
+]
 EXACT = ("params", "flops", "l2_norm", "nwot", "synflow", "grad_norm", "snip", "jacob_fro")
+"""Those that neither draw anything nor are made of cancelling terms."""
+
+EVERY_MODULE = {"meco", "meco_opt"}
+"""Decompose something for each module, so that a module at a time is in memory."""
 
 
-def test_cuda_agrees_with_the_cpu() -> None:
+class Calls(TorchDispatchMode):
+    """Counts the operations that run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: Counter[str] = Counter()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        self.counts[func.overloadpacket.__name__] += 1
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[torch.device]:
+    """Devices of the tensors that were turned into lists; all their numbers are 0."""
+    found: list[torch.device] = []
+
+    def tolist(tensor: Tensor) -> list[float]:
+        found.append(tensor.device)
+        return [0.0] * tensor.numel()
+
+    monkeypatch.setattr(Tensor, "tolist", tolist)
+    return found
+
+
+def on_meta(network: nn.Module) -> nn.Module:
+    return network.to("meta")
+
+
+@pytest.mark.timeout(600)  # torch imports its rules for shapes here, which takes a while
+@pytest.mark.parametrize("name", ["plain", "joined", "siamese", "channels_last"])
+def test_one_read_for_all_proxies(reads: list[torch.device], name: str) -> None:
+    networks = {"plain": plain_network(), **odd_networks()}
+    images, labels = batch()
+    network = on_meta(networks[name])
+    result = run(network, images.to("meta"), labels.to("meta"), num_classes=4)
+    assert set(result.reasons) <= {"zen"}, result.reasons
+    assert reads == [torch.device("meta")]
+
+
+class Reading(nn.Module):
+    """Looks at a value, as no proxy may."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x if x.sum() > 0 else x + 1
+
+
+class Homeless(nn.Module):
+    """Makes a tensor on the CPU, wherever it is."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + torch.ones(x.shape)
+
+
+@pytest.mark.parametrize("culprit", [Reading(), Homeless()])
+def test_reads_and_strays_would_be_seen(reads: list[torch.device], culprit: nn.Module) -> None:
+    images, labels = batch()
+    network = on_meta(nn.Sequential(culprit, plain_network()))
+    result = run(network, images.to("meta"), labels.to("meta"), num_classes=4)
+    assert {"snip", "meco", "vkdnw", "synflow", "croze", "zen"} <= set(result.reasons)
+
+
+def test_decompositions_are_few() -> None:
+    """Each makes the host wait, and a network has many more layers than widths."""
+    network = nn.Sequential(*(cell_network().body for _ in range(1)))
+    deep = cell_network()
+    deep.body = nn.Sequential(*(cell_network().body[0] for _ in range(6)), *network[0][1:])
+    names = sorted(set(list_proxies()) - EVERY_MODULE)
+    counts = []
+    for each in (cell_network(), deep):
+        with Calls() as calls:
+            run(each, *batch(), num_classes=4, proxies=names)
+        assert calls.counts["_linalg_eigh"] > 0
+        counts.append(calls.counts["_linalg_eigh"])
+    assert counts[0] == counts[1] <= 12
+
+
+def test_double_precision_is_only_where_it_is_needed() -> None:
+    """Forwards and backwards in it are SYNFLOW's and TWIN's, whose sums overflow otherwise."""
+
+    class Doubles(Calls):
+        def __torch_dispatch__(
+            self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+        ) -> Any:
+            if func.overloadpacket.__name__ in ("convolution", "convolution_backward"):
+                self.counts[str(args[0].dtype)] += 1
+            return func(*args, **(kwargs or {}))
+
+    names = sorted(set(list_proxies()) - {"synflow", "croze", "croze_ascent"})
+    with Doubles() as calls:
+        run(cell_network(), *batch(), num_classes=4, proxies=names)
+    assert set(calls.counts) == {"torch.float32"}
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_agrees_with_the_cpu(device: str) -> None:
     images, labels = batch()
     cpu = run(cell_network(), images, labels, num_classes=4, proxies=EXACT)
-    cuda = run(cell_network().cuda(), images.cuda(), labels.cuda(), num_classes=4, proxies=EXACT)
-    assert cuda.reasons == {}
-    assert cuda.values == pytest.approx(cpu.values, rel=1e-2)
+    there = run(
+        cell_network().to(device),
+        images.to(device),
+        labels.to(device),
+        num_classes=4,
+        proxies=EXACT,
+    )
+    assert there.reasons == {}
+    assert there.values == pytest.approx(cpu.values, rel=1e-2)
 
 
+@pytest.mark.parametrize("device", DEVICES)
+def test_the_whole_vector(device: str) -> None:
+    network = cell_network()
+    before = fingerprint(network)
+    first, again = (compute_proxies(network, (3, 8, 8), 4, device=device) for _ in range(2))
+    assert_unchanged(network, before)
+    assert first.reasons == {}
+    assert first.values.keys() == set(list_proxies())
+    assert again.values == pytest.approx(first.values, rel=1e-3)
+    assert {p.device.type for p in network.parameters()} == {"cpu"}
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_random_state_of_the_gpu_survives() -> None:
     images, labels = batch()
     before = torch.cuda.get_rng_state()
-    run(cell_network().cuda(), images.cuda(), labels.cuda(), num_classes=4, proxies=["zen"])
+    run(cell_network().cuda(), images.cuda(), labels.cuda(), num_classes=4)
     assert torch.equal(torch.cuda.get_rng_state(), before)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_stream_of_one_s_own() -> None:
+    images, labels = batch()
+    network, images, labels = cell_network().cuda(), images.cuda(), labels.cuda()
+    reference = run(network, images, labels, num_classes=4, proxies=EXACT).values
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        values = run(network, images, labels, num_classes=4, proxies=EXACT).values
+    assert values == pytest.approx(reference, rel=1e-3)

@@ -1,5 +1,6 @@
 """Names, sets, and the page that says which proxy reads which pass."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,7 @@ def test_observers_read_passes_that_show_them_something() -> None:
         Pass.LOGITS: {"on_input_gradient"},
         Pass.RANDOM: {"on_activation", "on_output"},
         Pass.SAMPLE: {"on_activation", "on_output"},
+        Pass.REDRAWN: {"on_activation", "on_output", "on_draw"},
     }
     for proxy in select():
         if isinstance(proxy.definition, type):
@@ -74,3 +76,19 @@ def table() -> dict[str, set[str]]:
 
 def test_the_page_agrees_with_the_registry() -> None:
     assert table() == {proxy.name: {pass_.value for pass_ in proxy.reads} for proxy in select()}
+
+
+def section(title: str) -> str:
+    """The page's text under one of its headings."""
+    return PAGE.read_text("utf-8").partition(f"## {title}\n")[2].partition("\n## ")[0]
+
+
+def test_the_page_names_the_unstable_proxies() -> None:
+    named = re.findall(
+        r"^- `(\w+)`", section("Proxies that do not rank the same networks twice"), re.M
+    )
+    assert named == [proxy.name for proxy in select() if proxy.unstable]
+
+
+def test_the_page_has_every_pass() -> None:
+    assert re.findall(r"^- \*\*(\w+)\*\*", section("The passes"), re.M) == [p.value for p in Pass]

@@ -12,7 +12,7 @@ from torch.utils.hooks import RemovableHandle
 
 from models.modes import evaluating
 from models.proxies.batch_norm import laid_out_like
-from models.proxies.passes.layers import weighted_layers
+from models.proxies.passes.layers import layer_parameters
 from models.proxies.records import Records
 from models.proxies.state import BatchNorm, hooked
 
@@ -23,6 +23,10 @@ PROBES = 3
 """Backwards at most. Up to four classes they give the Fisher information exactly; of more, cells
 come in the same order as by a backward for each of ten classes (Kendall tau .94), at a third of
 the cost."""
+
+SMALLEST_PART = 8
+"""Inputs that go through the network together: these, or as many as the batch has images where
+those are more. So the pass takes no more memory than the others."""
 
 SMOOTHING = 0.05
 """Share of the uniform distribution in p (released code): without BatchNorm's scaling the logits
@@ -49,10 +53,23 @@ def fisher_eigen_pass(network: nn.Module, images: Tensor, records: Records) -> N
 def probed_jacobians(
     network: nn.Module, images: Tensor
 ) -> list[Float[Tensor, "inputs parameters"]]:
-    """Give J' b on each noise input, for each column b of the factor B."""
+    """Give J' b for each column b of the factor B, on one part of the noise after the other."""
     noise = torch.randn((INPUTS, *images.shape[1:]), dtype=images.dtype, device=images.device)
-    noise = laid_out_like(noise, images).requires_grad_(True)
-    layers = [m for m in network.modules() if isinstance(m, _LAYERS)]
+    parts = -(-INPUTS // max(SMALLEST_PART, len(images)))
+    weights = _kaiming_weights(network)
+    norms = (module for module in network.modules() if isinstance(module, BatchNorm))
+    with evaluating(norms):  # by running statistics, where they have some
+        return [
+            jacobian
+            for part in laid_out_like(noise, images).tensor_split(parts)
+            for jacobian in _jacobians_on(part, network, weights)
+        ]
+
+
+def _jacobians_on(noise: Tensor, network: nn.Module, weights: dict[str, Tensor]) -> list[Tensor]:
+    """Run one part of the noise; its graph is gone before the next one's is made."""
+    noise = noise.detach().requires_grad_(True)
+    layers = [m for m in network.modules() if isinstance(m, _LAYERS) and _is_torch_s_own(m)]
     rows: list[Tensor] = []
     handles: list[RemovableHandle] = []
 
@@ -64,15 +81,16 @@ def probed_jacobians(
             first = gradient.select(channel, 0)
             for factor in factors:
                 product = first if factor is None else first * factor
-                rows.append(product.reshape(INPUTS, -1).sum(1))
+                rows.append(product.reshape(len(noise), -1).sum(1))
 
         if out.requires_grad:
             handles.append(out.register_hook(on_gradient))
 
-    norms = (module for module in network.modules() if isinstance(module, BatchNorm))
-    with hooked(handles), evaluating(norms):  # by running statistics, where they have some
+    with hooked(handles):
         handles.extend(layer.register_forward_hook(after) for layer in layers)
-        logits = functional_call(network, _kaiming_weights(network), (noise,))
+        logits = functional_call(network, weights, (noise,))
+        if logits.shape[1] == 1:
+            raise ValueError("the softmax of a single class carries no information")
         if not logits.requires_grad:
             raise ValueError("the logits do not depend on the image")
         jacobians = []
@@ -83,6 +101,11 @@ def probed_jacobians(
                 raise ValueError("the logits do not depend on the image through any layer")
             jacobians.append(torch.stack(rows, dim=1))
     return jacobians
+
+
+def _is_torch_s_own(layer: nn.Module) -> bool:
+    """Tell whether a layer does what its kind does, and no more, as some subclasses do."""
+    return type(layer).forward.__module__.startswith("torch.nn.")
 
 
 def _probes(logits: Float[Tensor, "batch classes"]) -> Iterator[Tensor]:
@@ -159,10 +182,9 @@ def _first_tap(layer: _ConvNd, x: Tensor, out: Tensor) -> Factor | None:
 def _kaiming_weights(network: nn.Module) -> dict[str, Tensor]:
     """Draw Kaiming's weights for convolutions and linear layers, with zero biases."""
     tensors: dict[str, Tensor] = {}
-    for prefix, layer in weighted_layers(network).items():
-        for name, parameter in layer.named_parameters(prefix, recurse=False):
-            if name.endswith("bias"):
-                tensors[name] = torch.zeros_like(parameter)
-            else:
-                tensors[name] = nn.init.kaiming_normal_(torch.empty_like(parameter))
+    for name, parameter in layer_parameters(network).items():
+        if name.endswith("bias"):
+            tensors[name] = torch.zeros_like(parameter)
+        else:
+            tensors[name] = nn.init.kaiming_normal_(torch.empty_like(parameter))
     return tensors

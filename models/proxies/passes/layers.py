@@ -16,6 +16,13 @@ def weighted_layers(network: nn.Module) -> dict[str, WeightedLayer]:
     }
 
 
+def layer_parameters(network: nn.Module) -> dict[str, nn.Parameter]:
+    """Weights and biases of :func:`weighted_layers` by parameter name, each tensor once."""
+    layers = weighted_layers(network).values()
+    owned = {id(parameter) for layer in layers for parameter in layer.parameters(recurse=False)}
+    return {name: p for name, p in network.named_parameters() if id(p) in owned}
+
+
 def layer_weights(network: nn.Module) -> dict[str, Tensor]:
     """Weights of :func:`weighted_layers` by parameter name, each tensor once."""
     weights: dict[str, Tensor] = {}

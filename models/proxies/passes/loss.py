@@ -57,17 +57,19 @@ class LossGraph:
 
     def jacobian(self) -> None:
         """Go back from the summed logits to the images, over the graph of :meth:`loss`."""
-        assert self._logits is not None  # noqa: S101 - loss(keep_graph=True) came first
+        logits, self._logits = self._logits, None  # the graph now lives on in HESSIAN's only
+        assert logits is not None  # noqa: S101 - loss(keep_graph=True) came first
         self._wanted.weights = False
         (jacobian,) = torch.autograd.grad(
-            self._logits.sum(), [self._images], retain_graph=True, materialize_grads=True
+            logits.sum(), [self._images], retain_graph=True, materialize_grads=True
         )
         self._wanted.weights = True
         self._records.jacobian = jacobian.flatten(1)
 
     def hessian(self) -> None:
-        """Go back through the gradient, in the direction of the gradient itself."""
-        pairs = zip(self._gradients, self._records.gradients, strict=True)
+        """Go back through the gradient, in its own direction, and let the graph go."""
+        gradients, self._gradients = self._gradients, ()
+        pairs = zip(gradients, self._records.gradients, strict=True)
         product = torch.stack([(g * fixed).sum() for g, fixed in pairs]).sum()
         self._records.hessian_gradients = list(
             torch.autograd.grad(product, self._records.weights, materialize_grads=True)

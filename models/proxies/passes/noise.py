@@ -1,4 +1,4 @@
-"""NOISE: two forwards on Gaussian noise."""
+"""NOISE: pairs of forwards on Gaussian noise."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,19 +13,32 @@ from models.proxies.passes.layers import weighted_layers
 from models.proxies.records import NoiseRecord, Records
 from models.proxies.state import BatchNorm, hooked, replaced_forward
 
+DRAWS = 4
+"""Draws of weights and noise, each from where the one before stopped."""
+
+IMAGES = 8
+"""Noise images of each draw, whatever the batch: the value does not hang on its size."""
+
 NOISE_SCALE = 1e-2
 """Relative size of the perturbation (Lin et al., ICCV 2021, algorithm 1)."""
 
 
 @torch.no_grad()
 def noise_pass(network: nn.Module, images: Tensor, records: Records) -> None:
-    """Run Gaussian noise, and a slightly different noise, through Gaussian weights.
+    """Run Gaussian noise, and a slightly different noise, through Gaussian weights, a few times.
 
     Raises
     ------
     ValueError
         For a network without a feature map larger than one pixel.
     """
+    draws = [_draw(network, images) for _ in range(DRAWS)]
+    differences, scales = zip(*draws, strict=True)
+    records.noise = NoiseRecord(torch.stack(differences), torch.stack(scales))
+
+
+def _draw(network: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Measure, for one draw, the last feature map's change and the sum of log deviations."""
     feature_maps: list[Tensor] = []
 
     def last_map(_module: nn.Module, _inputs: tuple[Tensor, ...], out: Tensor) -> None:
@@ -33,7 +46,7 @@ def noise_pass(network: nn.Module, images: Tensor, records: Records) -> None:
             feature_maps[:] = [out]
 
     weights = _gaussian_weights(network)
-    noise, change = torch.randn((2, *images.shape), device=images.device).unbind()
+    noise, change = torch.randn((2, IMAGES, *images.shape[1:]), device=images.device).unbind()
     noise, perturbed = (laid_out_like(x, images) for x in (noise, noise + NOISE_SCALE * change))
     with hooked([module.register_forward_hook(last_map) for module in network.modules()]):
         with _measured_norms(network) as log_scales:
@@ -43,8 +56,7 @@ def noise_pass(network: nn.Module, images: Tensor, records: Records) -> None:
         first = feature_maps[0]
         functional_call(network, weights, (perturbed,))
     difference = (first - feature_maps[0]).abs().sum([1, 2, 3]).mean()
-    scale = torch.stack(log_scales).sum() if log_scales else difference.new_zeros(())
-    records.noise = NoiseRecord(difference, scale)
+    return difference, torch.stack(log_scales).sum() if log_scales else difference.new_zeros(())
 
 
 @contextmanager

@@ -1,10 +1,10 @@
 """RANDOM and BLOCKS: Gaussian noise in place of images."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -13,6 +13,7 @@ from models.proxies.passes.blocks import feature_blocks
 from models.proxies.passes.watch import captured, watched
 from models.proxies.records import BlocksRecord, Records
 from models.proxies.registry import Observer
+from models.proxies.spectra import Spectra
 
 EPSILON = 1e-8
 """Keeps the log of an empty eigenvalue's share finite (as released with AZ-NAS)."""
@@ -70,30 +71,47 @@ class RandomGraph:
         ValueError
             For a network with fewer than two blocks that make feature maps.
         """
-        if len(self._features) < 2:
+        blocks, self._features = self._features, []  # with which the graph goes
+        if len(blocks) < 2:
             raise ValueError("the network has fewer than two blocks that make feature maps")
-        gains = []
-        for before, after in zip(self._features[-2::-1], self._features[:0:-1], strict=True):
-            gains.append(_gain(before, after))
-        with torch.no_grad():
-            entropies = torch.stack([_entropy(features) for features in self._features])
-        self._records.blocks = BlocksRecord(entropies, torch.stack(gains))
+        gains = _gains(zip(blocks[-2::-1], blocks[:0:-1], strict=True))
+        self._records.blocks = BlocksRecord(_entropies(blocks), gains)
 
 
-def _entropy(features: Float[Tensor, "batch channels h w"]) -> Float[Tensor, ""]:
-    """Entropy of the normalised eigenvalues of the channels' covariance."""
-    rows = features.movedim(1, -1).flatten(0, -2).double()
-    rows = rows - rows.mean(dim=0)
-    eigenvalues = torch.linalg.eigvalsh(rows.T @ rows / len(rows)).clamp_min(0)
-    share = eigenvalues / eigenvalues.sum()
-    return -(share * (share + EPSILON).log()).sum()
+@torch.no_grad()
+def _entropies(
+    blocks: Iterable[Float[Tensor, "batch channels h w"]],
+) -> Float[Tensor, " blocks"]:
+    """Entropy of the normalised eigenvalues of the channels' covariance, for each block."""
+    spectra = Spectra()
+    for features in blocks:
+        rows = features.movedim(1, -1).flatten(0, -2).double()
+        rows = rows - rows.mean(dim=0)
+        spectra.add(rows.T @ rows / len(rows))
+    entropies = []
+    for eigenvalues in spectra.eigenvalues():
+        positive = eigenvalues.clamp_min(0)
+        share = positive / positive.sum()
+        entropies.append(-(share * (share + EPSILON).log()).sum())
+    return torch.stack(entropies)
 
 
-def _gain(before: Tensor, after: Tensor) -> Float[Tensor, ""]:
-    """Spectral norm of the correlation of a random sign gradient before and after one block.
+def _gains(pairs: Iterable[tuple[Tensor, Tensor]]) -> Float[Tensor, " pairs"]:
+    """Spectral norm of the correlation of a random sign gradient before and after each block.
 
     Infinite for a block that hands gradients on unchanged.
     """
+    spectra, unchanged = Spectra(), []
+    for before, after in pairs:
+        correlation, same = _correlation(before, after)
+        spectra.add(correlation @ correlation.T)
+        unchanged.append(same)
+    gains = [squares[-1].clamp_min(0).sqrt() for squares in spectra.eigenvalues()]
+    return torch.where(torch.stack(unchanged), torch.inf, torch.stack(gains))
+
+
+def _correlation(before: Tensor, after: Tensor) -> tuple[Float[Tensor, "n m"], Bool[Tensor, ""]]:
+    """Correlate a random sign gradient before and after one block, and tell if they are equal."""
     sent = torch.randint_like(after, 2).mul_(2).sub_(1)
     received: Tensor | None = None
     if after.requires_grad and before.requires_grad:
@@ -103,16 +121,15 @@ def _gain(before: Tensor, after: Tensor) -> Float[Tensor, ""]:
     if received is None:  # nothing of the block's input reaches its output
         received = torch.zeros_like(before)
     with torch.no_grad():
-        if received.shape == sent.shape and torch.equal(received, sent):
-            return sent.new_full((), torch.inf, dtype=torch.float64)
+        alike = received.shape == sent.shape
+        same = (received == sent).all() if alike else sent.new_zeros((), dtype=torch.bool)
         unfolded = _folded_to(received, sent)
         out = sent.movedim(1, -1).flatten(0, -2)
         into = unfolded.movedim(1, -1).flatten(0, -2)
         correlation = (into.T @ out).double() / len(out)
         if len(correlation) > correlation.shape[1]:
             correlation = correlation.T
-        largest = torch.linalg.eigvalsh(correlation @ correlation.T)[-1]
-        return largest.clamp_min(0).sqrt()
+        return correlation, same
 
 
 def _folded_to(gradient: Tensor, model: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """TWIN: a network without signs, and a copy whose weights and images were perturbed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from jaxtyping import Float
@@ -9,12 +9,16 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from models.proxies.passes.layers import layer_weights
+from models.proxies.passes.redraw import redrawn_parameters
 from models.proxies.passes.watch import captured
 from models.proxies.records import Records, TwinRecord
 from models.proxies.state import BatchNorm, bypassed
 
-IMAGES = 8
-"""Images that are looked at: the batch of the released code."""
+DRAWS = 3
+"""Draws: the network as it is, then with its weights drawn anew."""
+
+IMAGES = 4
+"""Images of each draw, at most; draws take one such part of the batch after the other."""
 
 WEIGHT_SCALE = 2.0
 """Size of the weights' perturbation over that of the weights (released code)."""
@@ -22,19 +26,40 @@ WEIGHT_SCALE = 2.0
 IMAGE_SCALE = 0.01
 """Size of the images' perturbation (released code)."""
 
+DESCENT, ASCENT = -1, 1
+"""Against the sign of the images' gradient, and along it."""
+
 
 def twin_pass(network: nn.Module, images: Tensor, records: Records) -> None:
     """Compare |weights| on images with the perturbed |weights| on perturbed images.
 
     All parameters lose their sign and BatchNorm is the identity, so activations grow with depth
     beyond single precision. The weights step along their gradient of the cross-entropy, to twice
-    their own norm; then the images take one step against, and one along, the sign of theirs.
+    their own norm; then the images take one step against the sign of theirs, and in the first
+    draw also one along it.
     """
+    size = min(IMAGES, len(images))
+    draws = []
+    for draw in range(DRAWS):
+        part = torch.arange(draw * size, (draw + 1) * size, device=images.device) % len(images)
+        parameters = redrawn_parameters(network) if draw else dict(network.named_parameters())
+        directions = (DESCENT,) if draw else (DESCENT, ASCENT)
+        draws.append(_compared(network, parameters, images[part], records.labels[part], directions))
+    records.twin = TwinRecord(torch.stack([terms[0] for terms in draws]), draws[0][1])
+
+
+def _compared(
+    network: nn.Module,
+    parameters: Mapping[str, Tensor],
+    images: Tensor,
+    labels: Tensor,
+    directions: Sequence[int],
+) -> list[Float[Tensor, " layers"]]:
+    """Compare the layers of one draw with their twins, for each direction of the images."""
+    images = images.double()
     names = [*layer_weights(network)]
-    tensors = {name: p.detach().abs().double() for name, p in network.named_parameters()}
+    tensors = {name: parameter.detach().abs().double() for name, parameter in parameters.items()}
     tensors |= {n: b.double() if b.is_floating_point() else b for n, b in network.named_buffers()}
-    images = images[:IMAGES].double()
-    labels = records.labels[:IMAGES]
     layers = [network.get_submodule(name.rpartition(".")[0]) for name in names]
     features: dict[nn.Module, Tensor] = {}
     likeness: dict[nn.Module, Tensor] = {}
@@ -61,7 +86,7 @@ def twin_pass(network: nn.Module, images: Tensor, records: Records) -> None:
         sign = _image_gradient(network, twin, images, labels)
         weight_likeness = [_likeness(r, w) for r, w in zip(robust, weights, strict=True)]
         results = []
-        for direction in (-1, 1):
+        for direction in directions:
             likeness.clear()
             with captured(layers, compare):
                 moved = gradients(robust, (images + direction * IMAGE_SCALE * sign).clamp(0, 1))
@@ -73,7 +98,7 @@ def twin_pass(network: nn.Module, images: Tensor, records: Records) -> None:
                 if layer in likeness  # a layer may go unused
             ]
             results.append(torch.stack(terms))
-    records.twin = TwinRecord(*results)
+    return results
 
 
 def _stepped(weight: Tensor, gradient: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
@@ -27,23 +28,20 @@ def watched(network: nn.Module, observers: Iterable[Observer]) -> Iterator[None]
     of_output = overriding(watchers, "on_output")
 
     def after_rectifier(_module: nn.Module, _inputs: Inputs, out: Tensor) -> None:
-        for observer in of_activation:
-            observer.on_activation(out.detach())
+        show(of_activation, "on_activation", out.detach())
 
     def after_layer(module: nn.Module, _inputs: Inputs, out: Tensor) -> None:
         layer = cast(WeightedLayer, module)
 
         def on_gradient(gradient: Tensor) -> None:
-            for observer in of_gradient:
-                observer.on_gradient(layer, out.detach(), gradient.detach())
+            show(of_gradient, "on_gradient", layer, out.detach(), gradient.detach())
 
         if out.requires_grad:
             handles.append(out.register_hook(on_gradient))
 
     def after_module(module: nn.Module, _inputs: Inputs, out: object) -> None:
         if isinstance(out, Tensor):
-            for observer in of_output:
-                observer.on_output(module, out.detach())
+            show(of_output, "on_output", module, out.detach())
 
     with hooked(handles):
         for module in network.modules():
@@ -68,6 +66,18 @@ def captured(
 
     with hooked([module.register_forward_hook(after) for module in modules]):
         yield
+
+
+def show(observers: Iterable[Observer], method: str, *what: object) -> None:
+    """Call a method of observers; the failure of one costs its own proxy only, not the pass."""
+    for observer in observers:
+        if observer.failure is None:
+            try:
+                getattr(observer, method)(*what)
+            except torch.OutOfMemoryError:
+                raise
+            except Exception as error:  # a layer may be anything
+                observer.failure = f"{method}: {error}"
 
 
 def overriding(observers: Iterable[Observer], method: str) -> list[Observer]:
