@@ -1,4 +1,4 @@
-"""The released bundle: sound, small, complete, and of the same features as a worker computes."""
+"""The released bundles: sound, small, complete, and of the features that a worker computes."""
 
 import tomllib
 from dataclasses import asdict
@@ -11,9 +11,10 @@ from models.batches import embedded_batch
 from models.datasets import get_dataset
 from models.features import FeatureExtractor
 from models.forests import Bundle
-from models.spaces import get_space
+from models.spaces import UNIVERSAL, get_space
 
 ROOT = Path(__file__).parents[1]
+RELEASED = sorted((ROOT / "models/released").iterdir())
 FOLDER = ROOT / "models/released/nats_tss-cifar10"
 SPACE = get_space("nats_tss")
 MEGABYTE = 1 << 20
@@ -25,7 +26,29 @@ def bundle() -> Bundle:
 
 
 def test_size() -> None:
-    assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 60 * MEGABYTE
+    files = [path for folder in RELEASED for path in folder.iterdir()]
+    assert sum(path.stat().st_size for path in files) < 200 * MEGABYTE
+
+
+@pytest.mark.parametrize("folder", RELEASED, ids=lambda folder: folder.name)
+def test_every_bundle_is_sound(folder: Path) -> None:
+    bundle = Bundle.load(folder)
+    assert bundle.name == folder.name == f"{bundle.space}-{bundle.dataset}"
+    dataset = get_dataset(bundle.dataset)
+    settings = FeatureExtractor(
+        dataset, embedded_batch(dataset, size=bundle.table.settings.batch_size)
+    ).settings
+    assert settings == bundle.table.settings  # else nothing could be computed for it
+    X = bundle.table.matrix(bundle.feature_names)
+    in_domain, _ = bundle.domain(X)
+    assert in_domain.mean() > 0.94
+    for value, lower, upper in bundle.predict(X[:50]).values():
+        assert ((lower <= value) & (value <= upper)).all()
+    if bundle.space == UNIVERSAL:
+        assert {id_.partition("/")[0] for id_ in bundle.table.ids} > {"nats_tss", "nats_sss"}
+    else:
+        space = get_space(bundle.space)
+        assert set(bundle.table.ids) == {space.parse(arch).id for arch in space.enumerate()}
 
 
 def test_targets(bundle: Bundle) -> None:

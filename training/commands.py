@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import polars as pl
 import typer
@@ -122,6 +122,27 @@ def evaluate(
     include_seen: Annotated[
         bool, typer.Option(help="Also score functions that the bundle was trained on.")
     ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="Page (HTML) to write, with all figures in it. [default: none]",
+            show_default=False,
+        ),
+    ] = None,
+    curves: Annotated[
+        Path | None,
+        typer.Option(
+            help="Learning curves (JSON) for the page. [default: curves.json of the bundle]",
+            show_default=False,
+        ),
+    ] = None,
+    protocols: Annotated[
+        Path | None,
+        typer.Option(
+            help="Scores under published protocols (JSON) for the page. [default: none]",
+            show_default=False,
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Score a bundle on labelled rows that it never saw.
@@ -132,15 +153,29 @@ def evaluate(
     """
     from models.feature_table import FeatureTable
     from models.forests import Bundle
-    from training.evaluate import evaluate as score
+    from training.evaluate import examine
 
+    page: dict[str, Any] = {}
+    if report is not None:  # refuse what it cannot be made of before the work, not after it
+        from training.report import check_libraries, read_curves, read_protocols
+
+        check_libraries()
+        own = bundle / "curves.json"
+        source = own if curves is None and own.is_file() else curves
+        page["curves"] = None if source is None else read_curves(source)
+        page["protocols"] = () if protocols is None else read_protocols(protocols)
     loaded = Bundle.load(bundle)
-    result = score(
+    evaluation = examine(
         loaded,
         read_labels(labels, space=loaded.space, dataset=loaded.dataset),
         features=None if features is None else FeatureTable.read(features),
         include_seen=include_seen,
     )
+    if report is not None:
+        from training.report import write_report
+
+        write_report(evaluation, bundle, report, **page)
+    result = evaluation.result
     if as_json:
         _report(result, as_json=True)
         return

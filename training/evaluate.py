@@ -1,20 +1,50 @@
 """How a bundle does on labelled rows that it never saw."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.errors import InputError, MismatchError, UnknownTargetError
 from models.feature_table import FeatureTable, check_settings
 from models.forests import Bundle
 from models.forests.bundle import Prediction
+from models.spaces import UNIVERSAL
 from training.labels import Labels
 from training.metrics import score
 
-UNIVERSAL = "universal"
-
 LEVEL = 0.9
 """Level at which coverage and width of intervals are reported."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A bundle, held against labels.
+
+    Attributes
+    ----------
+    bundle, labels
+        What was scored, and on what, before any row was left out.
+    functions
+        The labels that count, one row a function.
+    columns
+        Column of each target among the labels.
+    X
+        Features of the functions, shape (functions, features).
+    predictions
+        Of each target, for the functions.
+    result
+        What :func:`evaluate` gives.
+    """
+
+    bundle: Bundle
+    labels: Labels
+    functions: Labels
+    columns: dict[str, str]
+    X: NDArray[np.float32]
+    predictions: dict[str, Prediction]
+    result: dict[str, Any]
 
 
 def evaluate(
@@ -51,6 +81,17 @@ def evaluate(
     MismatchError
         If the labels, or the features, are not of the bundle's space, dataset and settings.
     """
+    return examine(bundle, labels, features=features, include_seen=include_seen).result
+
+
+def examine(
+    bundle: Bundle,
+    labels: Labels,
+    *,
+    features: FeatureTable | None = None,
+    include_seen: bool = False,
+) -> Evaluation:
+    """Score a bundle as :func:`evaluate` does, and keep what the scores are of."""
     _check_match(bundle, labels)
     table = bundle.table
     if features is not None:
@@ -75,7 +116,7 @@ def evaluate(
     place = {id_: row for row, id_ in enumerate(by_function.ids)}
     rows = np.array([place[id_] for id_ in scored.ids])
     left_out = [id_ not in wanted for id_ in labels.ids]
-    return {
+    result = {
         "forest": {
             "name": bundle.name,
             "version": bundle.version,
@@ -95,6 +136,7 @@ def evaluate(
             for target, column in columns.items()
         },
     }
+    return Evaluation(bundle, labels, by_function, columns, X, once, result)
 
 
 def _check_match(bundle: Bundle, labels: Labels) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models import __version__
 from models.errors import InputError, MismatchError
@@ -23,8 +24,9 @@ from models.forests.domain import Domain
 from models.forests.intervals import Intervals
 from models.forests.manifest import ForestEntry
 from models.forests.seen import Seen
-from models.proxies import list_proxies
+from models.spaces import UNIVERSAL
 from training.card import model_card
+from training.feature_sets import feature_sets
 from training.growing import Configuration
 from training.importance import importances
 from training.labels import Labels
@@ -54,7 +56,8 @@ def train_bundle(
     """Choose a configuration, grow the forests and write the bundle.
 
     One row a function: the mean label of its twins. Configuration, intervals, importances and the
-    scores in the manifest come from cross-validation over functions.
+    scores in the manifest come from cross-validation over functions; of a universal forest, from
+    leaving out one space at a time.
 
     Parameters
     ----------
@@ -67,7 +70,8 @@ def train_bundle(
     targets
         What to predict; all that the labels have when not given.
     feature_set
-        ``"structure"``, ``"proxies"`` or ``"both"``; chosen by cross-validation when not given.
+        Name of a set of :func:`~training.feature_sets.feature_sets`; chosen by cross-validation
+        when not given.
     configuration
         Where the search starts; its number of trees is final.
     version
@@ -166,16 +170,25 @@ def _problem(
         raise InputError(
             f"got {fewest} functions with features and labels; expected at least {LEAST_FUNCTIONS}"
         )
-    proxies = set(list_proxies())
-    columns = {
-        "both": list(range(len(features.feature_names))),
-        "structure": [i for i, name in enumerate(features.feature_names) if name not in proxies],
-        "proxies": [i for i, name in enumerate(features.feature_names) if name in proxies],
-    }
+    columns = feature_sets(features.feature_names)
+    if feature_set is not None and feature_set not in columns:
+        raise InputError(f"got feature set {feature_set!r}; expected one of {', '.join(columns)}")
     if feature_set is not None:
         columns = {feature_set: columns[feature_set]}
     X = bounded(features.matrix(features.feature_names, ids))
-    return Problem(ids, X, wanted, Y, columns, seed, n_jobs)
+    spaces = _spaces(ids) if labels.space == UNIVERSAL else None
+    return Problem(ids, X, wanted, Y, columns, seed, n_jobs, spaces)
+
+
+def _spaces(ids: Sequence[str]) -> NDArray[np.int64]:
+    """Number of the space of each function."""
+    names, numbers = np.unique([id_.partition("/")[0] for id_ in ids], return_inverse=True)
+    if len(names) < 2:
+        raise InputError(
+            f"got labelled functions of {names[0]} only; expected several spaces, since a "
+            f"universal forest is judged by leaving out one at a time"
+        )
+    return numbers
 
 
 def _scores(problem: Problem, predicted: OutOfFold) -> dict[str, dict[str, float | int | None]]:
@@ -183,7 +196,7 @@ def _scores(problem: Problem, predicted: OutOfFold) -> dict[str, dict[str, float
     fold = problem.folds(FINAL_FOLDS)
     residuals = problem.Y - predicted.value
     half = np.empty_like(residuals)
-    for f in range(FINAL_FOLDS):
+    for f in np.unique(fold):
         own = fold == f
         calibrated = Intervals.fit(residuals[~own], predicted.spread[~own])
         every = list(range(len(problem.targets)))

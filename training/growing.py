@@ -31,7 +31,7 @@ class Configuration:
     algorithm
         ``"extra_trees"`` (Geurts et al., 2006) or ``"random_forest"`` (Breiman, 2001).
     features
-        ``"structure"``, ``"proxies"`` or ``"both"``.
+        Name of a feature set, see :func:`training.feature_sets.feature_sets`.
     max_features
         Share of the features that a split chooses from.
     min_samples_leaf
@@ -40,6 +40,8 @@ class Configuration:
         ``"joint"``: one forest for all targets; ``"kind"``: one for each kind; ``"both"``.
     trees
         Number of trees of each forest.
+    monotone
+        Whether predictions may only rise with a feature, all else equal.
     """
 
     algorithm: str = "extra_trees"
@@ -48,6 +50,7 @@ class Configuration:
     min_samples_leaf: int = 1
     composition: str = "joint"
     trees: int = 100
+    monotone: bool = False
 
     def but(self, **changes: Any) -> "Configuration":
         """Copy with changes."""
@@ -114,6 +117,8 @@ def grow(
     members = []
     for group in groups:
         labelled = np.isfinite(Y[:, group[0]])
+        if configuration.monotone:  # which scikit-learn has for rows without gaps only
+            labelled &= np.isfinite(X[:, columns]).all(axis=1)
         labels = Y[labelled][:, group]
         mean, scale = labels.mean(axis=0), np.maximum(labels.std(axis=0), 1e-6)
         # Standardised, every target weighs the same in the choice of a split.
@@ -122,6 +127,7 @@ def grow(
             n_estimators=configuration.trees,
             max_features=configuration.max_features,
             min_samples_leaf=configuration.min_samples_leaf,
+            monotonic_cst=[1] * len(columns) if configuration.monotone else None,
             random_state=seed,
             n_jobs=n_jobs,
         ).fit(X[labelled][:, columns], standard if len(group) > 1 else standard[:, 0])

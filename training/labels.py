@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from models.errors import InputError, InvalidArchitectureError, InvalidTableError, abbreviate
 from models.forests.manifest import LabelSource
 from models.forests.targets import ADVERSARIAL, is_target
-from models.spaces import Space, get_space
+from models.spaces import SPACES, UNIVERSAL, Space, get_space
 
 FUNCTION_CLASS = "function_class"
 
@@ -76,9 +76,11 @@ def read_labels(sources: Sequence[str], *, space: str, dataset: str) -> Labels:
     ----------
     sources
         Parquet or CSV files. ``adv=FILE`` reads labels of adversarially trained networks: their
-        targets get the prefix ``adv.``.
+        targets get the prefix ``adv.``. ``SPACE=FILE`` says whose architectures a table has,
+        ``SPACE=adv=FILE`` both.
     space
-        Name of the space of all architectures.
+        Name of the space of all architectures; ``"universal"`` for those of several, each of
+        which is then named.
     dataset
         Whose columns to take.
 
@@ -89,15 +91,14 @@ def read_labels(sources: Sequence[str], *, space: str, dataset: str) -> Labels:
     """
     if not sources:
         raise InputError("got no label table; expected at least one")
-    tables, origins = zip(
-        *(_read_one(source, get_space(space), dataset) for source in sources), strict=True
-    )
+    tables, origins = zip(*(_read_one(source, space, dataset) for source in sources), strict=True)
     return Labels(space, dataset, _merge(tables), tuple(origins))
 
 
-def _read_one(source: str, space: Space, dataset: str) -> tuple[pl.DataFrame, LabelSource]:
-    adversarial = source.startswith("adv=") and not Path(source).exists()
-    path = Path(source.removeprefix("adv=") if adversarial else source)
+def _read_one(source: str, wanted: str, dataset: str) -> tuple[pl.DataFrame, LabelSource]:
+    space, rest = _owner(source, wanted)
+    adversarial = rest.startswith("adv=") and not Path(rest).exists()
+    path = Path(rest.removeprefix("adv=") if adversarial else rest)
     table = read_file(path)
     columns = _target_columns(table, dataset, path)
     prefix = ADVERSARIAL if adversarial else ""
@@ -109,6 +110,21 @@ def _read_one(source: str, space: Space, dataset: str) -> tuple[pl.DataFrame, La
     frame = labels.select(pl.Series("id", ids), pl.Series("arch", archs), pl.all())
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return frame, LabelSource(file=path.name, prefix=prefix, rows=len(frame), sha256=digest)
+
+
+def _owner(source: str, wanted: str) -> tuple[Space, str]:
+    """Space of a table's architectures, and the rest of its source."""
+    named, equals, rest = source.partition("=")
+    if not equals or named not in SPACES or Path(source).exists():
+        if wanted == UNIVERSAL:
+            raise InputError(
+                f"got labels {source!r}; expected SPACE=FILE, since a universal forest learns from "
+                f"several spaces: {', '.join(SPACES)}"
+            )
+        return get_space(wanted), source
+    if wanted not in (named, UNIVERSAL):
+        raise InputError(f"got labels of {named}; expected labels of {wanted}")
+    return get_space(named), rest
 
 
 def read_file(path: Path) -> pl.DataFrame:

@@ -8,8 +8,9 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from models.forests.intervals import Intervals
 from models.forests.manifest import MANIFEST, FileEntry, Manifest
 from models.forests.packed import PackedForest
 from models.forests.seen import Seen
+from models.forests.shap import TreeShap
 from models.forests.targets import find_target
 
 Floats = NDArray[np.float64]
@@ -137,10 +139,14 @@ class Bundle:
         """The dataset that it predicts for."""
         return self.manifest.dataset
 
-    @property
+    @cached_property
     def targets(self) -> tuple[str, ...]:
         """What it predicts."""
         return tuple(self.manifest.targets)
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {target: number for number, target in enumerate(self.targets)}
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -154,7 +160,7 @@ class Bundle:
 
     def target(self, name: str) -> str:
         """The bundle's spelling of a target; raises UnknownTargetError."""
-        return find_target(name, self.targets)
+        return name if name in self._numbers else find_target(name, self.targets)
 
     def predict(
         self, X: NDArray[np.float32], *, targets: Sequence[str] | None = None, interval: float = 0.9
@@ -176,9 +182,10 @@ class Bundle:
             A :class:`Prediction` for each name as asked for.
         """
         asked = list(self.targets if targets is None else targets)
-        positions = [self.targets.index(self.target(name)) for name in asked]
+        positions = [self._numbers[self.target(name)] for name in asked]
         distinct = sorted(set(positions))
         value, spread = self.ensemble.distribution(self._input(X), distinct)
+        value = np.clip(value, LOWEST, HIGHEST)  # means of trees round
         half = self.intervals.half_width(spread, interval, distinct)
         lower = np.clip(value - half, LOWEST, HIGHEST)
         upper = np.clip(value + half, LOWEST, HIGHEST)
@@ -188,17 +195,47 @@ class Bundle:
         }
 
     def attributions(
-        self, X: NDArray[np.float32], *, targets: Sequence[str] | None = None
+        self,
+        X: NDArray[np.float32],
+        *,
+        targets: Sequence[str] | None = None,
+        method: Literal["path", "shap"] = "path",
+        seconds: float | None = None,
     ) -> dict[str, Attribution]:
-        """Credit each prediction to the features on the paths that lead to it.
+        """Credit each prediction to features, so that they add up to it from a baseline.
 
-        See :meth:`PackedForest.contributions`. Parameters are those of :meth:`predict`.
+        Parameters
+        ----------
+        X, targets
+            As those of :meth:`predict`.
+        method
+            ``"path"`` credits the features on the paths that lead to the prediction, see
+            :meth:`PackedForest.contributions`; ``"shap"`` gives Shapley values, which do not
+            depend on the order of the tests, see :class:`~models.forests.shap.TreeShap`.
+        seconds
+            Most wall-clock seconds that Shapley values may take; no limit when not given.
+
+        Raises
+        ------
+        TimeBudgetError
+            If they take longer.
         """
         X = self._input(X)
+        asked = list(self.targets if targets is None else targets)
+        positions = [self.targets.index(self.target(name)) for name in asked]
+        distinct = sorted(set(positions))
+        if method == "path":
+            found = self.ensemble.attributions(X, distinct)
+        else:
+            found = self._shap.attributions(X, distinct, seconds=seconds)
         return {
-            name: self.ensemble.attribution(X, self.targets.index(self.target(name)))
-            for name in (self.targets if targets is None else targets)
+            name: found[distinct.index(position)]
+            for name, position in zip(asked, positions, strict=True)
         }
+
+    @cached_property
+    def _shap(self) -> TreeShap:
+        return TreeShap(self.ensemble)
 
     def importances(self, target: str) -> list[Importance]:
         """Importances of clusters of collinear features, by their first members, largest first."""

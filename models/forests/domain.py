@@ -12,6 +12,7 @@ Falkman, Conformal prediction for distribution-independent anomaly detection, 20
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -80,16 +81,21 @@ class Domain:
         return np.where(np.isnan(X), _MISSING, scaled).astype(np.float16)
 
     def _strangeness(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
-        reference = self.reference.astype(np.float32)
-        norms = np.square(reference).sum(axis=1)
-        nearest = min(NEIGHBOURS, len(reference))
+        reference, norms = self._unpacked
+        nearest = min(NEIGHBOURS, len(norms))
         found = np.empty(len(X), np.float32)
         for start in range(0, len(X), _ROWS_AT_ONCE):
             rows = self._scaled(X[start : start + _ROWS_AT_ONCE]).astype(np.float32)
-            squared = norms + np.square(rows).sum(axis=1)[:, None] - 2 * rows @ reference.T
+            squared = norms + np.square(rows).sum(axis=1)[:, None] - 2 * rows @ reference
             closest = np.partition(squared, nearest - 1, axis=1)[:, :nearest]
             found[start : start + len(rows)] = np.sqrt(closest.clip(0)).mean(axis=1)
         return found
+
+    @cached_property
+    def _unpacked(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Reference rows in float32, one a column, and their squared norms."""
+        reference = self.reference.astype(np.float32)
+        return np.ascontiguousarray(reference.T), np.square(reference).sum(axis=1)
 
     def to_bytes(self) -> bytes:
         """The arrays as one safetensors file."""

@@ -5,8 +5,9 @@ codebook of distinct values: fully grown trees repeat the training labels in the
 copy of the labels serves all trees and all targets.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,13 +16,13 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from models.errors import BundleError
+from models.forests.node_means import NodeMeans
 from models.forests.preorder import FIELDS, Nodes, layout
 from models.forests.tensors import read_tensors
+from models.forests.walking import Trail, arrivals, explained_at_once, portions, trail
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-_PAIRS_AT_ONCE = 1 << 18  # (tree, row) pairs walked together: bounds memory, fits the cache
 
 
 def round_down(thresholds: Floats) -> NDArray[np.float32]:
@@ -59,6 +60,8 @@ class PackedForest:
         differ from scikit-learn's by at most 4e-6.
     n_features
         Number of columns that inputs have.
+    nodes
+        Derived from the others at construction.
 
     Raises
     ------
@@ -75,11 +78,10 @@ class PackedForest:
     code: NDArray[Any]
     values: NDArray[np.float32]
     n_features: int
-    _nodes: Nodes = field(init=False, repr=False)
-    _means: dict[int, NDArray[np.float32]] = field(init=False, repr=False, default_factory=dict)
+    nodes: Nodes = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_nodes", layout(self))
+        object.__setattr__(self, "nodes", layout(self))
 
     # -- making ---------------------------------------------------------------------------------
 
@@ -187,14 +189,26 @@ class PackedForest:
         tuple
             Two arrays of shape (n, outputs).
         """
-        wanted = np.arange(self.n_outputs) if outputs is None else np.asarray(outputs)
-        first = np.empty((len(X), len(wanted)))
-        second = np.empty_like(first)
-        for rows, codes in self._codes(X):
-            found = self.values[codes[:, :, None], wanted].astype(np.float64)
-            first[rows] = found.sum(axis=0)
-            second[rows] = np.square(found, out=found).sum(axis=0)
+        width = self.n_outputs if outputs is None else len(outputs)
+        first, second = np.empty((2, len(X), width))
+        for rows, chunk in portions(self._checked(X)):
+            leaves = self.nodes.leaf.take(arrivals(self.nodes, self.nodes.roots, chunk))
+            first[rows], second[rows] = self.leaf_moments(leaves, len(chunk), outputs)
         return first, second
+
+    def leaf_moments(
+        self, leaves: NDArray[np.integer], rows: int, outputs: Sequence[int] | None = None
+    ) -> tuple[Floats, Floats]:
+        """:meth:`moments` of ``rows`` rows that fall in these leaves, shape (trees * rows,)."""
+        found = self.values.take(self.code.take(leaves), axis=0)
+        if outputs is not None and list(outputs) != list(range(self.n_outputs)):
+            found = found[:, outputs]
+        width = found.shape[1]
+        wide = found.astype(np.float64).reshape(self.n_trees, rows * width)
+        if wide.shape[1] == 1:  # numpy sums a lone column in another order than several
+            wide = wide.repeat(2, axis=1)
+        first, second = wide.sum(axis=0), np.square(wide).sum(axis=0)
+        return tuple(sums[: rows * width].reshape(rows, width) for sums in (first, second))
 
     def predict(self, X: NDArray[np.float32]) -> Floats:
         """Mean over trees, shape (n, outputs)."""
@@ -203,43 +217,10 @@ class PackedForest:
     def tree_predictions(self, X: NDArray[np.float32]) -> Floats:
         """Each tree's prediction, shape (trees, n, outputs)."""
         found = np.empty((self.n_trees, len(X), self.n_outputs))
-        for rows, codes in self._codes(X):
-            found[:, rows] = self.values[codes]
+        for rows, chunk in portions(self._checked(X)):
+            leaves = self.nodes.leaf.take(arrivals(self.nodes, self.nodes.roots, chunk))
+            found[:, rows] = self.values[self.code[leaves]].reshape(found[:, rows].shape)
         return found
-
-    def _codes(self, X: NDArray[np.float32]) -> Iterator[tuple[slice, NDArray[Any]]]:
-        """Chunks of rows with the codes of the leaves they fall in, shape (trees, chunk)."""
-        for rows, chunk in _chunks(self._input(X), self.n_trees):
-            at = np.repeat(self._nodes.roots, len(chunk))
-            for moving, _, to in self._walk(chunk, at.copy()):
-                at[moving] = to
-            yield rows, self.code[self._nodes.leaf[at]].reshape(self.n_trees, -1)
-
-    def _input(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
-        if X.dtype != np.float32 or X.ndim != 2 or X.shape[1] != self.n_features:
-            got = f"{X.dtype} of shape {X.shape}"
-            raise ValueError(f"got {got}; expected float32 of shape (n, {self.n_features})")
-        return X
-
-    def _walk(self, X: NDArray[np.float32], at: Ints) -> Iterator[tuple[Ints, Ints, Ints]]:
-        """Go down one level at a time: which (tree, row) pairs move, from which node, to which."""
-        nodes = self._nodes
-        moving = np.arange(len(at))
-        row = np.tile(np.arange(len(X)), self.n_trees)
-        missing = bool(np.isnan(X).any())
-        while True:
-            x = X[row, nodes.feature[at]]
-            left = x <= nodes.threshold[at]
-            if missing:
-                left |= np.isnan(x) & nodes.missing_left[at]
-            to = np.where(left, at + 1, nodes.right[at])
-            on = to != at
-            if not on.all():
-                moving, row, at, to = moving[on], row[on], at[on], to[on]
-            if not len(moving):
-                return
-            yield moving, at, to
-            at = to
 
     # -- explaining -----------------------------------------------------------------------------
 
@@ -260,39 +241,49 @@ class PackedForest:
         contribution method, 2013. Saabas, Interpreting random forests, 2014.
         """
         wanted = list(range(self.n_outputs) if outputs is None else outputs)
-        means = [self._node_means(output) for output in wanted]
-        baseline = np.array([mean[self._nodes.roots].mean(dtype=np.float64) for mean in means])
-        total = np.zeros((len(X), self.n_features, len(wanted)))
-        for rows, chunk in _chunks(self._input(X), self.n_trees):
-            flat = total[rows].reshape(-1, len(wanted))
-            for moving, at, to in self._walk(chunk, np.repeat(self._nodes.roots, len(chunk))):
-                cell = moving % len(chunk) * self.n_features + self._nodes.feature[at]
-                for column, mean in enumerate(means):
-                    step = mean[to].astype(np.float64) - mean[at]
-                    flat[:, column] += np.bincount(cell, step, len(flat))
-        return baseline, total / self.n_trees
+        total = np.empty((len(X), len(wanted), self.n_features))
+        for rows, chunk in portions(self._checked(X), explained_at_once(self.n_trees, len(wanted))):
+            way = trail(self.nodes, self.nodes.roots, chunk)
+            total[rows] = self.credits(way, chunk.shape, wanted)
+        return self.root_means(wanted), total.transpose(0, 2, 1) / self.n_trees
 
-    def _node_means(self, output: int) -> NDArray[np.float32]:
-        """Mean over each node's training rows, shape (nodes,); leaves have their own value."""
-        if output not in self._means:
-            nodes = self._nodes
-            value = self.values[self.code, output].astype(np.float64)
-            centre = value.mean()  # running sums of small numbers lose less
-            weight = np.concatenate([[0.0], np.cumsum(self.count, dtype=np.float64)])
-            weighted = np.concatenate([[0.0], np.cumsum(self.count * (value - centre))])
-            leaves = np.append(nodes.leaf, len(value))
-            first, last = nodes.leaf, leaves[nodes.end]
-            mean = centre + (weighted[last] - weighted[first]) / (weight[last] - weight[first])
-            is_leaf = nodes.right == np.arange(len(mean))
-            mean[is_leaf] = value
-            self._means[output] = mean.astype(np.float32)
-        return self._means[output]
+    def root_means(self, outputs: Sequence[int]) -> Floats:
+        """Mean over the training rows, and over trees, of some outputs."""
+        return self._node_means.at(self.nodes.roots, outputs).mean(axis=0)
 
+    def credits(self, way: Trail, shape: tuple[int, ...], outputs: Sequence[int]) -> Floats:
+        """:meth:`contributions` of rows that go this way, summed over trees.
 
-def _chunks(X: NDArray[np.float32], trees: int) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-    step = max(1, _PAIRS_AT_ONCE // trees)
-    for start in range(0, len(X), step):
-        yield slice(start, start + step), X[start : start + step]
+        Parameters
+        ----------
+        way
+            Of rows down all trees.
+        shape
+            Numbers of rows, and of the features that the trail tells of.
+        outputs
+            Columns of the result.
+
+        Returns
+        -------
+        array
+            Shape (n, outputs, features).
+        """
+        n, features, k = *shape, len(outputs)
+        means = self._node_means.at(way.node, outputs)
+        change = means - means[way.origin]
+        cell = (way.pair % n * k * features + way.feature)[:, None] + np.arange(k) * features
+        total = np.bincount(cell.ravel(), change.ravel(), n * k * features)
+        return total.astype(np.float64, copy=False).reshape(n, k, features)
+
+    @cached_property
+    def _node_means(self) -> NodeMeans:
+        return NodeMeans(self.nodes, count=self.count, code=self.code, values=self.values)
+
+    def _checked(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
+        if X.dtype != np.float32 or X.ndim != 2 or X.shape[1] != self.n_features:
+            got = f"{X.dtype} of shape {X.shape}"
+            raise ValueError(f"got {got}; expected float32 of shape (n, {self.n_features})")
+        return X
 
 
 def _compact(counts: Floats) -> NDArray[Any]:

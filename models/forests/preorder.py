@@ -9,6 +9,7 @@ of its subtree. Sorting nodes by their pending count therefore finds all childre
 subtrees, at once.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -44,9 +45,19 @@ class Nodes:
     feature: NDArray[np.int16]
     threshold: NDArray[np.float32]
     missing_left: NDArray[np.bool_]
-    right: Ints
-    end: Ints  # one past the last node of the subtree
-    leaf: NDArray[np.int64]  # running number of leaves before the node
+    step: NDArray[np.int32]  # from the node to its right child; 0 for a leaf
+    size: NDArray[np.int32]  # nodes of the subtree
+    leaf: NDArray[np.int32]  # running number of leaves before the node
+
+    @property
+    def right(self) -> Ints:
+        """Right child of each node."""
+        return np.arange(len(self.step)) + self.step
+
+    @property
+    def end(self) -> Ints:
+        """One past the last node of each subtree."""
+        return np.arange(len(self.size)) + self.size
 
 
 def layout(forest: "PackedForest") -> Nodes:
@@ -62,15 +73,15 @@ def layout(forest: "PackedForest") -> Nodes:
     _check_shape(forest, tree, after)
     _check_nodes(forest, tree, leaf)
 
-    order = np.argsort(before.astype(np.uint32), kind="stable")
+    small = np.uint16 if before.max() <= np.iinfo(np.uint16).max else np.uint32  # sorts in O(n)
+    order = np.argsort(before.astype(small), kind="stable").astype(np.int32)
     ordered_leaf = leaf[order]
-    nodes = np.arange(len(leaf))
-    right = nodes.copy()
+    step = np.zeros(len(leaf), np.int32)
     inner = np.flatnonzero(~ordered_leaf)
-    right[order[inner]] = order[inner + 1]
-    end = np.empty_like(nodes)
-    place = np.where(ordered_leaf, nodes, len(leaf))
-    end[order] = order[np.minimum.accumulate(place[::-1])[::-1]] + 1
+    step[order[inner]] = order[inner + 1] - order[inner]
+    place = np.where(ordered_leaf, np.arange(len(leaf)), len(leaf))
+    size = np.empty(len(leaf), np.int32)
+    size[order] = order[np.minimum.accumulate(place[::-1])[::-1]] + 1 - order
 
     missing = np.unpackbits(forest.missing_left_bits, count=len(forest.feature)).astype(bool)
     return Nodes(
@@ -78,10 +89,44 @@ def layout(forest: "PackedForest") -> Nodes:
         feature=_spread(forest.feature, ~leaf, 0),
         threshold=_spread(forest.threshold, ~leaf, np.nan),  # nothing is below: stay right
         missing_left=_spread(missing, ~leaf, False),
-        right=right,
-        end=end,
-        leaf=np.cumsum(leaf) - leaf,
+        step=step,
+        size=size,
+        leaf=(np.cumsum(leaf) - leaf).astype(np.int32),
     )
+
+
+def join(parts: Sequence[Nodes], columns: Sequence[Sequence[int]]) -> tuple[Nodes, list[Ints]]:
+    """Lay out several forests as one.
+
+    Parameters
+    ----------
+    parts
+        Their nodes.
+    columns
+        For each forest, the columns that its features are among those of all.
+
+    Returns
+    -------
+    tuple
+        All nodes, where ``leaf`` counts within each forest, and the roots of each forest.
+    """
+    sizes = [len(part.step) for part in parts]
+    offsets = np.cumsum(sizes) - sizes
+    roots = [part.roots + offset for part, offset in zip(parts, offsets, strict=True)]
+    feature = [
+        np.asarray(own, np.int16).take(part.feature)
+        for part, own in zip(parts, columns, strict=True)
+    ]
+    nodes = Nodes(
+        roots=np.concatenate(roots),
+        feature=np.concatenate(feature),
+        threshold=np.concatenate([part.threshold for part in parts]),
+        missing_left=np.concatenate([part.missing_left for part in parts]),
+        step=np.concatenate([part.step for part in parts]),
+        size=np.concatenate([part.size for part in parts]),
+        leaf=np.concatenate([part.leaf for part in parts]),
+    )
+    return nodes, roots
 
 
 def _check_arrays(forest: "PackedForest") -> None:
@@ -113,6 +158,8 @@ def _check_arrays(forest: "PackedForest") -> None:
         if getattr(forest, name).shape != (length,):
             got = getattr(forest, name).shape
             raise BundleError(f"{name} has shape {got}; expected ({length},)")
+    if nodes > np.iinfo(np.int32).max:
+        raise BundleError(f"a forest of {nodes} nodes; expected at most {np.iinfo(np.int32).max}")
 
 
 def _check_shape(forest: "PackedForest", tree: Ints, after: Ints) -> None:

@@ -9,7 +9,7 @@ from models.spaces.nats_sss import NatsSizeSpace
 from models.spaces.nats_tss import NatsTopologySpace
 from models.spaces.timm_models import TimmSpace
 
-__all__ = ["SPACES", "Architecture", "Cost", "Space", "get_space"]
+__all__ = ["SPACES", "UNIVERSAL", "Architecture", "Cost", "Space", "get_space"]
 
 SPACES: dict[str, Space] = {
     space.name: space
@@ -22,6 +22,9 @@ SPACES: dict[str, Space] = {
         TimmSpace(),
     )
 }
+
+UNIVERSAL = "universal"
+"""In the place of a space: a forest for architectures of any space."""
 
 
 def get_space(name: str) -> Space:

@@ -97,7 +97,8 @@ def test_moments_are_of_the_wanted_outputs(packed):
 def test_chunks_do_not_show(packed, monkeypatch):
     X, _ = data(rows=50, seed=2)
     whole = packed.predict(X), packed.contributions(X)
-    monkeypatch.setattr("models.forests.packed._PAIRS_AT_ONCE", 30)
+    monkeypatch.setattr("models.forests.walking.PAIRS_AT_ONCE", 30)
+    monkeypatch.setattr("models.forests.walking.CREDITS_AT_ONCE", 30)
     np.testing.assert_array_equal(packed.predict(X), whole[0])
     np.testing.assert_allclose(packed.contributions(X)[1], whole[1][1], atol=1e-12)
 
@@ -148,7 +149,7 @@ def test_node_means_are_those_of_the_training_rows():
     forest = fitted()
     packed = PackedForest.from_sklearn(forest)
     means = np.concatenate([tree.tree_.value[:, 1, 0] for tree in forest.estimators_])
-    np.testing.assert_allclose(packed._node_means(1), means, rtol=0, atol=2e-5)
+    np.testing.assert_allclose(packed._node_means.at(np.arange(len(means)), [1])[:, 0], means, rtol=0, atol=2e-5)
 
 
 def test_contributions_go_to_the_features_that_were_tested():

@@ -1,0 +1,190 @@
+"""How well each proxy ranks networks: ``python -m benchmarks.correlations``.
+
+For every registered proxy: Kendall tau and Spearman rho with clean and robust accuracy on some 500
+functions of each labelled space, rank correlation with itself at another seed (the same 200
+functions), and milliseconds. One row a function; proxies of the embedded batch of 16 images.
+Published figures stand beside ours where there are some; those are over *cells*, so the last table
+repeats ours over all labelled cells of the sampled functions.
+
+The proxies come from the tables in ``benchmarks/features``; ``--compute`` brings these up to date
+first, which takes hours.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import polars as pl
+import torch
+from scipy.stats import kendalltau, spearmanr
+
+from benchmarks.published_figures import PUBLISHED
+from models.batches import embedded_batch
+from models.datasets import get_dataset
+from models.feature_table import FeatureTable
+from models.proxies import list_proxies, run
+from models.spaces import get_space
+from training.features import Recipe, compute_features
+from training.labels import Labels, read_labels
+from training.progress import progress
+
+TABLES = Path(__file__).parent / "features"
+BATCH_SIZE = 16
+SPACES = {
+    "nats_tss": (
+        "nats_tss_clean.parquet",
+        "nats_tss_robust_standard_training.parquet",
+        "adv=nats_tss_robust_adversarial_training.parquet",
+    ),
+    "nats_sss": ("nats_sss_clean.parquet",),
+    "nasbench_macro": ("nasbench_macro_clean.parquet",),
+}
+TARGETS = ("clean", "pgd_linf_1.0", "adv.pgd_linf_8")
+FLOOR = 0.5
+"""A proxy whose ranks agree less with its own at another seed is marked."""
+
+
+def read(space: str, folder: Path) -> Labels:
+    """Labels of a space on CIFAR-10."""
+    prefixed = (name.rpartition("=") for name in SPACES[space])
+    sources = [f"{prefix}{equals}{folder / name}" for prefix, equals, name in prefixed]
+    return read_labels(sources, space=space, dataset="cifar10")
+
+
+def path(space: str, seed: int = 0) -> Path:
+    """Where the proxies of a space are kept."""
+    return TABLES / f"{space}-seed{seed}.parquet"
+
+
+def compute(space: str, seed: int) -> None:
+    """Compute what is missing of the functions that the table has."""
+    archs = FeatureTable.read(path(space, seed)).frame["arch"].to_list()
+    recipe = Recipe(space, "cifar10", "all", None, BATCH_SIZE, seed)
+    with progress(f"{space}, seed {seed}") as on_progress:
+        compute_features(recipe, archs, path(space, seed), on_progress=on_progress)
+
+
+def correlation(pairs: pl.DataFrame, one: str, other: str) -> tuple[float, float, int]:
+    """Kendall tau, Spearman rho and number of rows that have both values."""
+    both = pairs.select(one, other).drop_nulls().drop_nans()
+    if len(both) < 3 or both[one].n_unique() < 2:
+        return float("nan"), float("nan"), len(both)
+    values = both[one].to_numpy(), both[other].to_numpy()
+    return float(kendalltau(*values).statistic), float(spearmanr(*values).statistic), len(both)
+
+
+def milliseconds(names: Sequence[str], cells: int) -> dict[str, float]:
+    """Processor milliseconds of each proxy by itself: the median of a few cells, one thread."""
+    torch.set_num_threads(1)
+    space, dataset = get_space("nats_tss"), get_dataset("cifar10")
+    batch = embedded_batch(dataset, size=BATCH_SIZE)
+    networks = []
+    for spec in space.sample(cells, seed=1):
+        torch.manual_seed(0)
+        networks.append(space.build(space.parse(spec).canonical, dataset))
+    found = {}
+    for name in names:
+        spent = []
+        for network in [networks[0], *networks]:  # the first one warms up
+            start = time.process_time()
+            run(network, batch.images, batch.labels, num_classes=10, proxies=[name])
+            spent.append(1e3 * (time.process_time() - start))
+        found[name] = sorted(spent[1:])[cells // 2]
+    return found
+
+
+def rows(frames: dict[str, pl.DataFrame], labels: dict[str, Labels]) -> Iterator[list[str]]:
+    """One row of the first table a proxy, without the last columns."""
+    joined = {
+        space: frames[space].join(labels[space].by_function().frame.drop("arch"), on="id")
+        for space in frames
+    }
+    for name in list_proxies():
+        row = [f"`{name}`"]
+        for pairs in joined.values():
+            for target in (t for t in TARGETS if t in pairs.columns):
+                tau, rho, n = correlation(pairs, name, target)
+                row.append(f"{tau:.2f} / {rho:.2f}" + (f" ({n})" if n < 500 else ""))
+        yield row
+
+
+def show(head: Sequence[str], body: Sequence[Sequence[str]]) -> None:
+    """Print a Markdown table."""
+    for line in (head, ["---"] * len(head), *body):
+        sys.stdout.write("| " + " | ".join(line) + " |\n")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--shared", type=Path, default=Path("../shared"))
+    parser.add_argument("--compute", action="store_true", help="compute missing proxies first")
+    parser.add_argument("--timed-cells", type=int, default=3)
+    options = parser.parse_args()
+
+    if options.compute:
+        for space, seed in (*((space, 0) for space in SPACES), ("nats_tss", 1)):
+            compute(space, seed)
+    folder = options.shared / "benchmarks"
+    labels = {space: read(space, folder) for space in SPACES}
+    frames = {space: FeatureTable.read(path(space)).frame for space in SPACES}
+    names = list_proxies()
+
+    other = FeatureTable.read(path("nats_tss", 1)).frame.select("id", *names)
+    seeds = frames["nats_tss"].join(other, on="id", suffix=" again")
+    stability = {name: correlation(seeds, name, f"{name} again")[1] for name in names}
+    spent = milliseconds(names, options.timed_cells)
+    counts = ", ".join(f"{space} {len(frame)}" for space, frame in frames.items())
+    print(f"tau / rho on functions ({counts}; in brackets where fewer); seed: rho of two seeds\n")
+    show(
+        [
+            "proxy",
+            *(f"TSS {target}" for target in TARGETS),
+            "SSS clean",
+            "Macro clean",
+            "seed",
+            "ms",
+        ],
+        [
+            [*row, mark(stability[name]), f"{spent[name]:.0f}"]
+            for name, row in zip(names, rows(frames, labels), strict=True)
+        ],
+    )
+    print("\nPublished figures, over cells, and ours over all labelled cells of the functions:\n")
+    show(
+        ["proxy", "space", "measure", "published", "ours", "why they differ"],
+        [*published(frames, labels, options.shared)],
+    )
+
+
+def mark(rho: float) -> str:
+    """Spell a proxy's agreement with itself; a star where it cannot rank the same nets twice."""
+    return f"{rho:.2f}" + ("*" if rho < FLOOR else "")
+
+
+def published(
+    frames: dict[str, pl.DataFrame], labels: dict[str, Labels], shared: Path
+) -> Iterator[list[str]]:
+    """One row a published figure."""
+    oracle = pl.read_parquet(shared / "oracles/naslib_proxies_nats_tss_cifar10.parquet")
+    for figure in PUBLISHED:
+        pairs = frames[figure.space].drop("arch").join(labels[figure.space].frame, on="id")
+        tau, rho, _ = correlation(pairs, figure.proxy, figure.target)
+        ours = tau if figure.measure == "tau" else rho
+        theirs = figure.value
+        if theirs is None:  # from the published values themselves, on all their labelled cells
+            known = labels[figure.space].frame.join(
+                oracle.select("arch", pl.col(figure.proxy).alias("theirs")), on="arch"
+            )
+            theirs = correlation(known, "theirs", figure.target)[figure.measure == "rho"]
+        differs = abs(ours - theirs) > 0.05
+        yield [
+            f"`{figure.proxy}`", f"{figure.space} {figure.target}", figure.measure,
+            f"{theirs:.2f}", f"{ours:.2f}", figure.why if differs else "",
+        ]  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

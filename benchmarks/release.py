@@ -1,0 +1,138 @@
+"""Train the released bundles anew: ``python -m benchmarks.release [NAME ...]``.
+
+Labels come from the benchmarks' tables, features from the bundle's own table, where it is, or from
+a folder of computed tables. Every function of a space gets the space's own columns, which cost
+nothing; proxies are there for the functions that they were computed for.
+"""
+
+import argparse
+import logging
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.feature_table import FeatureRow, FeatureTable
+from models.proxy_settings import ProxySettings
+from models.spaces import UNIVERSAL, get_space
+from training.features import Recipe, extractor
+from training.fit import train_bundle
+from training.labels import read_labels
+
+RELEASED = Path("models/released")
+SHIPPED = re.compile(
+    r"clean|(fgsm|pgd|apgd_ce|square)_linf_(0\.5|1\.0|2\.0|4\.0|8\.0)|corruption_\w+"
+    r"|adv\.(clean|pgd_linf_3|pgd_linf_8|autoattack_linf_8)"
+)
+"""Targets of the released bundles, of those that have labels."""
+
+TSS = (
+    "nats_tss_clean.parquet",
+    "nats_tss_robust_standard_training.parquet",
+    "adv=nats_tss_robust_adversarial_training.parquet",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A bundle: its labels, and the size of the batch that its proxies see."""
+
+    space: str
+    dataset: str
+    labels: tuple[str, ...]
+    batch_size: int = 16
+
+    @property
+    def name(self) -> str:
+        """Name of the bundle."""
+        return f"{self.space}-{self.dataset}"
+
+    @property
+    def settings(self) -> ProxySettings:
+        """What its proxies are computed under."""
+        recipe = Recipe("nats_tss", self.dataset, (), None, self.batch_size)
+        return extractor(recipe).settings
+
+
+RELEASES = (
+    Release("nats_tss", "cifar10", TSS, batch_size=32),
+    Release("nats_tss", "cifar100", TSS),
+    Release("nats_tss", "ImageNet16-120", TSS),
+    Release("nats_sss", "cifar10", ("nats_sss_clean.parquet",)),
+    Release("nats_sss", "cifar100", ("nats_sss_clean.parquet",)),
+    Release("nats_sss", "ImageNet16-120", ("nats_sss_clean.parquet",)),
+    Release("nasbench_macro", "cifar10", ("nasbench_macro_clean.parquet",)),
+    Release(
+        UNIVERSAL,
+        "cifar10",
+        (
+            "nats_tss=nats_tss_clean.parquet",
+            "nats_sss=nats_sss_clean.parquet",
+            "nasbench_macro=nasbench_macro_clean.parquet",
+        ),
+    ),
+)
+
+
+def own_columns(space: str, settings: ProxySettings) -> FeatureTable:
+    """Columns of a space for all its functions."""
+    owner = get_space(space)
+    functions = sorted({owner.parse(arch).canonical for arch in owner.enumerate()})
+    rows = (FeatureRow(f"{space}/{each}", owner.columns(each)) for each in functions)
+    return FeatureTable.from_rows(rows, settings)
+
+
+def features(release: Release, computed: Iterable[Path]) -> FeatureTable:
+    """Put a bundle's feature table together."""
+    settings = release.settings
+    if release.space == UNIVERSAL:
+        table = FeatureTable.from_rows([], settings)
+    else:
+        table = own_columns(release.space, settings)
+    for path in computed:
+        table = table.joined(FeatureTable.read(path))
+    if release.space == UNIVERSAL:  # what every network has
+        shared = [n for n in table.feature_names if "." not in n or n.startswith("graph.")]
+        table = FeatureTable(table.frame.select("id", "arch", *shared, "reasons"), settings)
+    return table
+
+
+def sources(release: Release, folder: Path) -> list[str]:
+    """Label tables with their folder."""
+    found = []
+    for name in release.labels:
+        prefix, equals, file = name.rpartition("=")
+        found.append(f"{prefix}{equals}{folder / file}")
+    return found
+
+
+def main() -> None:
+    """Train."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help="bundles to train; all when none is named")
+    parser.add_argument("--shared", type=Path, default=Path("../shared"))
+    parser.add_argument("--features", type=Path, help="folder with tables NAME.parquet, or NAME/*")
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    for release in RELEASES:
+        if options.names and release.name not in options.names:
+            continue
+        own = RELEASED / release.name / "features.parquet"
+        if options.features is None:
+            computed = [own]
+        elif release.space == UNIVERSAL:
+            computed = sorted((options.features / release.name).glob("*.parquet"))
+        else:
+            computed = [options.features / f"{release.name}.parquet"]
+        labels = read_labels(
+            sources(release, options.shared / "benchmarks"),
+            space=release.space,
+            dataset=release.dataset,
+        )
+        targets = [target for target in labels.targets if SHIPPED.fullmatch(target)]
+        table = features(release, [path for path in computed if path.exists()])
+        train_bundle(labels, table, RELEASED / release.name, targets=targets)
+
+
+if __name__ == "__main__":
+    main()
