@@ -1,26 +1,39 @@
 """What sharing passes is worth: ``python -m benchmarks.passes``.
 
-Thirteen proxies by the engine, over (a) one forward and backward of the same network and batch,
-and over (b) the same thirteen computed one by one. One thread, seconds of processor time, the
-three taken in turn so that a drift of the machine's speed falls on all of them alike.
+The thirteen proxies of NAS-Bench-Suite-Zero, and the whole vector, by the engine: (a) over one
+forward and backward of the same network and batch, and (b) against the same proxies one by one.
+One by one the thirteen are plain PyTorch, as in :mod:`benchmarks.one_by_one`; the others are the
+engine with that one proxy, on a fresh copy. That is dearer than a pass of its own for proxies that
+read a part of their pass only (near and swap need no backward), and cheaper than plain PyTorch for
+the rest. (c) Peak memory, by :mod:`benchmarks.memory`.
+
+One thread, seconds of processor time, all taken in turn so that a drift of the machine's speed
+falls on all of them alike.
 """
 
 import argparse
 import copy
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from statistics import median
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from benchmarks import one_by_one
+from benchmarks import memory, one_by_one
 from models.batches import Batch, embedded_batch
 from models.datasets import get_dataset
-from models.proxies import run
+from models.proxies import list_proxies, run
 from models.spaces import get_space
+
+THIRTEEN = [*one_by_one.THIRTEEN]
+OTHERS = [name for name in list_proxies() if name not in one_by_one.THIRTEEN]
+READING = "(reading)"
+"""What the engine does after its passes: the proxies' own sums."""
+
+Row = dict[str, float]
 
 
 def seconds(action: Callable[..., object], *arguments: object) -> float:
@@ -36,31 +49,53 @@ def training_step(network: nn.Module, images: torch.Tensor, labels: torch.Tensor
     functional.cross_entropy(network(images), labels).backward()
 
 
-def measure(network: nn.Module, batch: Batch, num_classes: int, repeats: int) -> dict[str, float]:
-    """Median seconds of a training step, the engine, one by one, and of each of its passes."""
+def measure(
+    network: nn.Module, batch: Batch, num_classes: int, repeats: int
+) -> tuple[Row, dict[str, float]]:
+    """Median processor seconds of each way, and each pass' share of the whole vector's time."""
     images, labels = batch.images, batch.labels
     trained = copy.deepcopy(network).train()
     spent: dict[str, list[float]] = defaultdict(list)
+    passes: dict[str, list[float]] = defaultdict(list)
 
-    def engine() -> None:
-        names = [*one_by_one.THIRTEEN]
-        result = run(network, images, labels, num_classes=num_classes, proxies=names)
-        for name, wall_clock in result.seconds.items():
-            spent[name].append(wall_clock)
+    def engine(names: Iterable[str], on: nn.Module = network) -> dict[str, float]:
+        return run(on, images, labels, num_classes=num_classes, proxies=names).seconds
 
-    for _ in range(repeats + 1):
-        spent["step"].append(seconds(training_step, trained, images, labels))
-        spent["engine"].append(seconds(engine))
-        spent["naive"].append(seconds(one_by_one.compute, network, images, labels))
-    # The first round warms caches and the allocator.
-    return {name: median(values[1:]) for name, values in spent.items()}
+    def whole() -> None:
+        start = time.perf_counter()
+        clocked = engine("all")
+        took = time.perf_counter() - start
+        for name, wall_clock in clocked.items():
+            passes[name].append(wall_clock / took)
+        passes[READING].append(1 - sum(clocked.values()) / took)
+
+    def others() -> None:
+        for name in OTHERS:
+            engine([name], copy.deepcopy(network))
+
+    ways: dict[str, Callable[[], object]] = {
+        "thirteen": lambda: engine(THIRTEEN),
+        "thirteen apart": lambda: one_by_one.compute(network, images, labels),
+        "whole": whole,
+        "others apart": others,
+    }
+    training_step(trained, images, labels)  # warms caches and the allocator
+    whole()
+    passes.clear()
+    for _ in range(repeats):
+        for name, way in ways.items():
+            spent["step"].append(seconds(training_step, trained, images, labels))
+            spent[name].append(seconds(way))
+    row = {name: median(values) for name, values in spent.items()}
+    row["whole apart"] = row["thirteen apart"] + row["others apart"]
+    return row, {name: median(shares) for name, shares in passes.items()}
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cells", type=int, default=4)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--cells", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--batch-size", type=int, default=32)
     options = parser.parse_args()
 
@@ -69,24 +104,39 @@ def main() -> None:
     space, dataset = get_space("nats_tss"), get_dataset("cifar10")
     batch = embedded_batch(dataset, size=options.batch_size)
     specs = [space.example, *space.sample(options.cells - 1, seed=1)]
-    measured = []
-    print(f"thirteen proxies, batch of {len(batch.images)}, one thread, torch {torch.__version__}")
+    print(
+        f"batch of {len(batch.images)}, one thread, torch {torch.__version__}; one by one: "
+        f"{len(THIRTEEN)} proxies in plain PyTorch, {len(OTHERS)} by the engine, each alone"
+    )
+    rows, shares = [], []
     for arch in (space.parse(spec).canonical for spec in specs):
         network = space.build(arch, dataset)
-        row = measure(network, batch, dataset.num_classes, options.repeats)
-        measured.append(row)
-        print(
-            f"{arch}\n  forward+backward {row['step']:.3f} s   engine {row['engine']:.3f} s   "
-            f"one by one {row['naive']:.3f} s   (a) {row['engine'] / row['step']:.2f}   "
-            f"(b) {row['naive'] / row['engine']:.2f}"
-        )
-    print("where the engine's time goes, in forwards+backwards:")
-    for name in [name for name in measured[0] if name not in ("step", "engine", "naive")]:
-        print(f"  {name:10s} {median(row[name] / row['step'] for row in measured):.2f}")
-    a = median(row["engine"] / row["step"] for row in measured)
-    b = median(row["naive"] / row["engine"] for row in measured)
-    print(f"(a) engine / forward+backward: {a:.2f}")
-    print(f"(b) one by one / engine:       {b:.2f}")
+        row, share = measure(network, batch, dataset.num_classes, options.repeats)
+        rows.append(row)
+        shares.append(share)
+        print(f"{arch}\n  forward+backward {row['step']:.3f} s")
+        for what in ("thirteen", "whole"):
+            together, apart = row[what], row[f"{what} apart"]
+            print(
+                f"  {what:8s}  engine {together:6.3f} s   one by one {apart:6.3f} s"
+                f"   (a) {together / row['step']:5.2f}   (b) {apart / together:.2f}"
+            )
+    _print_passes(rows, shares)
+    memory.report(min(options.cells, memory.CELLS), options.batch_size)
+    for what, count in (("thirteen", len(THIRTEEN)), ("whole", len(THIRTEEN) + len(OTHERS))):
+        a = median(row[what] / row["step"] for row in rows)
+        b = median(row[f"{what} apart"] / row[what] for row in rows)
+        print(f"(a) engine / forward+backward, {count} proxies: {a:.2f}")
+        print(f"(b) one by one / engine, {count} proxies:       {b:.2f}")
+
+
+def _print_passes(rows: list[Row], shares: list[dict[str, float]]) -> None:
+    print("where the whole vector's time goes: share, and forwards+backwards")
+    for name in shares[0]:
+        share = median(each[name] for each in shares)
+        pairs = zip(rows, shares, strict=True)
+        steps = median(each[name] * row["whole"] / row["step"] for row, each in pairs)
+        print(f"  {name:12s} {share:6.1%} {steps:6.2f}")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from service.schemas import (
     Contribution,
     FeatureSource,
     ForestName,
+    Importance,
     NetworkCost,
     Prediction,
     PredictRequest,
@@ -25,6 +26,8 @@ from service.schemas import (
 )
 
 MOST_IMPORTANCES = 20
+SHAP_SECONDS = 10.0
+"""Longest computation of one answer's SHAP values; then it is refused, for it asks for too many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,11 @@ def answer(
         What is predicted.
     known
         Features of every architecture, by its id.
+
+    Raises
+    ------
+    TimeBudgetError
+        If SHAP values of so many architectures and targets take too long.
     """
     distinct = {each.id: each for each in architectures}
     start = time.perf_counter()
@@ -66,15 +74,19 @@ def answer(
     predicted = bundle.predict(X, targets=targets, interval=request.interval)
     in_domain, score = bundle.domain(X)
     shown = dict.fromkeys(names if request.features else ())
-    explained = bundle.attributions(X, targets=targets) if request.explain == "path" else None
+    explained = (
+        None
+        if request.explain == "none"
+        else bundle.attributions(X, targets=targets, method=request.explain, seconds=SHAP_SECONDS)
+    )
     seconds = (time.perf_counter() - start) / len(distinct)
     dataset = get_dataset(bundle.dataset)
     by_function = {
-        id_: Prediction(
+        id_: Prediction.model_construct(  # not validated: it is all our own, and much
             id=id_,
             space=each.space,
             arch=each.canonical,
-            submitted=_cost(each, dataset),
+            submitted=submitted_cost(each, dataset),
             targets={
                 target: TargetPrediction(
                     value=predicted[target].value[i],
@@ -109,26 +121,31 @@ def answer(
     for each in architectures:
         prediction = by_function[each.id]
         if each.arch != distinct[each.id].arch:  # a twin: the same but for its own cost
-            prediction = prediction.model_copy(update={"submitted": _cost(each, dataset)})
+            prediction = prediction.model_copy(update={"submitted": submitted_cost(each, dataset)})
         predictions.append(prediction)
     return PredictResponse(
         forest=ForestName(name=forest.name, version=bundle.version),
         predictions=predictions,
-        importances=forest.importances(targets, most=MOST_IMPORTANCES),
+        importances=importances_of(forest, targets),
     )
 
 
-def _cost(architecture: Architecture, dataset: Dataset) -> NetworkCost:
+def importances_of(forest: Forest, targets: Sequence[str]) -> dict[str, list[Importance]]:
+    """The largest importances of each target."""
+    return forest.importances(targets, most=MOST_IMPORTANCES)
+
+
+def submitted_cost(architecture: Architecture, dataset: Dataset) -> NetworkCost:
+    """Published size of the very network that was submitted."""
     cost = get_space(architecture.space).cost(architecture.arch, dataset)
     return NetworkCost(params=cost.params, flops=cost.flops)
 
 
 def contributions(names: Sequence[str], values: NDArray[np.float64]) -> list[Contribution]:
     """Name the contributions of one prediction, largest first; zeros say nothing."""
-    order = np.argsort(-np.abs(values), kind="stable")
-    return [
-        Contribution(feature=names[i], contribution=float(values[i])) for i in order if values[i]
-    ]
+    order = np.argsort(-np.abs(values), kind="stable")[: np.count_nonzero(values)]
+    named = zip(map(names.__getitem__, order.tolist()), values[order].tolist(), strict=True)
+    return [{"feature": name, "contribution": value} for name, value in named]
 
 
 def feature_matrix(rows: Sequence[FeatureRow], names: Sequence[str]) -> NDArray[np.float32]:

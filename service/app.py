@@ -1,25 +1,39 @@
 """The web application: routes, and one place where errors become answers."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 
 import models
-from models.errors import AcornError
+from models.errors import AcornError, abbreviate
 from models.feature_table import FeatureRow
 from service.core import Service
+from service.database import Database
 from service.features import FeatureTask
 from service.forests import Forests
+from service.guard import Guard
+from service.keys import Keys
+from service.metrics import Metrics
+from service.observer import HEADER, Observer
 from service.openapi import ANY_PROBLEM, describe
-from service.problems import MEDIA_TYPE, Problem, ServiceError, problem_of
-from service.routes import catalog, health, predict
+from service.problems import InvalidRequestError, Problem, ProblemItem
+from service.responses import refusal, respond
+from service.routes import admin, catalog, health, inference, jobs, metrics, predict
 from service.settings import Settings
-from service.store import FeatureStore
+from service.strict_json import escape
+from service.tracing import set_up_tracing
 from service.workers import WorkFactory
+
+_ALLOWED = ["authorization", "idempotency-key", "x-api-key", HEADER.decode()]
+_EXPOSED = ["location", "ratelimit", "ratelimit-policy", "retry-after", HEADER.decode()]
 
 
 def create_app(
@@ -37,20 +51,25 @@ def create_app(
     Raises
     ------
     InputError
-        If the settings name a folder that is not there, or a database that cannot be.
+        If the settings name a folder that is not there, a database that cannot be, two keys of
+        the same name, or traces without what they need.
     """
+    keys = Keys(settings.api_keys, settings.admin_keys)
     forests = Forests.load(settings.forests)
-    store = FeatureStore(settings.store_url)
+    database = Database(settings.store_url)
+    counts = Metrics()
+    tracing = set_up_tracing(wanted=settings.otel)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        service = Service(settings, forests, store, factory=factory)
+        service = Service(settings, forests, database, counts, factory=factory)
         app.state.service = service
         service.start()
         try:
             yield
         finally:
             await service.stop()
+            await asyncio.to_thread(tracing.finish)
 
     app = FastAPI(
         title="Acorn",
@@ -59,30 +78,68 @@ def create_app(
         lifespan=lifespan,
         redirect_slashes=False,
         responses=ANY_PROBLEM,
+        telemetry=tracing.config,
     )
-    for router in (predict.router, catalog.router, health.router):
-        app.include_router(router)
+    for module in (predict, jobs, inference, catalog, health, metrics, admin):
+        app.include_router(module.router)
     app.openapi = partial(describe, app)  # type: ignore[method-assign]
     app.add_exception_handler(AcornError, _on_error)
     app.add_exception_handler(HTTPException, _on_http_error)
-    app.add_exception_handler(Exception, _on_error)  # logged by the server, too
+    app.add_exception_handler(RequestValidationError, _on_wrong_parameter)
+    _surround(app, settings, keys, counts)
     return app
 
 
-async def _on_error(_request: Request, error: Exception) -> Response:
-    retry_after = error.retry_after if isinstance(error, ServiceError) else None
-    headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
-    return _respond(problem_of(error), headers)
+def _surround(app: FastAPI, settings: Settings, keys: Keys, counts: Metrics) -> None:
+    """Put the middleware around the routes, from the innermost to the outermost."""
+    limiter = None
+    if settings.rate_limit:
+        from service.rates import RateLimiter
+
+        limiter = RateLimiter(settings.rate_limit)
+    app.add_middleware(Guard, keys=keys, limiter=limiter, guard_metrics=settings.guard_metrics)
+    app.add_middleware(Observer, metrics=counts, is_closing=lambda: app.state.service.is_draining)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=_ALLOWED,
+            expose_headers=_EXPOSED,
+        )
+
+
+async def _on_error(request: Request, error: Exception) -> Response:
+    return refusal(error, request.scope)
+
+
+async def _on_wrong_parameter(request: Request, error: Exception) -> Response:
+    """Answer for parameters of the query or header that are not as declared."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101 (registered for it)
+    items = [_item(details) for details in error.errors()]
+    return refusal(InvalidRequestError(items), request.scope)
+
+
+def _item(details: dict[str, Any]) -> ProblemItem:
+    pointer = "".join(f"/{escape(str(part))}" for part in details["loc"])
+    detail = f"got {abbreviate(details.get('input'))}; {details['msg']}"
+    return ProblemItem(pointer=pointer, detail=detail)
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
     """Answer for what the framework refuses: unknown addresses, wrong methods."""
     assert isinstance(error, HTTPException)  # noqa: S101 (registered for it)
     status = HTTPStatus(error.status_code)
-    detail = f"got {request.method} {request.url.path[:200]}; {status.description or error.detail}"
+    got = f"{request.method} {abbreviate(request.scope['path'], 200)}"
+    detail = f"got {got}; {status.description or error.detail}"
     problem = Problem(title=status.phrase, status=status, detail=detail)
-    return _respond(problem, dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = _allowed(request) or headers["Allow"]
+    return respond(problem, request.scope, headers)
 
 
-def _respond(problem: Problem, headers: dict[str, str]) -> Response:
-    return Response(problem.model_dump_json(), problem.status, headers, MEDIA_TYPE)
+def _allowed(request: Request) -> str:
+    """Methods of an address, of all its routes; the framework knows of the first only."""
+    path = getattr(request.scope.get("route"), "path", "")
+    return ", ".join(sorted(map(str.upper, request.app.openapi()["paths"].get(path, {}))))

@@ -1,7 +1,8 @@
-"""Reading a JSON body from a request: of the right type, and no more bytes than allowed."""
+"""Reading the body of a request: of the right type, and no more bytes than allowed."""
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 
 from fastapi import Request
 from starlette.requests import ClientDisconnect
@@ -25,26 +26,41 @@ async def read_json(request: Request, *, max_bytes: int) -> object:
     MalformedBodyError, InvalidRequestError
         As :func:`~service.strict_json.parse_json` does.
     """
-    try:
-        _check_type(request)
-        body = await _read(request, max_bytes)
-    except (UnsupportedMediaError, BodyTooLargeError):
-        # A client that is still sending would see a reset instead of the answer.
-        if request.headers.get("expect", "").lower() != "100-continue":
-            await _discard(request)
-        raise
+    body, _ = await read_body(request, max_bytes=max_bytes, media_types=("application/json",))
     # A large one would keep the event loop from all else.
     return parse_json(body) if len(body) < 2**16 else await asyncio.to_thread(parse_json, body)
 
 
-def _check_type(request: Request) -> None:
+async def read_body(
+    request: Request, *, max_bytes: int, media_types: Sequence[str]
+) -> tuple[bytes, str]:
+    """Read the body of a request, and say which of the media types it has.
+
+    Raises
+    ------
+    UnsupportedMediaError
+        If it has another one, or the content is encoded.
+    BodyTooLargeError
+        If there are more than ``max_bytes``; no more than that is ever held in memory.
+    """
+    try:
+        media_type = _check_type(request, media_types)
+        return await _read(request, max_bytes), media_type
+    except (UnsupportedMediaError, BodyTooLargeError):
+        await discard(request)
+        raise
+
+
+def _check_type(request: Request, media_types: Sequence[str]) -> str:
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if media_type != "application/json":
+    if media_type not in media_types:
         got = repr(media_type) if media_type else "none"
-        raise UnsupportedMediaError(f"got content type {got}; expected application/json")
+        expected = " or ".join(media_types)
+        raise UnsupportedMediaError(f"got content type {got}; expected {expected}")
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding != "identity":
         raise UnsupportedMediaError(f"got content encoding {encoding!r}; expected none")
+    return media_type
 
 
 async def _read(request: Request, max_bytes: int) -> bytes:
@@ -62,8 +78,13 @@ async def _read(request: Request, max_bytes: int) -> bytes:
     return bytes(body)
 
 
-async def _discard(request: Request) -> None:
-    """Read the rest of a body and throw it away, within reason."""
+async def discard(request: Request) -> None:
+    """Read the rest of a body and throw it away, within reason.
+
+    A client that is still sending would see a reset instead of the answer.
+    """
+    if request.headers.get("expect", "").lower() == "100-continue":
+        return
     discarded = 0
     more = True
     with contextlib.suppress(TimeoutError):

@@ -15,7 +15,7 @@ from typer import TyperException
 
 import models
 from models.errors import AcornError, InputError
-from service.commands import forests
+from service.commands import forests, keys
 from service.commands.predict import predict
 from service.commands.serve import serve
 from service.problems import InvalidRequestError
@@ -31,6 +31,7 @@ app = typer.Typer(
 app.command()(serve)
 app.command()(predict)
 app.add_typer(forests.app, name="forests")
+app.add_typer(keys.app, name="keys")
 if importlib.util.find_spec("training.commands") is not None:
     from training.commands import register
 

@@ -1,16 +1,40 @@
 """Everything that stands behind the HTTP layer, put together from the settings."""
 
+import asyncio
+import logging
+from dataclasses import asdict
+from typing import get_args
+
+from models.errors import AcornError
 from models.feature_table import FeatureRow
-from models.spaces import SPACES
+from models.spaces import SPACES, Space
+from models.spaces.limits import NetworkLimits
 from service.cache import FeatureCache
+from service.database import Database
 from service.features import FeatureTask, FeatureWorkFactory
 from service.forests import Forests
+from service.jobs import JobDesk
+from service.jobs.schemas import JobState
+from service.metrics import Metrics
 from service.predictor import Predictor
-from service.problems import UnavailableError
-from service.schemas import Limits, Ready, SpaceInfo, SpaceList
+from service.problems import ReloadError, UnavailableError
+from service.schemas import (
+    ForestInfo,
+    Limits,
+    Ready,
+    Reload,
+    SpaceInfo,
+    SpaceList,
+    WorkersState,
+)
 from service.settings import Settings
+from service.sizes import SizeLimits
 from service.store import FeatureStore
 from service.workers import PoolLimits, WorkerPool, WorkFactory
+
+logger = logging.getLogger(__name__)
+
+_COUNTING_SECONDS = 2.0  # whoever scrapes waits longer
 
 
 class Service:
@@ -22,8 +46,10 @@ class Service:
         All settings.
     forests
         The bundles of the settings' folder.
-    store
-        Where computed features are kept; closed with the service.
+    database
+        Where computed features and jobs are kept; closed with the service.
+    metrics
+        Where it counts what happens.
     factory
         Makes the workers' function; by default the one that computes features.
     """
@@ -32,21 +58,20 @@ class Service:
         self,
         settings: Settings,
         forests: Forests,
-        store: FeatureStore,
+        database: Database,
+        metrics: Metrics,
         *,
         factory: WorkFactory[FeatureTask, FeatureRow] | None = None,
     ) -> None:
         self.settings = settings
         self.forests = forests
-        self._cache = FeatureCache(store)
+        self.metrics = metrics
+        self.is_draining = False
+        self._computes_features = factory is None
+        self.store = FeatureStore(database)
+        self._cache = FeatureCache(self.store)
         self.pool = WorkerPool[FeatureTask, FeatureRow](
-            factory
-            or FeatureWorkFactory(
-                device=settings.device,
-                threads=settings.threads,
-                log_level=settings.log_level,
-                warm=tuple(forest.example for forest in forests),
-            ),
+            factory or self._feature_factory(),
             PoolLimits(
                 workers=settings.workers,
                 queue_size=settings.queue_size,
@@ -56,6 +81,7 @@ class Service:
                 recycle_after=settings.recycle_after,
             ),
             on_result=lambda _key, task, row: self._cache.remember(row, task.recipe),
+            on_concluded=metrics.concluded,
         )
         self.predictor = Predictor(
             forests,
@@ -63,35 +89,116 @@ class Service:
             self.pool.compute,
             max_architectures=settings.max_architectures,
             max_explanations=settings.max_explanations,
+            on_lookup=metrics.looked_up,
+            sizes=SizeLimits(params=settings.max_params, flops=settings.max_flops),
         )
+        self.jobs = JobDesk(database, self.predictor, self.pool.compute, settings)
+        metrics.watch(self)
 
     def start(self) -> None:
         """Start the workers; table predictions are answered before they are ready."""
         self.pool.start()
+        self.jobs.start()
 
     async def stop(self) -> None:
         """End the workers, and finish writing what they computed."""
+        await self.jobs.stop()
         await self.pool.stop()
         self.predictor.close()
         self._cache.close()
+
+    async def reload(self) -> Reload:
+        """Read the forests folder anew, in a thread; see :meth:`service.forests.Forests.reload`.
+
+        Workers learn to warm up for new forests as they are replaced; those of today take seconds
+        longer for the first network. Raises :class:`~service.problems.ReloadError` where the
+        folder cannot be read, and all stays as it was.
+        """
+        try:
+            result = await asyncio.to_thread(self.forests.reload)
+        except (AcornError, OSError) as error:
+            self.metrics.reloaded("failed")
+            logger.error("the forests cannot be reloaded: %s", error)
+            raise ReloadError(f"the forests cannot be reloaded: {error}") from error
+        if self._computes_features:
+            self.pool.use(self._feature_factory())
+        self.metrics.reloaded("refused" if result.refused else "done")
+        logger.info("reloaded forests; added %s, removed %s", result.added, result.removed)
+        return result
+
+    async def show_metrics(self, accept: str) -> tuple[bytes, str]:
+        """Write the metrics; see :meth:`service.metrics.Metrics.exposition`."""
+        try:
+            async with asyncio.timeout(_COUNTING_SECONDS):
+                by_state = dict.fromkeys(get_args(JobState), 0) | await self.jobs.count()
+        except (AcornError, TimeoutError):
+            by_state = {}
+        self.metrics.count_jobs(by_state)
+        return self.metrics.exposition(accept)
 
     def ready(self) -> Ready:
         """Tell what the server can do.
 
         Raises :class:`~service.problems.UnavailableError` that says what is missing where it
-        cannot answer for architectures that it has never seen.
+        cannot answer for architectures that it has never seen, or is about to end.
         """
-        workers = self.pool.state
+        if lacks := self._lacks():
+            raise UnavailableError("; ".join(lacks), retry_after=1)
+        return Ready(forests=[each.name for each in self.forests.newest], workers=self.workers)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether :meth:`ready` raises nothing."""
+        return not self._lacks()
+
+    @property
+    def workers(self) -> WorkersState:
+        """Workers and what they have to do, counted."""
+        return self.pool.state
+
+    @property
+    def quarantined(self) -> int:
+        """Networks that are not tried again for a while."""
+        return self.pool.quarantined
+
+    @property
+    def store_failures(self) -> int:
+        """Reads and writes of the feature store that failed."""
+        return self.store.failures
+
+    @property
+    def forest_infos(self) -> list[ForestInfo]:
+        """Forests in service."""
+        return self.forests.listing.forests
+
+    @property
+    def refused_forests(self) -> int:
+        """Bundles that did not pass verification."""
+        return len(self.forests.listing.refused)
+
+    def _lacks(self) -> list[str]:
+        """Say what keeps the server from answering for any architecture."""
         lacks = []
-        if not self.forests:
+        if self.is_draining:
+            lacks.append("the server is stopping")
+        if not self.forests.newest:
             lacks.append("no verified forest")
-        if not workers.ready:
+        if not self.pool.state.ready:
             lacks.append(
                 f"no worker is ready{f' ({self.pool.reason})' if self.pool.reason else ''}"
             )
-        if lacks:
-            raise UnavailableError("; ".join(lacks), retry_after=1)
-        return Ready(forests=[forest.name for forest in self.forests], workers=workers)
+        return lacks
+
+    def _feature_factory(self) -> FeatureWorkFactory:
+        """Make workers that compute features, and warm up with the forests of today."""
+        settings = self.settings
+        return FeatureWorkFactory(
+            device=settings.device,
+            threads=settings.threads,
+            log_level=settings.log_level,
+            log_format=settings.log_format,
+            warm=tuple(forest.example for forest in self.forests),
+        )
 
     def spaces(self) -> SpaceList:
         """List what can be asked for, and the limits."""
@@ -103,9 +210,18 @@ class Service:
                     example=space.example,
                     datasets=list(space.datasets),
                     size=space.size,
-                    forests=[forest.name for forest in self.forests if forest.covers(space.name)],
+                    forests=[
+                        forest.name for forest in self.forests.newest if forest.covers(space.name)
+                    ],
+                    limits=_limits_of(space),
                 )
                 for space in SPACES.values()
             ],
             limits=Limits(**self.settings.model_dump(include=set(Limits.model_fields))),
         )
+
+
+def _limits_of(space: Space) -> dict[str, int] | None:
+    """Tell what a space of anybody's networks takes; None where its own rules bound them."""
+    limits: NetworkLimits | None = getattr(space, "limits", None)
+    return None if limits is None else asdict(limits)

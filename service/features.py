@@ -15,7 +15,7 @@ from models.errors import AcornError
 from models.feature_table import FeatureRow, check_settings
 from models.proxy_settings import ProxySettings
 from models.spaces import get_space
-from service.logs import configure_logging
+from service.logs import LogFormat, configure_logging
 
 if TYPE_CHECKING:
     from models.features import FeatureExtractor
@@ -58,6 +58,8 @@ class FeatureWorkFactory:
         Threads of the work function.
     log_level
         Lowest level that a worker logs.
+    log_format
+        text, json or auto, as :func:`service.logs.configure_logging` takes it.
     warm
         What is computed once before the worker says that it is ready, since the first network
         takes seconds longer than the next.
@@ -66,13 +68,14 @@ class FeatureWorkFactory:
     device: str = "auto"
     threads: int = 1
     log_level: str = "warning"
+    log_format: LogFormat = "text"
     warm: tuple[FeatureTask, ...] = ()
 
     def __call__(self, index: int) -> Callable[[FeatureTask], FeatureRow]:
         """Import torch, take a device, make the batches, warm up."""
         import torch
 
-        configure_logging(self.log_level)
+        configure_logging(self.log_level, self.log_format)
         torch.set_num_threads(self.threads)
         work = _FeatureWork(_device(self.device, index))
         for task in self.warm:

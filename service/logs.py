@@ -1,10 +1,52 @@
-"""How processes log: one line an event, on stderr."""
+"""How processes log: one line an event on stderr, which names the request that it belongs to."""
 
 import logging
+import sys
+from contextvars import ContextVar
+from typing import Literal
 
-_FORMAT = "%(asctime)s %(levelname)s %(process)d %(name)s: %(message)s"
+LogFormat = Literal["auto", "text", "json"]
+
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+"""Id of the present request; empty outside of requests."""
+
+_TEXT = "%(asctime)s %(levelname)s %(process)d %(name)s:%(tag)s %(message)s"
+_JSON = ["levelname", "process", "name", "message"]
 
 
-def configure_logging(level: str) -> None:
-    """Log from ``level`` on to stderr; stdout is for results."""
-    logging.basicConfig(level=level.upper(), format=_FORMAT)
+def configure_logging(level: str, form: LogFormat = "text") -> None:
+    """Log from ``level`` on to stderr; stdout is for results.
+
+    Parameters
+    ----------
+    level
+        debug, info, warning or error.
+    form
+        text for people; json for one object a line, with the fields timestamp, level, process,
+        logger, message, request_id and those of the event; auto is text on a terminal, else json.
+    """
+    handler = logging.StreamHandler()
+    if form == "json" or (form == "auto" and not sys.stderr.isatty()):
+        from pythonjsonlogger.json import JsonFormatter
+
+        renamed = {"levelname": "level", "name": "logger"}
+        handler.setFormatter(JsonFormatter(_JSON, rename_fields=renamed, timestamp=True))
+    else:
+        handler.setFormatter(_TextFormatter(_TEXT))
+    handler.addFilter(_complete)
+    logging.basicConfig(level=level.upper(), handlers=[handler])
+
+
+def _complete(record: logging.LogRecord) -> bool:
+    """Give a record the id of the present request, unless it names its own."""
+    if not hasattr(record, "request_id") and (present := request_id.get()):
+        record.request_id = present
+    record.__dict__.pop("color_message", None)  # the web server's, for terminals
+    return True
+
+
+class _TextFormatter(logging.Formatter):
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (the base's name)
+        named = getattr(record, "request_id", "")
+        record.tag = f" [{named}]" if named else ""
+        return super().formatMessage(record)

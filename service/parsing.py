@@ -12,6 +12,9 @@ from service.problems import InvalidRequestError, ProblemItem
 from service.schemas import ArchitectureSpec, PredictRequest
 from service.strict_json import escape
 
+_MOST_FIELDS = 1_000
+"""Of which the unknown ones are listed; listing more would take longer than anyone reads."""
+
 
 @dataclass(frozen=True, slots=True)
 class ParsedRequest:
@@ -45,7 +48,8 @@ def parse_request(document: object, *, max_architectures: int) -> ParsedRequest:
     try:
         request = PredictRequest.model_validate(document)
     except ValidationError as error:
-        broken = [_item(details) for details in error.errors(include_url=False)]
+        _check_count(error.error_count(), len(ArchitectureSpec.model_fields) * max_architectures)
+        broken = [problem_item(details) for details in error.errors(include_url=False)]
         _, unread = _read_all(_sound_specs(document))
         raise InvalidRequestError(broken + unread) from None
     return ParsedRequest(request, *_read_all(enumerate(request.architectures)))
@@ -67,11 +71,22 @@ def _read_all(
 
 
 def _check_length(document: object, most: int) -> None:
-    """Refuse a list that is too long before anything is done with its items."""
+    """Refuse what is too long before anything is done with its items."""
+    if isinstance(document, dict) and len(document) > _MOST_FIELDS:
+        known = ", ".join(PredictRequest.model_fields)
+        detail = f"got {len(document)} fields; expected none but {known}"
+        raise InvalidRequestError([ProblemItem(pointer="", detail=detail)])
     items = document.get("architectures") if isinstance(document, dict) else None
     if isinstance(items, list) and len(items) > most:
         detail = f"got {len(items)} architectures; expected at most {most}"
         raise InvalidRequestError([ProblemItem(pointer="/architectures", detail=detail)])
+
+
+def _check_count(faults: int, most: int) -> None:
+    """Refuse to list more faults than a request has room for; it would take seconds."""
+    if faults > most:
+        detail = f"got {faults} faults; expected a document of the schema"
+        raise InvalidRequestError([ProblemItem(pointer="", detail=detail)])
 
 
 def _sound_specs(document: object) -> Iterable[tuple[int, ArchitectureSpec]]:
@@ -83,7 +98,8 @@ def _sound_specs(document: object) -> Iterable[tuple[int, ArchitectureSpec]]:
             continue  # reported with the rest of the schema's errors
 
 
-def _item(details: ErrorDetails) -> ProblemItem:
+def problem_item(details: ErrorDetails) -> ProblemItem:
+    """Turn an error of validation into an item of a problem."""
     pointer = "".join(f"/{escape(str(part))}" for part in details["loc"])
     message = details["msg"]
     if details["type"] == "missing":

@@ -4,9 +4,10 @@ Nothing here knows of HTTP or of processes; the server and the command line both
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from models.errors import AcornError, InputError, UnknownTargetError
@@ -17,6 +18,7 @@ from service.cache import FeatureCache
 from service.features import FeatureTask
 from service.forests import Forest, Forests
 from service.parsing import parse_request
+from service.plans import Plan
 from service.problems import (
     InvalidRequestError,
     ProblemItem,
@@ -24,7 +26,9 @@ from service.problems import (
     TooMuchWorkError,
     status_of,
 )
-from service.schemas import PredictRequest, PredictResponse
+from service.rendering import Renderer
+from service.schemas import FeatureSource, ForestName, Prediction, PredictRequest, PredictResponse
+from service.sizes import SizeLimits
 from service.workers import Outcome
 
 T = TypeVar("T")
@@ -36,16 +40,6 @@ Compute = Callable[
     [Mapping[str, FeatureTask]], Awaitable[Mapping[str, Outcome[FeatureRow] | AcornError]]
 ]
 """Computes the features of several functions; :meth:`service.workers.WorkerPool.compute` is one."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    request: PredictRequest
-    architectures: list[Architecture]
-    forest: Forest
-    targets: list[str]
-    known: dict[str, Known]  # by id
-    unknown: dict[str, Architecture]  # by id
 
 
 class Predictor:
@@ -63,6 +57,10 @@ class Predictor:
         Most architectures that a request may have.
     max_explanations
         Most architectures times targets that are explained.
+    on_lookup
+        Called with a source of features, and the number of functions whose features it had.
+    sizes
+        Which networks are too large to compute; by default none.
     """
 
     def __init__(
@@ -73,12 +71,17 @@ class Predictor:
         *,
         max_architectures: int,
         max_explanations: int,
+        on_lookup: Callable[[FeatureSource, int], None] = lambda _source, _n: None,
+        sizes: SizeLimits | None = None,
     ) -> None:
         self._forests = forests
         self._cache = cache
         self._compute = compute
         self._max_architectures = max_architectures
         self._max_explanations = max_explanations
+        self._on_lookup = on_lookup
+        self._sizes = sizes
+        self._renderer = Renderer()
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="acorn-forest")
 
     async def predict(self, document: object) -> PredictResponse:
@@ -91,16 +94,83 @@ class Predictor:
         ServiceError
             If features cannot be computed now, or at all.
         """
-        # In a thread if there is much, which would keep the event loop from all else.
-        plan = (
-            self._plan(document)
-            if _is_small(document)
-            else await self._in_thread(self._plan, document)
-        )
-        await self._complete(plan)
+        plan = await self.plan(document)
+        known = await self._all_features(plan, plan.distinct)
         return await self._in_thread(
-            answer, plan.request, plan.architectures, plan.forest, plan.targets, plan.known
+            answer, plan.request, plan.architectures, plan.forest, plan.targets, known
         )
+
+    async def plan(self, document: object) -> Plan:
+        """Understand a request; raises as :meth:`predict` does."""
+        # In a thread if there is much, which would keep the event loop from all else.
+        if _is_small(document):
+            return self._plan(document)
+        return await self._in_thread(self._plan, document)
+
+    def at_hand(self, plan: Plan) -> bytes | None:
+        """Write the answer to a short request where that takes no time; None where it may.
+
+        So it is with functions that were asked for before: for these, a thread or another turn of
+        the event loop would cost more than the answer.
+        """
+        if len(plan.architectures) > FEW:
+            return None
+        texts = self._renderer.at_hand(plan)
+        if len(texts) < len(plan.distinct):
+            return None
+        self._count(plan, texts)
+        return self._renderer.write(plan, texts, {})
+
+    async def respond(self, plan: Plan) -> bytes:
+        """Answer a request as JSON: the text of what :meth:`predict` gives; raises as it does."""
+        texts = self._renderer.at_hand(plan)
+        self._count(plan, texts)
+        missing = {id_: each for id_, each in plan.distinct.items() if id_ not in texts}
+        known = await self._all_features(plan, missing) if missing else {}
+        if len(plan.architectures) == 1 and plan.request.explain == "none":
+            return self._renderer.write(plan, texts, known)
+        return await self._in_thread(self._renderer.write, plan, texts, known)
+
+    def _count(self, plan: Plan, texts: Mapping[str, bytes]) -> None:
+        in_table = sum(id_ in plan.forest.bundle.table for id_ in texts)
+        self._on_lookup("table", in_table)
+        self._on_lookup("cache", len(texts) - in_table)
+
+    def check(self, document: object, *, total: int) -> Forest:
+        """Check a slice of a list of ``total`` architectures, and find the forest that answers it.
+
+        Raises as :meth:`predict` does; the slice itself may be of any length.
+        """
+        return self._plan(document, total=total).forest
+
+    async def predict_each(
+        self, document: object, *, compute: Compute
+    ) -> tuple[ForestName, list[Prediction | AcornError]]:
+        """Answer a slice that was checked; an error stands in the place of what cannot be computed.
+
+        Parameters
+        ----------
+        document
+            A request, in which nothing is limited any more.
+        compute
+            Computes features, in place of the predictor's own.
+
+        Raises
+        ------
+        InvalidRequestError
+            If the forests of today do not answer it.
+        """
+        plan = await self._in_thread(partial(self._plan, document, total=0))
+        known, failures = await self._features(plan.forest, plan.distinct, compute)
+        sound = [each for each in plan.architectures if each.id not in failures]
+        predictions: Iterator[Prediction] = iter(())
+        if sound:
+            response = await self._in_thread(
+                answer, plan.request, sound, plan.forest, plan.targets, known
+            )
+            predictions = iter(response.predictions)
+        name = ForestName(name=plan.forest.name, version=plan.forest.bundle.version)
+        return name, [failures.get(each.id) or next(predictions) for each in plan.architectures]
 
     def close(self) -> None:
         """End the threads."""
@@ -109,8 +179,9 @@ class Predictor:
     async def _in_thread(self, function: Callable[..., T], *args: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
 
-    def _plan(self, document: object) -> _Plan:
-        parsed = parse_request(document, max_architectures=self._max_architectures)
+    def _plan(self, document: object, *, total: int | None = None) -> Plan:
+        most = self._max_architectures if total is None else sys.maxsize
+        parsed = parse_request(document, max_architectures=most)
         request, errors = parsed.request, list(parsed.errors)
         forest, refusals = self._forests.choose(request, parsed.architectures)
         errors += refusals
@@ -118,58 +189,76 @@ class Predictor:
         if forest is not None:
             errors += _unknown_targets(forest, request.targets or ())
             targets = targets or list(forest.targets)
-        errors += self._explain_errors(request, len(request.architectures) * len(targets))
+        n = len(request.architectures) if total is None else total
+        errors += self._explain_errors(request, n * len(targets))
         if errors or forest is None:
             raise InvalidRequestError(errors)
         architectures = [*parsed.architectures.values()]
         distinct = {architecture.id: architecture for architecture in architectures}
-        known = {id_: Known(row, "table") for id_, row in forest.table_rows(distinct).items()}
-        unknown = {id_: each for id_, each in distinct.items() if id_ not in known}
-        return _Plan(request, architectures, forest, targets, known, unknown)
+        return Plan(request, architectures, distinct, forest, tuple(targets))
 
     def _explain_errors(self, request: PredictRequest, explanations: int) -> list[ProblemItem]:
-        if request.explain == "shap":
-            detail = "got 'shap'; expected none or path, since shap is not offered yet"
-        elif request.explain == "path" and explanations > self._max_explanations:
-            detail = (
-                f"got {explanations} architectures times targets to explain; "
-                f"expected at most {self._max_explanations}"
-            )
-        else:
+        if request.explain == "none" or explanations <= self._max_explanations:
             return []
+        detail = (
+            f"got {explanations} architectures times targets to explain; "
+            f"expected at most {self._max_explanations}"
+        )
         return [ProblemItem(pointer="/explain", detail=detail)]
 
-    async def _complete(self, plan: _Plan) -> None:
-        """Find or compute the features that the forest's table does not have."""
-        if not plan.unknown:
-            return
-        recipe = plan.forest.recipe
-        cached = await self._cache.find([*plan.unknown], recipe)
-        for id_, row in cached.items():
-            plan.known[id_] = Known(row, "cache")
+    async def _all_features(
+        self, plan: Plan, architectures: Mapping[str, Architecture]
+    ) -> dict[str, Known]:
+        """Find or compute the features of functions, or fail for all."""
+        known, failures = await self._features(plan.forest, architectures, self._compute)
+        if failures:
+            raise _failure(plan.architectures, failures)
+        return known
+
+    async def _features(
+        self, forest: Forest, architectures: Mapping[str, Architecture], compute: Compute
+    ) -> tuple[dict[str, Known], dict[str, AcornError]]:
+        """Find or compute the features of functions.
+
+        Returns what is known then, and what failed, both by id.
+        """
+        known = {id_: Known(row, "table") for id_, row in forest.table_rows(architectures).items()}
+        self._on_lookup("table", len(known))
+        unknown = {id_: each for id_, each in architectures.items() if id_ not in known}
+        if not unknown:
+            return known, {}
+        recipe = forest.recipe
+        cached = await self._cache.find([*unknown], recipe)
+        self._on_lookup("cache", len(cached))
+        known |= {id_: Known(row, "cache") for id_, row in cached.items()}
+        new = {id_: each for id_, each in unknown.items() if id_ not in cached}
+        failures: dict[str, AcornError] = {}
+        if new and self._sizes is not None:
+            failures |= await self._in_thread(self._sizes.refuse, new, forest.bundle.dataset)
         tasks = {
-            f"{id_}@{plan.forest.key}": FeatureTask(each.space, each.canonical, recipe)
-            for id_, each in plan.unknown.items()
-            if id_ not in cached
+            f"{id_}@{forest.key}": FeatureTask(each.space, each.canonical, recipe)
+            for id_, each in new.items()
+            if id_ not in failures
         }
         if not tasks:
-            return
+            return known, failures
         try:
-            outcomes = await self._compute(tasks)
+            outcomes = await compute(tasks)
         except TooMuchWorkError as error:
             item = ProblemItem(pointer="/architectures", detail=str(error))
             raise InvalidRequestError([item]) from None
-        failures: dict[str, AcornError] = {}
+        done = 0
         for key, outcome in outcomes.items():
-            id_ = key.removesuffix(f"@{plan.forest.key}")
+            id_ = key.removesuffix(f"@{forest.key}")
             if isinstance(outcome, Outcome):
-                plan.known[id_] = Known(
+                known[id_] = Known(
                     outcome.result, "computed", outcome.queue_seconds, outcome.seconds
                 )
+                done += 1
             else:
                 failures[id_] = outcome
-        if failures:
-            raise _failure(plan.architectures, failures)
+        self._on_lookup("computed", done)
+        return known, failures
 
 
 def _is_small(document: object) -> bool:

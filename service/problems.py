@@ -8,15 +8,21 @@
     ├── BundleError                   503
     └── ServiceError                  each class carries its own status
         ├── MalformedBodyError        400  not JSON
+        ├── UnauthorizedError         401  no key, or one that is not known
+        ├── ForbiddenError            403  a key that may not do this
         ├── BodyTooLargeError         413
         ├── UnsupportedMediaError     415
         ├── InvalidRequestError       422  lists every bad item
         ├── TooMuchWorkError          422  more networks than may ever wait
         ├── NotFoundError             404
+        ├── ConflictError             409  not in the present state of a job
         ├── QueueFullError            429  with Retry-After
+        ├── RateLimitedError          429  with Retry-After
+        ├── ReloadError               500  a forests folder that cannot be read
         ├── ComputationError          500  a network whose features cannot be computed
         │   └── QuarantinedError      500  it took workers down before
         ├── UnavailableError          503  with Retry-After
+        │   └── AbandonedError        503  whoever asked has gone; nobody sees it
         └── DeadlineError             504
 """
 
@@ -26,6 +32,7 @@ from http import HTTPStatus
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.errors import AcornError, BundleError, InputError, MismatchError
+from service.logs import request_id
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -48,6 +55,7 @@ class Problem(BaseModel):
                 "status": 422,
                 "detail": "1 item of the request is wrong",
                 "errors": [{"pointer": "/architectures/3/arch", "detail": "got 'x'; expected ..."}],
+                "request_id": "6f1c0a5e9b7d4c3f",
             }
         }
     )
@@ -58,6 +66,13 @@ class Problem(BaseModel):
     detail: str = Field(description="What went wrong this time, in one line.")
     errors: list[ProblemItem] = Field(
         default_factory=list, description="Every bad item of the request."
+    )
+    error: str | None = Field(
+        default=None,
+        description="Under /v2, what detail says: the Open Inference Protocol's own member.",
+    )
+    request_id: str = Field(
+        default_factory=lambda: request_id.get(), description="Under which the server's log has it."
     )
 
 
@@ -101,10 +116,11 @@ class InvalidRequestError(ServiceError):
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
-    def __init__(self, errors: Sequence[ProblemItem]) -> None:
-        n = len(errors)
+    def __init__(self, errors: Sequence[ProblemItem], *, count: int | None = None) -> None:
+        n = len(errors) if count is None else count
         noun = "item of the request is" if n == 1 else "items of the request are"
-        super().__init__(f"{n} {noun} wrong", errors=errors)
+        rest = f", of which the first {len(errors)} are listed" if n > len(errors) else ""
+        super().__init__(f"{n} {noun} wrong{rest}", errors=errors)
 
 
 class TooMuchWorkError(ServiceError):
@@ -113,16 +129,44 @@ class TooMuchWorkError(ServiceError):
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
+class UnauthorizedError(ServiceError):
+    """A request without a key, or with one that is not known."""
+
+    status = HTTPStatus.UNAUTHORIZED
+
+
+class ForbiddenError(ServiceError):
+    """A request whose key may not do what it asks for."""
+
+    status = HTTPStatus.FORBIDDEN
+
+
 class NotFoundError(ServiceError):
     """A name in the address that nothing has."""
 
     status = HTTPStatus.NOT_FOUND
 
 
+class ConflictError(ServiceError):
+    """A request that has to wait for another state of what it asks for."""
+
+    status = HTTPStatus.CONFLICT
+
+
 class QueueFullError(ServiceError):
     """More networks wait for a worker than the server admits."""
 
     status = HTTPStatus.TOO_MANY_REQUESTS
+
+
+class RateLimitedError(ServiceError):
+    """More requests of one sender than the server takes in a time."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+
+
+class ReloadError(ServiceError):
+    """A forests folder that cannot be read any more."""
 
 
 class ComputationError(ServiceError):
@@ -137,6 +181,10 @@ class UnavailableError(ServiceError):
     """The server cannot answer now, and may later."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class AbandonedError(UnavailableError):
+    """A network that nobody waits for any more."""
 
 
 class DeadlineError(ServiceError):

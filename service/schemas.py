@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
+from typing_extensions import TypedDict  # pydantic's, before Python 3.12
 
 Explain = Literal["none", "path", "shap"]
 FeatureSource = Literal["table", "cache", "computed"]
@@ -58,11 +59,14 @@ class PredictRequest(BaseModel):
     )
     explain: Explain = Field(
         "none",
-        description="path adds each feature's exact contribution; shap is not offered yet.",
+        description="Contributions of each feature: along the paths of the trees (path) or Shapley "
+        "values (shap), which take about a tenth of a second for each architecture and target.",
     )
     features: bool = Field(True, description="Whether the answer shows what the forest saw.")
     forest: str | None = Field(
-        None, description="Name of the forest; by default the one of the space and dataset."
+        None,
+        description="Name of the forest, or name@version; by default the newest one of the space "
+        "and dataset.",
     )
 
 
@@ -74,8 +78,11 @@ class TargetPrediction(BaseModel):
     upper: float
 
 
-class Contribution(BaseModel):
-    """What one feature adds to one prediction, in percent points."""
+class Contribution(TypedDict):
+    """What one feature adds to one prediction, in percent points.
+
+    A plain dictionary, since an answer may have ten thousand.
+    """
 
     feature: str
     contribution: float
@@ -111,30 +118,39 @@ class NetworkCost(BaseModel):
     flops: float = Field(description="Millions of multiply-accumulates for one image.")
 
 
-class Prediction(BaseModel):
-    """The answer for one architecture."""
+class Judgement(BaseModel):
+    """What a forest says of a function, whoever asks."""
 
     id: str = Field(description="Canonical id: equal for architectures of the same function.")
     space: str
     arch: str = Field(description="Canonical form.")
-    submitted: NetworkCost = Field(
-        description="Published size of the network as submitted, dead parts included."
-    )
     targets: dict[str, TargetPrediction]
     in_domain: bool = Field(description="Whether the forest was trained on networks like this.")
     domain_score: float | None = Field(description="Strangeness: 0 is ordinary, 1 strange.")
     features: dict[str, float | None] = Field(description="What the forest saw; null is unknown.")
-    feature_source: FeatureSource
     reasons: dict[str, str] = Field(description="Why a feature is null.")
     attributions: dict[str, list[Contribution]] | None = Field(
         default=None,
-        description="With explain=path: per target, largest first; they add up exactly.",
+        description="With an explanation: per target, largest first; they add up exactly.",
     )
     baseline: dict[str, float] | None = Field(
         default=None,
-        description="With explain=path: per target, what the contributions start from.",
+        description="With an explanation: per target, what the contributions start from.",
     )
+
+
+class Circumstances(BaseModel):
+    """What is a request's own in the answer for one architecture."""
+
+    submitted: NetworkCost = Field(
+        description="Published size of the network as submitted, dead parts included."
+    )
+    feature_source: FeatureSource
     seconds: Seconds
+
+
+class Prediction(Circumstances, Judgement):
+    """The answer for one architecture."""
 
 
 class PredictResponse(BaseModel):
@@ -155,13 +171,22 @@ class ForestInfo(BaseModel):
     targets: list[str]
     features: int = Field(description="Number of features that the forest reads.")
     table_rows: int = Field(description="Functions whose features are known beforehand.")
+    digest: str = Field(description="SHA-256 of the manifest, which has that of every file.")
+    default: bool = Field(
+        default=True,
+        description="Whether requests get it that do not name a version: it is the newest.",
+    )
 
 
 class RefusedForest(BaseModel):
     """A bundle that did not pass verification, and why."""
 
-    name: str
+    name: str = Field(description="Name of its folder.")
     reason: str
+    serving: str | None = Field(
+        default=None,
+        description="Forest of this folder that was loaded before and goes on, with version.",
+    )
 
 
 class ForestList(BaseModel):
@@ -169,6 +194,13 @@ class ForestList(BaseModel):
 
     forests: list[ForestInfo]
     refused: list[RefusedForest]
+
+
+class Reload(ForestList):
+    """What a reload of the forests folder found; forests are given as ``name@version``."""
+
+    added: list[str]
+    removed: list[str]
 
 
 class ForestDetail(ForestInfo):
@@ -189,6 +221,9 @@ class SpaceInfo(BaseModel):
     datasets: list[str]
     size: int | None = Field(description="Number of architectures; null where not finite.")
     forests: list[str] = Field(description="Forests that predict for this space.")
+    limits: dict[str, int] | None = Field(
+        description="Bounds on a specification; null where the space bounds its networks itself."
+    )
 
 
 class Limits(BaseModel):
@@ -197,9 +232,17 @@ class Limits(BaseModel):
     max_architectures: int
     max_explanations: int
     max_body_bytes: int
+    max_params: float = Field(description="Millions of parameters of a network to compute.")
+    max_flops: float = Field(
+        description="Millions of multiply-accumulates for one image of a network to compute."
+    )
+    max_job_architectures: int
+    max_job_body_bytes: int
+    max_active_jobs: int
     queue_size: int
     waiting_seconds: float
     computing_seconds: float
+    rate_limit: str = Field(description="Requests of a sender in a time; empty is any number.")
 
 
 class SpaceList(BaseModel):

@@ -12,18 +12,55 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 import models
 from models.errors import InputError, abbreviate
+from models.spaces.limits import LIMITS
+from service.logs import LogFormat
 
 config_file: ContextVar[Path | None] = ContextVar("config_file", default=None)
 """The configuration file of the present command, where an option names one."""
 
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+Millions = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Device = Literal["auto", "cpu", "cuda"]
 LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+def _split(value: object) -> object:
+    """Read a list whose items may be texts with items between commas."""
+    parts = [value] if isinstance(value, str) else value
+    if isinstance(parts, list | tuple) and all(isinstance(part, str) for part in parts):
+        return [item for part in parts for text in part.split(",") if (item := text.strip())]
+    return value
+
+
+def _check_rates(value: str) -> str:
+    if value:
+        from limits import parse_many  # only those who want limits pay for the import
+
+        parse_many(value)
+    return value
+
+
+Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+KeyHashes = Annotated[
+    tuple[
+        Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}:sha256=[0-9a-f]{64}$")], ...
+    ],
+    NoDecode,
+    BeforeValidator(_split),
+]
+Rates = Annotated[str, AfterValidator(_check_rates)]
+SECRET = {"api_keys", "admin_keys", "database_url"}
+"""Settings whose values no message shows: whoever mistakes one has perhaps put a secret there."""
 
 
 def released_forests() -> Path:
@@ -84,6 +121,13 @@ class Settings(BaseSettings):
         5_000, ge=1, description="Architectures times targets of a request that are explained."
     )
     max_body_bytes: int = Field(8 * 2**20, ge=1_024, description="Bytes of a request body.")
+    max_params: Millions = Field(
+        LIMITS.params / 1e6, description="Millions of parameters of a network to compute."
+    )
+    max_flops: Millions = Field(
+        LIMITS.flops / 1e6,
+        description="Millions of multiply-accumulates for one image of a network to compute.",
+    )
     queue_size: int = Field(
         256, ge=1, description="Networks that may wait for a worker, over all requests."
     )
@@ -96,10 +140,63 @@ class Settings(BaseSettings):
     starting_seconds: Seconds = Field(
         120.0, description="Longest start of a worker process; then it is killed and replaced."
     )
+    drain_seconds: float = Field(
+        1.0,
+        ge=0,
+        le=3_600,
+        allow_inf_nan=False,
+        description="Time after SIGTERM in which the server says that it is not ready and still "
+        "answers; what a load balancer takes to notice.",
+    )
+    max_job_architectures: int = Field(100_000, ge=1, description="Architectures a job.")
+    max_job_body_bytes: int = Field(
+        64 * 2**20, ge=1_024, description="Bytes of a request body that is a job."
+    )
+    max_active_jobs: int = Field(
+        100, ge=1, description="Jobs that may wait or run, over all servers on the database."
+    )
+    job_retention_days: float = Field(
+        30.0, gt=0, le=36_500, allow_inf_nan=False, description="Days that an ended job is kept."
+    )
+    job_lease_seconds: Seconds = Field(
+        20.0,
+        description="Time after which a server that is not heard of loses its parts of jobs.",
+    )
     shutdown_seconds: Seconds = Field(
-        30.0, description="Time that accepted requests have to finish once the server is stopped."
+        30.0,
+        description="Time that accepted requests have to finish after that; the rest gets 503.",
     )
     log_level: LogLevel = Field("info", description="Lowest level that is logged.")
+    log_format: LogFormat = Field(
+        "auto", description="text, or json with one object a line; auto is text on a terminal."
+    )
+    api_keys: KeyHashes = Field(
+        (),
+        description="Keys that may ask, each as NAME:sha256=HEX, with commas between; "
+        "acorn keys new makes one. Without any, whoever reaches the server may ask.",
+    )
+    admin_keys: KeyHashes = Field(
+        (), description="Keys that may also use /admin, written likewise; without any, nobody may."
+    )
+    guard_metrics: bool = Field(False, description="Whether /metrics asks for a key as well.")
+    rate_limit: Rates = Field(
+        "",
+        description='Requests a key, or a client address without one: "100/second;5000/hour". '
+        "Without it there is no limit.",
+    )
+    cors_origins: Texts = Field(
+        (), description="Origins whose pages may call the server, with commas between; * is any."
+    )
+    trusted_proxies: Texts = Field(
+        (),
+        description="Addresses or networks whose X-Forwarded-For and X-Forwarded-Proto are "
+        "believed, with commas between; * is any.",
+    )
+    otel: bool = Field(
+        False,
+        description="Whether to trace requests with OpenTelemetry; also where the environment "
+        "names an OTLP endpoint. Needs the extra otel.",
+    )
 
     @property
     def store_url(self) -> str:
@@ -158,5 +255,9 @@ def load_settings(**options: object) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        got = abbreviate(first["input"])
+        got = (
+            "a value that is not shown here"
+            if first["loc"][0] in SECRET
+            else abbreviate(first["input"])
+        )
         raise InputError(f"setting {name}: got {got}; {first['msg']}") from None

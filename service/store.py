@@ -9,14 +9,13 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
-from models.errors import InputError
 from models.feature_table import FeatureRow
+from service.database import Database, DatabaseError
+from service.tables import features
 
 logger = logging.getLogger(__name__)
 
@@ -24,21 +23,6 @@ T = TypeVar("T")
 
 PAUSE_SECONDS = 30.0
 _CHUNK = 500  # keys a query; SQLite has a limit on parameters
-
-_metadata = sa.MetaData()
-_features = sa.Table(
-    "features",
-    _metadata,
-    # Ids may be long, and databases limit the length of indexed text.
-    sa.Column("key", sa.String(64), primary_key=True, comment="SHA-256 of the id"),
-    sa.Column("settings", sa.String(64), primary_key=True, comment="digest of the settings"),
-    sa.Column("id", sa.Text, nullable=False),
-    sa.Column("dataset", sa.String(64), nullable=False),
-    sa.Column("values", sa.Text, nullable=False, comment="JSON object; null is unknown"),
-    sa.Column("reasons", sa.Text, nullable=False, comment="JSON object: why a value is null"),
-    sa.Column("seconds", sa.Float, nullable=False),
-    sa.Column("created", sa.DateTime(timezone=True), server_default=sa.func.now()),
-)
 
 
 class FeatureStore:
@@ -48,28 +32,18 @@ class FeatureStore:
 
     Parameters
     ----------
-    url
-        SQLAlchemy URL; SQLite and PostgreSQL are supported.
+    database
+        Where they are kept; closed with the store.
 
-    Raises
-    ------
-    InputError
-        If the URL is not one, or names a database that is not supported.
+    Attributes
+    ----------
+    failures
+        Reads and writes that failed.
     """
 
-    def __init__(self, url: str) -> None:
-        try:
-            self._engine = sa.create_engine(url, pool_pre_ping=True)
-        except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ImportError) as error:
-            raise InputError(f"cannot use the database URL: {error}") from None
-        if self._engine.dialect.name not in ("sqlite", "postgresql"):
-            raise InputError(
-                f"got a database of {self._engine.dialect.name}; expected sqlite or postgresql"
-            )
-        if self._engine.dialect.name == "sqlite":
-            sa.event.listen(self._engine, "connect", _tune_sqlite)
-        self._prepared = False
-        self._paused_until = 0.0
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._reads_from = self._writes_from = 0.0
         self.failures = 0
 
     def get(self, ids: Iterable[str], settings: str) -> dict[str, FeatureRow]:
@@ -79,8 +53,8 @@ class FeatureStore:
         def read(connection: sa.Connection) -> dict[str, FeatureRow]:
             found: dict[str, FeatureRow] = {}
             for chunk in _chunks(keys):
-                query = sa.select(_features).where(
-                    _features.c.settings == settings, _features.c.key.in_(chunk)
+                query = sa.select(features).where(
+                    features.c.settings == settings, features.c.key.in_(chunk)
                 )
                 rows = map(_row, connection.execute(query))
                 found |= {row.id: row for row in rows if row is not None}
@@ -99,62 +73,43 @@ class FeatureStore:
             "reasons": json.dumps(row.reasons),
             "seconds": row.seconds,
         }
-        insert = postgresql.insert if self._is_postgresql else sqlite.insert
-        statement = insert(_features).values(record)
+        statement = self._database.insert(features).values(record)
         statement = statement.on_conflict_do_update(
             index_elements=["key", "settings"],
             set_={name: record[name] for name in ("values", "reasons", "seconds")},
         )
-        self._attempt("write", lambda connection: connection.execute(statement))
+        self._attempt("write", lambda connection: connection.execute(statement), write=True)
 
     def close(self) -> None:
-        """Close all connections."""
-        self._engine.dispose()
+        """Close the database."""
+        self._database.close()
 
-    @property
-    def _is_postgresql(self) -> bool:
-        return self._engine.dialect.name == "postgresql"
-
-    def _attempt(self, action: str, operation: Callable[[sa.Connection], T]) -> T | None:
+    def _attempt(
+        self, action: str, operation: Callable[[sa.Connection], T], *, write: bool = False
+    ) -> T | None:
         """Do something in a transaction; None where it fails, which is logged.
 
-        After a failure the database is left alone for a while, so that one that hangs or is full
-        does not slow every prediction.
+        After a failure the database is left alone for a while, so that one that hangs does not slow
+        every prediction; one that cannot be written, being full, can still be read.
         """
-        if time.monotonic() < self._paused_until:
+        if time.monotonic() < (self._writes_from if write else self._reads_from):
             return None
         try:
-            self._prepare()
-            with self._engine.begin() as connection:
+            with self._database.transaction(write=write) as connection:
                 return operation(connection)
-        except (sa.exc.SQLAlchemyError, OSError) as error:
+        except DatabaseError as error:
             self.failures += 1
-            self._paused_until = time.monotonic() + PAUSE_SECONDS
-            reason = " ".join(str(error).split())
+            pause = PAUSE_SECONDS if error.passing else 0.0
+            self._writes_from = time.monotonic() + pause
+            if not write:
+                self._reads_from = self._writes_from
             logger.warning(
                 "cannot %s the feature store, going on without for %g s: %s",
                 action,
-                PAUSE_SECONDS,
-                reason,
+                pause,
+                error.reason,
             )
             return None
-
-    def _prepare(self) -> None:
-        if self._prepared:
-            return
-        database = self._engine.url.database
-        if not self._is_postgresql and database and database != ":memory:":
-            Path(database).parent.mkdir(parents=True, exist_ok=True)
-        _metadata.create_all(self._engine)
-        self._prepared = True
-
-
-def _tune_sqlite(connection: object, _record: object) -> None:
-    cursor = connection.cursor()  # type: ignore[attr-defined]
-    cursor.execute("PRAGMA journal_mode=WAL")  # readers go on while one writes
-    cursor.execute("PRAGMA synchronous=NORMAL")
-    cursor.execute("PRAGMA busy_timeout=5000")
-    cursor.close()
 
 
 def _row(record: Any) -> FeatureRow | None:

@@ -2,10 +2,16 @@
 
 import json
 import math
+import re
+from collections import Counter
+from typing import Any
 
 from service.problems import InvalidRequestError, MalformedBodyError, ProblemItem
 
 MAX_DEPTH = 64
+
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_LONGEST_KEY = 40
 
 
 class _NotFinite:
@@ -15,20 +21,38 @@ class _NotFinite:
         self.text = text
 
 
+class _RepeatedKeyError(Exception):
+    """An object has a key twice, so that readers differ over what it says."""
+
+
 def parse_json(body: bytes) -> object:
     """Parse a document.
 
     Raises
     ------
     MalformedBodyError
-        If it is not JSON in UTF-8, or nested deeper than :data:`MAX_DEPTH`.
+        If it is not JSON in UTF-8, nested deeper than :data:`MAX_DEPTH`, or has a key twice in one
+        object.
     InvalidRequestError
         If it holds NaN or Infinity, which JSON does not know, or lone surrogates, which no text
         has; lists the places.
     """
+    suspects: list[_NotFinite] = []
+
+    def not_finite(text: str) -> _NotFinite:
+        suspects.append(_NotFinite(text))
+        return suspects[-1]
+
+    def parse_float(text: str) -> float | _NotFinite:
+        value = float(text)
+        return value if math.isfinite(value) else not_finite(text)
+
     try:
         document = json.loads(
-            body.decode("utf-8"), parse_constant=_NotFinite, parse_float=_parse_float
+            body.decode("utf-8"),
+            parse_constant=not_finite,
+            parse_float=parse_float,
+            object_pairs_hook=_without_repeats,
         )
     except UnicodeDecodeError as error:
         raise MalformedBodyError(f"the body is not UTF-8: bad byte at {error.start}") from None
@@ -38,21 +62,44 @@ def parse_json(body: bytes) -> object:
         ) from None
     except RecursionError:
         raise _too_deep() from None
+    except _RepeatedKeyError as error:
+        raise MalformedBodyError(f"got the key {error} twice in one object") from None
     except ValueError:  # of int(), for thousands of digits
         raise MalformedBodyError("the body holds a number of too many digits") from None
-    _check_values(document)
+    _check_depth(document)
+    if suspects or _SURROGATE.search(body):
+        _check_values(document)
     return document
 
 
-def _parse_float(text: str) -> float | _NotFinite:
-    value = float(text)
-    return value if math.isfinite(value) else _NotFinite(text)
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        ((repeated, _),) = Counter(key for key, _ in pairs).most_common(1)
+        raise _RepeatedKeyError(ascii(repeated[:_LONGEST_KEY]))
+    return found
+
+
+def _check_depth(document: object) -> None:
+    level = [document]
+    for _ in range(MAX_DEPTH):
+        deeper: list[object] = []
+        for value in level:
+            if isinstance(value, dict):
+                deeper += value.values()
+            elif isinstance(value, list):
+                deeper += value
+        if not deeper:
+            return
+        level = deeper
+    raise _too_deep()
 
 
 def _check_values(document: object) -> None:
+    """Find the places of what is no number or no text; pointers make it slow."""
     bad: list[ProblemItem] = []
     level: list[tuple[str, object]] = [("", document)]
-    for _ in range(MAX_DEPTH):
+    while level:
         deeper: list[tuple[str, object]] = []
         for pointer, value in level:
             if isinstance(value, dict):
@@ -65,11 +112,7 @@ def _check_values(document: object) -> None:
             elif isinstance(value, _NotFinite):
                 detail = f"got {value.text[:40]}; expected a finite number"
                 bad.append(ProblemItem(pointer=pointer, detail=detail))
-        if not deeper:
-            break
         level = deeper
-    else:
-        raise _too_deep()
     if bad:
         raise InvalidRequestError(bad)
 

@@ -12,6 +12,7 @@ from service.commands import options
 from service.commands.output import print_line, print_table
 from service.forests import Forest, Forests
 from service.settings import load_settings
+from service.shelf import bundle_paths
 
 app = typer.Typer(help="Look after forest bundles.", no_args_is_help=True)
 
@@ -40,7 +41,8 @@ def show(
     as_json: options.AsJson = False,
 ) -> None:
     """Show what a bundle says of itself: targets, features, settings, scores."""
-    detail = Forest(Bundle.load(_find(bundle, forests))).detail
+    path = _find(bundle, forests)
+    detail = Forest(Bundle.load(path), path).detail
     if as_json:
         print_line(detail.model_dump_json())
         return
@@ -62,7 +64,7 @@ def verify(
 ) -> None:
     """Check bundles: files against the manifest, and the structure of every tree."""
     folder = load_settings(forests=forests).forests
-    paths = [_find(bundle, forests)] if bundle else Forests.paths(folder)
+    paths = [_find(bundle, forests)] if bundle else bundle_paths(folder)
     reasons = {path.name: _reason(path) for path in paths}
     if as_json:
         states = {name: {"sound": not reason, "reason": reason} for name, reason in reasons.items()}
@@ -87,7 +89,7 @@ def _find(bundle: str, forests: Path | None) -> Path:
     for path in (folder / bundle, Path(bundle)):
         if path.is_dir():
             return path
-    names = ", ".join(path.name for path in Forests.paths(folder)) or "none"
+    names = ", ".join(path.name for path in bundle_paths(folder)) or "none"
     raise InputError(
         f"no bundle {abbreviate(bundle)}; expected a folder, or a name in {folder}: {names}"
     )

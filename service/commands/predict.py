@@ -33,7 +33,7 @@ def predict(
     ] = None,
     interval: Annotated[float, typer.Option(help="Level of the intervals, between 0 and 1.")] = 0.9,
     explain: Annotated[
-        str, typer.Option(help="path adds the contribution of each feature; or none.")
+        str, typer.Option(help="Contributions of each feature: path, shap or none.")
     ] = "none",
     forest: Annotated[
         str | None,
@@ -75,6 +75,7 @@ def predict(
 
 async def _answer(settings: Settings, document: object) -> PredictResponse:
     from service.cache import FeatureCache
+    from service.database import Database
     from service.features import FeatureWorkFactory
     from service.forests import Forests
     from service.local import LocalCompute
@@ -82,7 +83,7 @@ async def _answer(settings: Settings, document: object) -> PredictResponse:
     from service.store import FeatureStore
 
     forests = Forests.load(settings.forests)
-    cache = FeatureCache(FeatureStore(settings.store_url))
+    cache = FeatureCache(FeatureStore(Database(settings.store_url)))
     with progress("features") as on_progress:
         compute = LocalCompute(
             FeatureWorkFactory(device=settings.device),
@@ -143,7 +144,7 @@ def _show(answer: PredictResponse) -> None:
         ["architecture", "target", "percent", "lower", "upper", "in domain", "features"], rows
     )
     explained = [
-        [prediction.arch, name, each.feature, f"{each.contribution:+.3f}"]
+        [prediction.arch, name, each["feature"], f"{each['contribution']:+.3f}"]
         for prediction in answer.predictions
         for name, contributions in (prediction.attributions or {}).items()
         for each in contributions[:10]

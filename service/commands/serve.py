@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 def _setting(name: str) -> Any:  # noqa: ANN401, RUF100 (typer's Option is untyped)
     """Offer a setting as an option, under its own description."""
     field = Settings.model_fields[name]
-    return typer.Option(help=f"{field.description} Default: {field.default}.", show_default=False)
+    default = "none" if field.default in ("", ()) else field.default
+    return typer.Option(help=f"{field.description} Default: {default}.", show_default=False)
 
 
 def serve(
@@ -35,12 +36,28 @@ def serve(
     max_architectures: Annotated[int | None, _setting("max_architectures")] = None,
     max_explanations: Annotated[int | None, _setting("max_explanations")] = None,
     max_body_bytes: Annotated[int | None, _setting("max_body_bytes")] = None,
+    max_params: Annotated[float | None, _setting("max_params")] = None,
+    max_flops: Annotated[float | None, _setting("max_flops")] = None,
+    max_job_architectures: Annotated[int | None, _setting("max_job_architectures")] = None,
+    max_job_body_bytes: Annotated[int | None, _setting("max_job_body_bytes")] = None,
+    max_active_jobs: Annotated[int | None, _setting("max_active_jobs")] = None,
+    job_retention_days: Annotated[float | None, _setting("job_retention_days")] = None,
+    job_lease_seconds: Annotated[float | None, _setting("job_lease_seconds")] = None,
     queue_size: Annotated[int | None, _setting("queue_size")] = None,
     waiting_seconds: Annotated[float | None, _setting("waiting_seconds")] = None,
     computing_seconds: Annotated[float | None, _setting("computing_seconds")] = None,
     starting_seconds: Annotated[float | None, _setting("starting_seconds")] = None,
+    drain_seconds: Annotated[float | None, _setting("drain_seconds")] = None,
     shutdown_seconds: Annotated[float | None, _setting("shutdown_seconds")] = None,
     log_level: Annotated[str | None, _setting("log_level")] = None,
+    log_format: Annotated[str | None, _setting("log_format")] = None,
+    api_keys: Annotated[list[str] | None, _setting("api_keys")] = None,
+    admin_keys: Annotated[list[str] | None, _setting("admin_keys")] = None,
+    guard_metrics: Annotated[bool | None, _setting("guard_metrics")] = None,
+    rate_limit: Annotated[str | None, _setting("rate_limit")] = None,
+    cors_origins: Annotated[list[str] | None, _setting("cors_origins")] = None,
+    trusted_proxies: Annotated[list[str] | None, _setting("trusted_proxies")] = None,
+    otel: Annotated[bool | None, _setting("otel")] = None,
 ) -> None:
     """Serve predictions over HTTP, until SIGTERM or Ctrl-C.
 
@@ -48,7 +65,7 @@ def serve(
     --------
     acorn serve --port 9000 --workers 2
 
-    ACORN_DEVICE=cuda acorn serve --host 0.0.0.0
+    ACORN_DEVICE=cuda acorn serve --host 0.0.0.0 --rate-limit "100/second;5000/hour"
     """
     serve_until_stopped(load_settings(**locals()))
 
@@ -62,26 +79,15 @@ def serve_until_stopped(
     :class:`typer.Exit` where the server cannot start.
     """
     # Only now, so that other commands start without the web framework.
-    import uvicorn
-
     from service.app import create_app
     from service.logs import configure_logging
+    from service.server import Server
 
-    configure_logging(settings.log_level)
-    config = uvicorn.Config(
-        create_app(settings, factory=factory),
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        log_level=settings.log_level,
-        access_log=settings.log_level == "debug",
-        timeout_graceful_shutdown=max(1, round(settings.shutdown_seconds)),
-        lifespan="on",
-    )
+    configure_logging(settings.log_level, settings.log_format)
+    server = Server(create_app(settings, factory=factory), settings)
     # The web server raises the signal once more when it has stopped in good order.
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, _end)
-    server = uvicorn.Server(config)
     try:
         server.run()
     except SystemExit:

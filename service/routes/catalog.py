@@ -17,8 +17,11 @@ async def forests(request: Request) -> ForestList:
 
 @router.get("/forests/{name}", responses=problems(404))
 async def forest(request: Request, name: str) -> ForestDetail:
-    """Show one forest: its targets, features, settings, importances and manifest."""
-    return service_of(request).forests.get(name).detail
+    """Show one forest: its targets, features, settings, importances and manifest.
+
+    A name without ``@version`` is that of the newest version.
+    """
+    return service_of(request).forests.detail(name)
 
 
 @router.get("/spaces")

@@ -1,21 +1,18 @@
 """``POST /predict``."""
 
 import asyncio
-from typing import TypeVar
+from collections.abc import Coroutine
 
 from fastapi import APIRouter, Request, Response
 
 from service.body import read_json
 from service.openapi import json_body, problems
-from service.predictor import FEW
 from service.routes.state import service_of
 from service.schemas import PredictRequest, PredictResponse
 
 router = APIRouter(tags=["predictions"])
 
 CLIENT_CLOSED_REQUEST = 499  # nobody sees it but the access log
-
-T = TypeVar("T")
 
 
 @router.post(
@@ -28,19 +25,25 @@ async def predict(request: Request) -> Response:
     """Predict the accuracies of architectures, in the order of the request."""
     service = service_of(request)
     document = await read_json(request, max_bytes=service.settings.max_body_bytes)
-    work = asyncio.ensure_future(service.predictor.predict(document))
+    plan = await service.predictor.plan(document)
+    content = service.predictor.at_hand(plan)
+    if content is None:
+        content = await _unless_gone(request, service.predictor.respond(plan))
+    if content is None:
+        return Response(status_code=CLIENT_CLOSED_REQUEST)
+    return Response(content, media_type="application/json")
+
+
+async def _unless_gone(request: Request, answer: Coroutine[object, object, bytes]) -> bytes | None:
+    """Wait for an answer; None, and no more work on it, when the client has gone."""
+    work = asyncio.ensure_future(answer)
     gone = asyncio.ensure_future(_disconnected(request))
     try:
         await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not work.done():
-            return Response(status_code=CLIENT_CLOSED_REQUEST)
-        answer = await work
+        return await work if work.done() else None
     finally:
         work.cancel()
         gone.cancel()
-    few = len(answer.predictions) <= FEW
-    content = answer.model_dump_json() if few else await asyncio.to_thread(answer.model_dump_json)
-    return Response(content, media_type="application/json")
 
 
 async def _disconnected(request: Request) -> None:

@@ -9,10 +9,11 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Task(Generic[P]):
-    """Pool to worker: work on one payload."""
+    """Pool to worker: work on one payload; logs name the request that asked for it first."""
 
     number: int
     payload: P
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

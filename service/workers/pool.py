@@ -65,6 +65,8 @@ class WorkerPool(Generic[P, R]):
     on_result
         Called in the event loop with the key, payload and result of every job that is done,
         before its waiters hear of it, and also when nobody waits for it any more.
+    on_concluded
+        Called in the event loop with the end of every job, and with every refusal of one.
     """
 
     def __init__(
@@ -73,12 +75,16 @@ class WorkerPool(Generic[P, R]):
         limits: PoolLimits,
         *,
         on_result: Callable[[str, P, R], None] | None = None,
+        on_concluded: Callable[[Outcome[R] | AcornError], None] = lambda _: None,
     ) -> None:
         self._factory = factory
         self._limits = limits
         self._on_result = on_result
+        self._on_concluded = on_concluded
         self._slots = [Slot[P, R]() for _ in range(limits.workers)]
-        self._queue = JobQueue[P, R](size=limits.queue_size, waiting_seconds=limits.waiting)
+        self._queue = JobQueue[P, R](
+            size=limits.queue_size, waiting_seconds=limits.waiting, on_concluded=on_concluded
+        )
         self._quarantine = Quarantine()
         # A payload larger than the pipe blocks its sender until the worker reads it.
         self._senders = ThreadPoolExecutor(limits.workers, thread_name_prefix="acorn-sender")
@@ -98,6 +104,11 @@ class WorkerPool(Generic[P, R]):
         )
 
     @property
+    def quarantined(self) -> int:
+        """Keys that are not tried again for a while, counted."""
+        return len(self._quarantine)
+
+    @property
     def pids(self) -> list[int]:
         """Process ids of the workers."""
         processes = [slot.process for slot in self._slots if slot.process is not None]
@@ -108,13 +119,22 @@ class WorkerPool(Generic[P, R]):
         """Why a worker that is missing could not start or was lost; empty where none is."""
         return next((slot.reason for slot in self._slots if slot.reason), "")
 
+    def use(self, factory: WorkFactory[P, R]) -> None:
+        """Make the work function with ``factory`` in the processes that start from now on."""
+        self._factory = factory
+
     def start(self) -> None:
         """Start the worker processes; they announce themselves later."""
         for slot in self._slots:
             self._spawn(slot)
 
-    async def compute(self, items: Mapping[str, P]) -> dict[str, Outcome[R] | AcornError]:
+    async def compute(
+        self, items: Mapping[str, P], *, background: bool = False
+    ) -> dict[str, Outcome[R] | AcornError]:
         """Apply the work function to every payload; a failure stands in its item's place.
+
+        Work in the background is done while nothing else waits, and the queue's size does not
+        limit it.
 
         Raises
         ------
@@ -128,13 +148,21 @@ class WorkerPool(Generic[P, R]):
             for key in items
             if (reason := self._quarantine.reason(key)) is not None
         }
+        for refusal in held.values():
+            self._on_concluded(refusal)
         new = [key for key in items if key not in self._queue and key not in held]
-        self._admit(len(new))
+        try:
+            self._admit(len(new), background=background)
+        except AcornError as error:
+            self._on_concluded(error)
+            raise
         for key in new:
-            self._queue.put(key, items[key])
+            self._queue.put(key, items[key], background=background)
         jobs = [self._queue[key] for key in items if key not in held]
         for job in jobs:
             job.waiters += 1
+            if not background:
+                self._queue.promote(job)
         self._dispatch()
         try:
             if jobs:
@@ -163,11 +191,13 @@ class WorkerPool(Generic[P, R]):
             await self._all_gone.wait()
         self._senders.shutdown()
 
-    def _admit(self, n: int) -> None:
+    def _admit(self, n: int, *, background: bool) -> None:
         if self._stopping:
             raise UnavailableError("the server is stopping", retry_after=1)
         if n and all(slot.failed_starts >= FAILED_STARTS_TO_GIVE_UP for slot in self._slots):
             raise UnavailableError(self.reason, retry_after=int(LAST_BACKOFF_SECONDS))
+        if background:
+            return
         idle = sum(slot.idle for slot in self._slots)
         self._queue.admit(n, idle=idle, workers=len(self._slots))
 
@@ -179,7 +209,9 @@ class WorkerPool(Generic[P, R]):
                 slot.job = job
                 loop = asyncio.get_running_loop()
                 job.set_timer(loop.call_later(self._limits.computing, self._expire, slot, job))
-                self._senders.submit(slot.process.send, Task(job.number, job.payload))
+                self._senders.submit(
+                    slot.process.send, Task(job.number, job.payload, job.request_id)
+                )
 
     def _on_message(self, process: WorkerProcess[P, R], message: object) -> None:
         slot = self._slots[process.index]
@@ -210,7 +242,7 @@ class WorkerPool(Generic[P, R]):
 
     def _on_failed(self, slot: Slot[P, R], job: Job[P, R], error: Exception | str) -> None:
         if not isinstance(error, AcornError):
-            logger.error("%s cannot be computed: %s", job.key, error)
+            logger.error("%s cannot be computed: %s", job.key, error, extra=_about(job))
             error = ComputationError(f"it cannot be computed: {error}")
         self._queue.conclude(job, error)
         self._free(slot)
@@ -223,7 +255,7 @@ class WorkerPool(Generic[P, R]):
 
     def _expire(self, slot: Slot[P, R], job: Job[P, R]) -> None:
         detail = f"it took longer than {self._limits.computing:g} s to compute"
-        logger.warning("%s: %s; its worker is replaced", job.key, detail)
+        logger.warning("%s: %s; its worker is replaced", job.key, detail, extra=_about(job))
         self._quarantine.strike(job.key, detail)
         slot.job = None
         self._queue.conclude(job, DeadlineError(detail))
@@ -287,13 +319,22 @@ class WorkerPool(Generic[P, R]):
         if self._stopping:
             self._queue.conclude(job, UnavailableError("the server is stopping", retry_after=1))
         elif self._quarantine.strike(job.key, "worker processes died computing it"):
-            logger.error("%s is quarantined: it took a second worker down", job.key)
+            logger.error(
+                "%s is quarantined: it took a second worker down", job.key, extra=_about(job)
+            )
             detail = "worker processes died computing it, also when it was tried again"
             self._queue.conclude(job, QuarantinedError(detail))
         else:
-            logger.warning("a worker died computing %s; it is tried once more", job.key)
+            logger.warning(
+                "a worker died computing %s; it is tried once more", job.key, extra=_about(job)
+            )
             self._queue.put_back(job)
 
     def _note_gone(self) -> None:
         if all(slot.process is None for slot in self._slots):
             self._all_gone.set()
+
+
+def _about(job: Job[P, R]) -> dict[str, str]:
+    """What log records about a job carry, since they are written outside its request."""
+    return {"request_id": job.request_id}

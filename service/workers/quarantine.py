@@ -28,6 +28,10 @@ class Quarantine:
         self._clock = clock
         self._records: OrderedDict[str, _Record] = OrderedDict()
 
+    def __len__(self) -> int:
+        """Keys that are held."""
+        return sum(self.reason(key) is not None for key in [*self._records])
+
     def strike(self, key: str, reason: str) -> bool:
         """Note that ``key`` cost a worker; returns whether it is held from now on."""
         record = self._fresh(key) or _Record(0, reason, 0.0)

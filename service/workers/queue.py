@@ -1,14 +1,20 @@
-"""The bounded queue in front of the workers: who may enter, how long one may wait, who shares."""
+"""The bounded queue in front of the workers: who may enter, how long one may wait, who shares.
+
+Background work waits in a line of its own, behind all others and without a limit on its time:
+whoever sends it sends little at once.
+"""
 
 import asyncio
 import math
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from models.errors import AcornError
-from service.problems import QueueFullError, TooMuchWorkError, UnavailableError
+from service.logs import request_id
+from service.problems import AbandonedError, QueueFullError, TooMuchWorkError, UnavailableError
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -26,12 +32,17 @@ class Outcome(Generic[R]):
 
 
 class Job(Generic[P, R]):
-    """One payload on its way; its future always gets a value, errors included."""
+    """One payload on its way; its future always gets a value, errors included.
 
-    def __init__(self, key: str, payload: P, number: int) -> None:
+    ``request_id`` names the request that asked for it first.
+    """
+
+    def __init__(self, key: str, payload: P, number: int, *, background: bool = False) -> None:
         self.key = key
+        self.background = background
         self.payload = payload
         self.number = number
+        self.request_id = request_id.get()
         self.future: asyncio.Future[Outcome[R] | AcornError] = (
             asyncio.get_running_loop().create_future()
         )
@@ -56,19 +67,29 @@ class JobQueue(Generic[P, R]):
         Jobs that may wait.
     waiting_seconds
         Longest wait; then the job ends with :class:`~service.problems.UnavailableError`.
+    on_concluded
+        Called with the end of every job.
     """
 
-    def __init__(self, *, size: int, waiting_seconds: float) -> None:
+    def __init__(
+        self,
+        *,
+        size: int,
+        waiting_seconds: float,
+        on_concluded: Callable[[Outcome[R] | AcornError], None],
+    ) -> None:
         self._size = size
+        self._on_concluded = on_concluded
         self._waiting_seconds = waiting_seconds
         self._jobs: dict[str, Job[P, R]] = {}
         self._waiting: deque[Job[P, R]] = deque()
+        self._background: deque[Job[P, R]] = deque()
         self._numbers = 0
         self._mean_seconds = 1.0
 
     def __len__(self) -> int:
-        """Jobs that wait."""
-        return len(self._waiting)
+        """Jobs that wait, those in the background included."""
+        return len(self._waiting) + len(self._background)
 
     def __contains__(self, key: str) -> bool:
         """Whether a job of this key waits or is under way."""
@@ -105,24 +126,33 @@ class JobQueue(Generic[P, R]):
         estimate = len(self._waiting) * self._mean_seconds / max(1, workers)
         return min(max(math.ceil(estimate), low), high)
 
-    def put(self, key: str, payload: P) -> None:
+    def put(self, key: str, payload: P, *, background: bool = False) -> None:
         """Queue a new job."""
         self._numbers += 1
-        job = Job[P, R](key, payload, self._numbers)
+        job = Job[P, R](key, payload, self._numbers, background=background)
         self._jobs[key] = job
-        self._waiting.append(job)
+        self._line(job).append(job)
         self._limit_waiting(job)
 
+    def promote(self, job: Job[P, R]) -> None:
+        """Take a job out of the background, since somebody waits for it."""
+        if job.background and job in self._background:
+            self._background.remove(job)
+            self._waiting.append(job)
+            job.background = False
+            self._limit_waiting(job)
+
     def put_back(self, job: Job[P, R]) -> None:
-        """Queue a job again, before all others."""
-        self._waiting.appendleft(job)
+        """Queue a job again, before all others of its line."""
+        self._line(job).appendleft(job)
         self._limit_waiting(job)
 
     def take(self) -> Job[P, R] | None:
         """Take the first job that waits; it must be concluded or put back."""
-        if not self._waiting:
+        line = self._waiting or self._background
+        if not line:
             return None
-        job = self._waiting.popleft()
+        job = line.popleft()
         job.started = time.monotonic()
         job.set_timer(None)
         return job
@@ -133,22 +163,30 @@ class JobQueue(Generic[P, R]):
         self._jobs.pop(job.key, None)
         if isinstance(value, Outcome):
             self._mean_seconds += 0.1 * (value.seconds - self._mean_seconds)
+        self._on_concluded(value)
         if not job.future.done():
             job.future.set_result(value)
 
     def release(self, job: Job[P, R]) -> None:
         """Count one waiter less; a job that waits for nobody any more is dropped."""
         job.waiters -= 1
-        if job.waiters == 0 and job in self._waiting:
-            self._waiting.remove(job)
-            self.conclude(job, UnavailableError("whoever asked has gone", retry_after=1))
+        if job.waiters == 0 and job in self._line(job):
+            self._line(job).remove(job)
+            self.conclude(job, AbandonedError("whoever asked has gone"))
 
     def empty(self, error: AcornError) -> None:
         """End all jobs that wait with ``error``."""
-        while self._waiting:
-            self.conclude(self._waiting.popleft(), error)
+        for line in (self._waiting, self._background):
+            while line:
+                self.conclude(line.popleft(), error)
+
+    def _line(self, job: Job[P, R]) -> deque[Job[P, R]]:
+        return self._background if job.background else self._waiting
 
     def _limit_waiting(self, job: Job[P, R]) -> None:
+        if job.background:
+            job.set_timer(None)
+            return
         loop = asyncio.get_running_loop()
         job.set_timer(loop.call_later(self._waiting_seconds, self._expire, job))
 

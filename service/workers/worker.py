@@ -4,6 +4,7 @@ A worker outlives nothing: it ends when the pipe closes and, should it be busy j
 watching thread sees that the parent process is gone.
 """
 
+import logging
 import os
 import signal
 import threading
@@ -13,7 +14,10 @@ from multiprocessing.connection import Connection
 from typing import Generic, Protocol, TypeVar
 
 from models.errors import AcornError
+from service.logs import request_id
 from service.workers.messages import Done, Failed, NotStarted, Started, Stop, Task
+
+logger = logging.getLogger(__name__)
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -49,8 +53,10 @@ class Worker(Generic[P, R]):
         while True:
             message = self._connection.recv()
             match message:
-                case Task(number, payload):
+                case Task(number, payload, asker):
+                    request_id.set(asker)
                     self._connection.send(self._answer(work, number, payload))
+                    request_id.set("")
                 case Stop():
                     return
                 case _:
@@ -63,6 +69,7 @@ class Worker(Generic[P, R]):
         except AcornError as error:
             return Failed(number, error)
         except Exception as error:
+            logger.exception("a network cannot be computed")
             return Failed(number, describe(error))
 
 

@@ -1,7 +1,8 @@
 """A server whose workers do as they are told for certain cells: sleep, die, fail.
 
 ``serve_faulty.py --port 1 --forests F ...`` takes the options of ``acorn serve``; the environment
-variable ``FAULTS`` holds a JSON object from canonical cells to commands of ``work_functions.py``.
+variable ``FAULTS`` holds a JSON object from canonical cells to commands of ``work_functions.py``;
+``*`` stands for all other cells.
 All features are zero.
 """
 
@@ -21,6 +22,7 @@ from work_functions import work
 from models.feature_table import FeatureRow
 from service.commands.serve import serve_until_stopped
 from service.features import FeatureTask
+from service.logs import LogFormat, configure_logging
 from service.settings import load_settings
 
 
@@ -29,12 +31,14 @@ class Faulty:
     """Makes the workers' function."""
 
     commands: dict[str, str]
+    log_format: LogFormat = "text"
 
     def __call__(self, index: int) -> Callable[[FeatureTask], FeatureRow]:  # noqa: ARG002
+        configure_logging("info", self.log_format)
         return self.compute
 
     def compute(self, task: FeatureTask) -> FeatureRow:
-        work(self.commands.get(task.canonical, ""))
+        work(self.commands.get(task.canonical, self.commands.get("*", "")))
         values = dict.fromkeys(task.recipe.names, 0.0)
         return FeatureRow(f"{task.space}/{task.canonical}", values)
 
@@ -42,4 +46,6 @@ class Faulty:
 if __name__ == "__main__":
     names = [argument.removeprefix("--").replace("-", "_") for argument in sys.argv[1::2]]
     options = dict(zip(names, sys.argv[2::2], strict=True))
-    serve_until_stopped(load_settings(**options), factory=Faulty(json.loads(os.environ["FAULTS"])))
+    settings = load_settings(**options)
+    factory = Faulty(json.loads(os.environ["FAULTS"]), settings.log_format)
+    serve_until_stopped(settings, factory=factory)

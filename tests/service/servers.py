@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 60.0
+PATIENCE = float(os.environ.get("ACORN_TEST_PATIENCE", "60"))  # more where much else runs
 
 
 @dataclass
@@ -105,7 +105,12 @@ def serving(
                 *("--forests", str(forests), "--var", str(folder / "var"), *options),
             ],
             cwd=ROOT,
-            env={**os.environ, "OMP_NUM_THREADS": "1", **(environment or {})},
+            env={
+                **os.environ,
+                "OMP_NUM_THREADS": "1",
+                "ACORN_DRAIN_SECONDS": "0",
+                **(environment or {}),
+            },
             stdout=output,
             stderr=output,
         )

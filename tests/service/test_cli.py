@@ -112,7 +112,7 @@ def test_bad_usage_is_one_line_and_2(options: list[str], what: str, capsys: Outp
         (["--arch", "KNOWN", "--targets", "nothing"], "/targets/0"),
         (["--arch", "KNOWN", "--dataset", "mnist"], "/dataset"),
         (["--arch", "KNOWN", "--interval", "1.5"], "/interval"),
-        (["--arch", "KNOWN", "--explain", "shap"], "/explain"),
+        (["--arch", "KNOWN", "--explain", "lime"], "/explain"),
         (["--arch", "KNOWN", "--space", "none_such"], "/architectures/0/space"),
     ],
 )

@@ -1,10 +1,14 @@
 """Where settings come from, which source wins, and how wrong ones are refused."""
 
+from inspect import signature
 from pathlib import Path
 
 import pytest
 
 from models.errors import InputError
+from service.cli import run
+from service.commands.serve import serve
+from service.keys import hash_line, new_key
 from service.settings import Settings, load_settings, user_cache
 
 
@@ -78,3 +82,50 @@ def test_the_cache_is_where_the_platform_wants_it(
     assert user_cache() == tmp_path / "acorn"
     assert Settings().store_url == f"sqlite:///{tmp_path}/acorn/features.sqlite"
     assert Settings(database_url="postgresql://x").store_url == "postgresql://x"
+
+
+def test_lists_are_written_with_commas_or_as_lists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load_settings().cors_origins == ()
+    (tmp_path / "acorn.toml").write_text('cors_origins = ["https://a", "https://b"]\n')
+    assert load_settings().cors_origins == ("https://a", "https://b")
+    monkeypatch.setenv("ACORN_CORS_ORIGINS", "https://c, https://d,")
+    assert load_settings().cors_origins == ("https://c", "https://d")
+    assert load_settings(cors_origins=["https://e,https://f"]).cors_origins == (
+        "https://e",
+        "https://f",
+    )
+
+
+def served(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Run ``acorn serve``, but for the server."""
+    seen: list[Settings] = []
+    monkeypatch.setattr("service.commands.serve.serve_until_stopped", seen.append)
+    assert run([*arguments]) == 0
+    (settings,) = seen
+    return settings
+
+
+def test_every_setting_is_an_option_of_serve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert set(signature(serve).parameters) == set(Settings.model_fields)
+    (tmp_path / "acorn.toml").write_text(
+        'cors_origins = ["https://a", "https://b"]\nguard_metrics = true\n'
+        "[serve]\ntrusted_proxies = ['192.0.2.1', '192.0.2.2']\n"
+    )
+    monkeypatch.setenv("ACORN_RATE_LIMIT", "5/second")
+    settings = served("serve", "--log-format", "json", monkeypatch=monkeypatch)
+    assert settings.cors_origins == ("https://a", "https://b")
+    assert settings.trusted_proxies == ("192.0.2.1", "192.0.2.2")
+    assert settings.guard_metrics
+    assert (settings.rate_limit, settings.log_format) == ("5/second", "json")
+    assert settings.api_keys == ()
+    hashes = [hash_line(name, new_key()) for name in "abc"]
+    monkeypatch.setenv("ACORN_API_KEYS", ",".join(hashes[:2]))
+    options = ("--admin-keys", hashes[2], "--no-guard-metrics")
+    settings = served("serve", *options, monkeypatch=monkeypatch)
+    assert settings.api_keys == tuple(hashes[:2])
+    assert settings.admin_keys == (hashes[2],)
+    assert not settings.guard_metrics

@@ -2,15 +2,19 @@
 
 import asyncio
 import logging
-import sqlite3
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
+from postgres import Postgres
 
 from models.errors import InputError
 from models.feature_table import FeatureRow
 from models.proxy_settings import ProxySettings
 from service.cache import FeatureCache
+from service.database import Database
 from service.features import FeatureRecipe
 from service.store import FeatureStore
 
@@ -18,9 +22,29 @@ SETTINGS = ProxySettings("cifar10", "dead leaves", 64, "0" * 64, 0)
 ROW = FeatureRow("space/a", {"x": 1.5, "y": None}, {"y": "it is infinite"}, 0.25)
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'new' / 'features.sqlite'}"
+    postgres: Postgres = request.getfixturevalue("postgres")
+    return postgres.new_database()
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> FeatureStore:
-    return FeatureStore(f"sqlite:///{tmp_path / 'new' / 'features.sqlite'}")
+def store(url: str) -> Iterator[FeatureStore]:
+    store = FeatureStore(Database(url))
+    yield store
+    store.close()
+
+
+def execute(url: str, statement: str) -> list[tuple[object, ...]]:
+    """Do something to a database behind the store's back."""
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        result = connection.execute(sa.text(statement))
+        rows = [tuple(row) for row in result] if result.returns_rows else []
+    engine.dispose()
+    return rows
 
 
 def test_what_is_put_is_found_with_its_nulls_and_reasons(store: FeatureStore) -> None:
@@ -40,12 +64,13 @@ def test_a_row_put_again_is_replaced(store: FeatureStore) -> None:
     assert store.get(["space/a"], "s") == {"space/a": newer}
 
 
-def test_rows_outlive_the_store_object(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'features.sqlite'}"
-    first = FeatureStore(url)
+def test_rows_outlive_the_store_object(url: str) -> None:
+    first = FeatureStore(Database(url))
     first.put(ROW, dataset="cifar10", settings="s")
     first.close()
-    assert FeatureStore(url).get(["space/a"], "s") == {"space/a": ROW}
+    again = FeatureStore(Database(url))
+    assert again.get(["space/a"], "s") == {"space/a": ROW}
+    again.close()
 
 
 def test_more_ids_than_a_query_takes(store: FeatureStore) -> None:
@@ -66,40 +91,99 @@ def test_a_folder_that_cannot_be_is_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").touch()
-    store = FeatureStore(f"sqlite:///{tmp_path / 'file' / 'features.sqlite'}")
+    store = FeatureStore(Database(f"sqlite:///{tmp_path / 'file' / 'features.sqlite'}"))
     with caplog.at_level(logging.WARNING):
-        store.put(ROW, dataset="cifar10", settings="s")
-        assert store.get(["space/a"], "s") == {}
+        for _ in range(3):
+            store.put(ROW, dataset="cifar10", settings="s")
+            assert store.get(["space/a"], "s") == {}
     assert "going on without" in caplog.text
-    assert store.failures == 1  # then it is left alone for a while
+    assert store.failures == 2  # a write and a read; then it is left alone for a while
 
 
 def test_a_file_that_is_no_database_is_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "features.sqlite").write_bytes(b"no database" * 1000)
-    store = FeatureStore(f"sqlite:///{tmp_path / 'features.sqlite'}")
+    store = FeatureStore(Database(f"sqlite:///{tmp_path / 'features.sqlite'}"))
     with caplog.at_level(logging.WARNING):
         assert store.get(["space/a"], "s") == {}
     assert "not a database" in caplog.text
 
 
 def test_a_damaged_row_counts_as_unknown_and_can_be_put_again(
-    store: FeatureStore, tmp_path: Path
+    store: FeatureStore, url: str
 ) -> None:
     store.put(ROW, dataset="cifar10", settings="s")
-    with sqlite3.connect(tmp_path / "new" / "features.sqlite") as connection:
-        connection.execute("""update features set "values" = '{"x": 1'""")
-    connection.close()
+    execute(url, """update features set "values" = '{"x": 1'""")
     assert store.get(["space/a"], "s") == {}
     store.put(ROW, dataset="cifar10", settings="s")
     assert store.get(["space/a"], "s") == {"space/a": ROW}
 
 
+def test_what_a_database_cannot_hold_costs_that_row_only(
+    store: FeatureStore, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.put(FeatureRow("graph/\0", {"x": 1.0}), dataset="cifar10", settings="s")
+    assert store.failures == url.startswith("postgresql")  # which has no text with NUL
+    store.put(ROW, dataset="cifar10", settings="s")
+    assert store.get(["space/a"], "s") == {"space/a": ROW}
+
+
+def test_a_read_only_database_can_be_read_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "features.sqlite"
+    first = FeatureStore(Database(f"sqlite:///{path}"))
+    first.put(ROW, dataset="cifar10", settings="s")
+    store = FeatureStore(Database(f"sqlite:///file:{path}?mode=ro&uri=true"))
+    store.put(ROW, dataset="cifar10", settings="t")
+    assert "readonly database" in caplog.text
+    assert store.failures == 1
+    assert store.get(["space/a"], "s") == {"space/a": ROW}
+    store.close()
+    first.close()
+
+
+def test_a_database_of_the_first_release_gets_the_tables_of_today(url: str) -> None:
+    first = FeatureStore(Database(url))
+    first.put(ROW, dataset="cifar10", settings="s")
+    first.close()
+    for table in ("schema_version", "jobs", "job_parts", "job_results"):
+        execute(url, f"drop table {table}")
+    second = FeatureStore(Database(url))
+    assert second.get(["space/a"], "s") == {"space/a": ROW}
+    second.close()
+    assert execute(url, "select version from schema_version order by 1") == [(1,), (2,)]
+    assert execute(url, "select count(*) from job_results") == [(0,)]
+
+
+def test_a_database_of_a_later_release_is_used_as_it_is(url: str) -> None:
+    first = FeatureStore(Database(url))
+    assert first.get(["space/a"], "s") == {}
+    first.close()
+    execute(url, "insert into schema_version (version) values (99)")
+    execute(url, "alter table features add column later integer")
+    store = FeatureStore(Database(url))
+    store.put(ROW, dataset="cifar10", settings="s")
+    assert store.get(["space/a"], "s") == {"space/a": ROW}
+    assert store.failures == 0
+    store.close()
+
+
+def test_servers_that_start_together_make_the_tables_once(url: str) -> None:
+    stores = [FeatureStore(Database(url)) for _ in range(8)]
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda store: store.get(["space/a"], "s"), stores))
+    assert [store.failures for store in stores] == [0] * 8
+    assert execute(url, "select version from schema_version order by 1") == [(1,), (2,)]
+    for store in stores:
+        store.close()
+
+
 @pytest.mark.parametrize("url", ["no url", "nosuchdb://x", "mysql://user@host/db"])
 def test_urls_that_cannot_be_used(url: str) -> None:
     with pytest.raises(InputError) as caught:
-        FeatureStore(url)
+        Database(url)
     assert "\n" not in str(caught.value)
 
 
@@ -107,12 +191,12 @@ def test_the_cache_finds_at_once_what_it_remembers_and_keeps_it(tmp_path: Path) 
     async def scenario() -> None:
         url = f"sqlite:///{tmp_path / 'features.sqlite'}"
         recipe = FeatureRecipe(SETTINGS, ("x", "y"))
-        cache = FeatureCache(FeatureStore(url))
+        cache = FeatureCache(FeatureStore(Database(url)))
         assert await cache.find(["space/a"], recipe) == {}
         cache.remember(ROW, recipe)
         assert await cache.find(["space/a"], recipe) == {"space/a": ROW}
         cache.close()
-        again = FeatureCache(FeatureStore(url))
+        again = FeatureCache(FeatureStore(Database(url)))
         assert await again.find(["space/a", "space/b"], recipe) == {"space/a": ROW}
         wider = FeatureRecipe(SETTINGS, ("x", "y", "z"))
         assert await again.find(["space/a"], wider) == {}
@@ -125,7 +209,7 @@ def test_the_cache_works_without_a_store_that_works(tmp_path: Path) -> None:
     async def scenario() -> None:
         (tmp_path / "file").touch()
         recipe = FeatureRecipe(SETTINGS, ("x",))
-        cache = FeatureCache(FeatureStore(f"sqlite:///{tmp_path / 'file' / 'f.sqlite'}"))
+        cache = FeatureCache(FeatureStore(Database(f"sqlite:///{tmp_path / 'file' / 'f.sqlite'}")))
         cache.remember(ROW, recipe)
         assert await cache.find(["space/a"], recipe) == {"space/a": ROW}
         cache.close()

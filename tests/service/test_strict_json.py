@@ -42,6 +42,12 @@ def test_what_is_not_json(body: bytes) -> None:
         parse_json(body)
 
 
+@pytest.mark.parametrize("body", [b'{"a": 1, "b": 2, "a": 1}', rb'[{"\u0061": 1, "a": 2}]'])
+def test_a_key_that_is_given_twice_is_named(body: bytes) -> None:
+    with pytest.raises(MalformedBodyError, match="'a' twice"):
+        parse_json(body)
+
+
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999"])
 def test_numbers_that_are_not_finite_are_found_wherever_they_are(number: str) -> None:
     with pytest.raises(InvalidRequestError) as caught:

@@ -1,7 +1,7 @@
 """Work functions for real worker processes: they wait, fail and die on demand.
 
 A payload is a text of commands: ``sleep 0.1``, ``die``, ``die-once FILE``, ``raise TEXT``,
-``input-error TEXT``, ``exit``; anything else is echoed.
+``input-error TEXT``, ``log FILE TEXT`` (which takes 50 ms), ``exit``; anything else is echoed.
 """
 
 import os
@@ -27,6 +27,11 @@ def work(payload: str) -> str:
                 os.kill(os.getpid(), signal.SIGKILL)
         case "raise":
             raise RuntimeError(argument)
+        case "log":
+            path, _, text = argument.partition(" ")
+            with Path(path).open("a") as file:
+                file.write(f"{os.getpid()} {text}\n")
+            time.sleep(0.05)
         case "input-error":
             raise InputError(argument)
         case "pid":

@@ -1,0 +1,54 @@
+"""The server with one route more, which does nothing: what ``POST /predict`` is measured against.
+
+``POST /empty`` takes the body of ``POST /predict``, validates it, and answers with as much JSON as
+``PUT /empty`` said, all in the framework's plain way.
+"""
+
+import argparse
+
+from fastapi import FastAPI
+from pydantic import BaseModel
+
+from service.app import create_app
+from service.logs import configure_logging
+from service.schemas import PredictRequest
+from service.server import Server
+from service.settings import Settings, load_settings
+
+
+class Padding(BaseModel):
+    """An answer of some size."""
+
+    padding: str
+
+
+def make(settings: Settings) -> FastAPI:
+    """Make the app."""
+    app = create_app(settings)
+    answer = Padding(padding="")
+
+    @app.post("/empty", response_model=Padding)
+    async def empty(_request: PredictRequest) -> Padding:
+        return answer
+
+    @app.put("/empty")
+    async def resize(size: int) -> None:
+        nonlocal answer
+        answer = Padding(padding="x" * (size - len('{"padding":""}')))
+
+    return app
+
+
+def main() -> None:
+    """Serve as ``acorn serve`` does, until SIGTERM."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--var", required=True)
+    options = parser.parse_args()
+    settings = load_settings(port=options.port, var=options.var)
+    configure_logging(settings.log_level, settings.log_format)
+    Server(make(settings), settings).run()
+
+
+if __name__ == "__main__":
+    main()

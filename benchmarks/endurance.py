@@ -1,0 +1,86 @@
+"""A thousand networks in a row: ``python -m benchmarks.endurance``.
+
+All proxies of NAS-Bench-201 cells, one after the other in one process. Memory has to stay flat, and
+no open file, no tensor and no hook may be left over.
+"""
+
+import argparse
+import gc
+import statistics
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from models.batches import embedded_batch
+from models.datasets import get_dataset
+from models.proxies import run
+from models.spaces import get_space
+from training.progress import progress
+
+STATUS = Path("/proc/self/statm")
+OPEN_FILES = Path("/proc/self/fd")
+PAGE = 4096
+
+
+def resident() -> float:
+    """MiB of this process that lie in memory (Linux)."""
+    return int(STATUS.read_text().split()[1]) * PAGE / 2**20
+
+
+def live_tensors() -> int:
+    """Tensors that python knows of."""
+    gc.collect()
+    return sum(issubclass(type(thing), Tensor) for thing in gc.get_objects())
+
+
+def hooks(network: nn.Module) -> int:
+    """Hooks and replaced forwards on a network's modules."""
+    return sum(
+        len(m._forward_hooks) + len(m._forward_pre_hooks) + len(m._backward_hooks)
+        + ("forward" in vars(m))
+        for m in network.modules()
+    )  # fmt: skip
+
+
+def main() -> None:
+    """Run, and print what was left at ten points on the way."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--networks", type=int, default=1000)
+    parser.add_argument("--batch-size", type=int, default=4)
+    options = parser.parse_args()
+
+    torch.set_num_threads(1)
+    space, dataset = get_space("nats_tss"), get_dataset("cifar10")
+    batch = embedded_batch(dataset, size=options.batch_size)
+    archs = [space.parse(spec).canonical for spec in space.sample(options.networks, seed=0)]
+    marks: list[tuple[int, float, int, int]] = []
+    random = torch.get_rng_state()
+    left = nulls = 0
+    start = time.process_time()
+    with progress("networks") as on_progress:
+        for number, arch in enumerate(archs, start=1):
+            with torch.random.fork_rng(devices=[]):
+                network = space.build(arch, dataset)
+            result = run(network, batch.images, batch.labels, num_classes=dataset.num_classes)
+            left += hooks(network)
+            nulls += len(result.reasons)
+            on_progress(number, len(archs))
+            if number % max(1, len(archs) // 10) == 0:
+                del network, result
+                marks.append((number, resident(), live_tensors(), len([*OPEN_FILES.iterdir()])))
+    print(f"{len(archs)} networks, all proxies, batch of {options.batch_size}, "
+          f"{(time.process_time() - start) / len(archs):.2f} s of processor time each")  # fmt: skip
+    print("networks  resident MiB  tensors  open files")
+    for number, size, tensors, files in marks:
+        print(f"{number:8d}  {size:12.1f}  {tensors:7d}  {files:10d}")
+    numbers, sizes, *_ = zip(*marks[2:], strict=True)  # the first fifth warms caches
+    slope = statistics.linear_regression(numbers, sizes).slope
+    print(f"memory grows by {slope * 1000:+.1f} MiB in a thousand networks; hooks left: {left}; "
+          f"random state {'as before' if torch.equal(random, torch.get_rng_state()) else 'moved'}; "
+          f"null values: {nulls}")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

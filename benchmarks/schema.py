@@ -1,0 +1,100 @@
+"""Whether the server keeps to its OpenAPI document: ``python -m benchmarks.schema --cases 5000``.
+
+Schemathesis sends requests that the document allows and requests that it forbids, to all
+operations, with and without a key, and follows what is made to where it can be asked for. No answer
+may have a status of 500 or more; every status, content type, header and body has to be as
+documented. One check is left out, that all that the document allows is accepted: no schema can say
+which texts are architectures.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.server import running
+from service.keys import hash_line, new_key
+
+KEY = new_key()
+KEYS = hash_line("schemathesis", KEY)
+"""Value of the server's setting ``api_keys`` or ``admin_keys``."""
+
+PHASES = "examples,coverage,fuzzing,stateful"
+
+
+def main() -> None:
+    """Send cases until there are enough, and print what came of them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cases", type=int, default=5000)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    os.environ["ACORN_API_KEYS"] = KEYS  # no admin's: each reload would take seconds
+    cases = failures = 0
+    with running("service serve") as server:
+        seed = options.seed
+        while cases < options.cases:
+            report = check(f"http://127.0.0.1:{server.port}", examples=100, seed=seed)
+            cases += count(report)
+            failures += len(report["failures"]) + len(report["errors"])
+            show(report)
+            seed += 1
+    print(f"{cases} cases, {failures} failures")
+    sys.exit(failures > 0)
+
+
+def check(url: str, *, examples: int, seed: int, phases: str = PHASES) -> Mapping[str, Any]:
+    """Run Schemathesis, and return its report.
+
+    Parameters
+    ----------
+    url
+        Of the server.
+    examples
+        Random cases for each operation; the systematic ones come on top.
+    seed
+        Of the random cases.
+    phases
+        Of Schemathesis, with commas between.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.json"
+        command = [
+            *(sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json"),
+            *("--max-examples", str(examples), "--seed", str(seed), "--continue-on-failure"),
+            *("--phases", phases),
+            *("--checks", "all", "--exclude-checks", "positive_data_acceptance"),
+            *("--header", f"X-API-Key: {KEY}", "--request-timeout", "60"),
+            *("--generation-database", "none", "--suppress-health-check", "all"),
+            *("--report", "json", "--report-json-path", str(report)),
+        ]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        if not report.exists():
+            raise RuntimeError(f"schemathesis failed: {done.stdout}{done.stderr}")
+        found: Mapping[str, Any] = json.loads(report.read_text())
+        return found
+
+
+def count(report: Mapping[str, Any]) -> int:
+    """Count the cases of a report."""
+    cases: int = report["test_cases"]["generated"]
+    return cases
+
+
+def show(report: Mapping[str, Any]) -> None:
+    """Print a report."""
+    operations = report["operations"]
+    print(
+        f"seed {report['seed']}: {count(report)} cases of {operations['tested']} of "
+        f"{operations['total']} operations in {report['running_time']:.0f} s"
+    )
+    for failure in [*report["failures"], *report["errors"]]:
+        print(json.dumps(failure, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,244 @@
+"""Working on jobs: this server's share of them, behind all requests."""
+
+import asyncio
+import logging
+import os
+import socket
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+from models.errors import AcornError
+from service.database import DatabaseError
+from service.jobs.schemas import ResultLine
+from service.jobs.store import JobStore, Part
+from service.logs import request_id
+from service.predictor import Compute
+from service.problems import InvalidRequestError, UnavailableError, problem_of
+from service.schemas import ForestName, Prediction
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Answers: TypeAlias = list[Prediction | AcornError]
+
+SLOTS = 2
+"""Parts at a time: while the last networks of one are computed, the next is under way."""
+
+POLL_SECONDS = 1.0
+"""How often an idle server looks for jobs that were sent to another one."""
+
+PAUSE_SECONDS = 5.0
+"""What a database or a forest that is not there has to come back."""
+
+CLEAN_SECONDS = 600.0
+REST = 0.5
+"""Rest after a part, by the time that it took: requests need the processor as well."""
+
+LONGEST_REST_SECONDS = 1.0
+
+
+class PredictEach(Protocol):
+    """Answers architectures; :meth:`service.predictor.Predictor.predict_each` is one."""
+
+    def __call__(  # noqa: D102
+        self, document: object, *, compute: Compute
+    ) -> Awaitable[tuple[ForestName, Answers]]: ...
+
+
+class JobRunner:
+    """Takes parts of jobs from the store, one after the other, and writes their results.
+
+    Parameters
+    ----------
+    store
+        Where jobs are.
+    predict
+        Answers the architectures of a part.
+    compute
+        Computes features.
+    lease_seconds
+        How long after its last sign of life a server counts as dead.
+    retention_seconds
+        How long a job is kept after its end.
+    """
+
+    def __init__(
+        self,
+        store: JobStore,
+        predict: PredictEach,
+        compute: Compute,
+        *,
+        lease_seconds: float,
+        retention_seconds: float,
+    ) -> None:
+        self._store = store
+        self._predict = predict
+        self._compute = compute
+        self._lease_seconds = lease_seconds
+        self._retention_seconds = retention_seconds
+        self._owner = f"{socket.gethostname()[:64]}:{os.getpid()}:{uuid.uuid4().hex[:16]}"
+        self._threads = ThreadPoolExecutor(SLOTS + 1, thread_name_prefix="acorn-runner")
+        self._running: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._new = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin to work."""
+        loops = [self._work] * SLOTS + [self._keep_leases, self._clean]
+        self._tasks = [asyncio.create_task(loop()) for loop in loops]
+
+    async def stop(self) -> None:
+        """Leave off, and leave what is not finished to others."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.to_thread(self._threads.shutdown)  # what is being claimed is ours by then
+        try:
+            await asyncio.to_thread(self._store.release, self._owner)
+        except DatabaseError as error:
+            logger.warning("cannot give up the parts of jobs: %s", error.reason)
+
+    def wake(self) -> None:
+        """Look for work at once."""
+        self._new.set()
+
+    def drop(self, job: str) -> None:
+        """Leave off working on a job."""
+        for key, task in self._running.items():
+            if key[0] == job:
+                task.cancel()
+
+    async def _in_thread(self, function: Callable[..., T], *args: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
+
+    async def _work(self) -> None:
+        while True:
+            try:
+                part = await self._in_thread(self._store.claim, self._owner, self._lease_seconds)
+            except DatabaseError as error:
+                logger.warning("cannot look for jobs: %s", error.reason)
+                await asyncio.sleep(PAUSE_SECONDS)
+                continue
+            if part is None:
+                await self._wait_for_jobs()
+            else:
+                await self._do(part)
+
+    async def _wait_for_jobs(self) -> None:
+        try:
+            async with asyncio.timeout(POLL_SECONDS):
+                await self._new.wait()
+            self._new.clear()
+        except TimeoutError:
+            pass
+
+    async def _do(self, part: Part) -> None:
+        task = asyncio.create_task(self._answer(part))
+        self._running[part.key] = task
+        try:
+            await asyncio.wait({task})
+            if not task.cancelled() and (error := task.exception()) is not None:
+                logger.error("a part of job %s failed; it is left", part.job, exc_info=error)
+                await asyncio.sleep(PAUSE_SECONDS)
+                await self._patiently(self._store.release, self._owner, part)
+        finally:
+            task.cancel()
+            del self._running[part.key]
+
+    async def _answer(self, part: Part) -> None:
+        request_id.set(part.job)
+        start = time.monotonic()
+        try:
+            forest, answers = await self._predict_all(part)
+        except UnavailableError as error:
+            logger.warning("job %s has to wait: %s", part.job, error)
+            await asyncio.sleep(error.retry_after or PAUSE_SECONDS)
+            await self._patiently(self._store.release, self._owner, part)
+            return
+        except InvalidRequestError as error:
+            detail = "; ".join(item.detail for item in error.errors[:3])
+            logger.error("job %s cannot go on: %s", part.job, detail)
+            await self._patiently(self._store.fail, part.job, problem_of(error))
+            return
+        written = await self._patiently(self._finish, part, forest, answers)
+        if not written:
+            logger.info(
+                "the results from %d on of job %s are not due any more", part.first, part.job
+            )
+        await asyncio.sleep(min(REST * (time.monotonic() - start), LONGEST_REST_SECONDS))
+
+    async def _predict_all(self, part: Part) -> tuple[ForestName, Answers]:
+        """Answer all at once, or one after the other where that fails as nobody foresaw."""
+        try:
+            return await self._predict_some(part, part.items)
+        except (InvalidRequestError, UnavailableError):
+            raise
+        except Exception:
+            logger.exception(
+                "a part of job %s failed; its architectures are tried singly", part.job
+            )
+        forest, answers = ForestName(name=part.options["forest"], version=""), Answers()
+        for item in part.items:
+            try:
+                forest, (answer,) = await self._predict_some(part, [item])
+            except (InvalidRequestError, UnavailableError):
+                raise
+            except Exception as error:
+                answer = error if isinstance(error, AcornError) else AcornError("the server failed")
+            answers.append(answer)
+        return forest, answers
+
+    async def _predict_some(
+        self, part: Part, items: list[dict[str, Any]]
+    ) -> tuple[ForestName, Answers]:
+        return await self._predict(part.options | {"architectures": items}, compute=self._compute)
+
+    def _finish(self, part: Part, forest: ForestName, answers: Answers) -> bool:
+        lines = {
+            index: _line(index, forest, answer) for index, answer in enumerate(answers, part.first)
+        }
+        done = sum(isinstance(answer, Prediction) for answer in answers)
+        return self._store.finish(part, self._owner, lines, done=done, failed=len(answers) - done)
+
+    async def _patiently(self, function: Callable[..., T], *args: object) -> T:
+        """Do something to the store in a thread, as often as it takes."""
+        while True:
+            try:
+                return await self._in_thread(function, *args)
+            except DatabaseError as error:
+                logger.warning("cannot write what a job has come to: %s", error.reason)
+                await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _keep_leases(self) -> None:
+        while True:
+            await asyncio.sleep(self._lease_seconds / 3)
+            running = {**self._running}
+            if not running:
+                continue
+            try:
+                wanted = await self._in_thread(self._store.renew, self._owner, self._lease_seconds)
+            except DatabaseError as error:
+                logger.warning("cannot renew the leases of jobs: %s", error.reason)
+                continue
+            for key in running.keys() - wanted:
+                running[key].cancel()
+
+    async def _clean(self) -> None:
+        while True:
+            try:
+                while n := await self._in_thread(self._store.clean, self._retention_seconds):
+                    logger.info("forgot %d old jobs", n)
+            except DatabaseError as error:
+                logger.warning("cannot clean up jobs: %s", error.reason)
+            await asyncio.sleep(CLEAN_SECONDS)
+
+
+def _line(index: int, forest: ForestName, answer: Prediction | AcornError) -> str:
+    if isinstance(answer, Prediction):
+        line = ResultLine(index=index, forest=forest, prediction=answer)
+        return line.model_dump_json(exclude={"error"})
+    line = ResultLine(index=index, forest=forest, error=problem_of(answer))
+    return line.model_dump_json(exclude={"prediction"})

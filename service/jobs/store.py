@@ -1,0 +1,430 @@
+"""Jobs in the database; what several servers may do at once is decided here.
+
+All methods raise :class:`~service.database.DatabaseError` where the database cannot be used.
+"""
+
+import json
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from service.database import Database
+from service.jobs.schemas import ACTIVE, Job, JobLinks, JobList
+from service.problems import (
+    InvalidRequestError,
+    NotFoundError,
+    Problem,
+    ProblemItem,
+    QueueFullError,
+)
+from service.tables import jobs, parts, results
+
+RETRY_AFTER_SECONDS = 60
+_CANDIDATES = 10
+_REMOVED_AT_ONCE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job as it was sent and found good.
+
+    Attributes
+    ----------
+    client
+        Name of the key under which it was sent; other clients do not see it.
+    idempotency
+        SHA-256 of the client's own key for it.
+    digest
+        SHA-256 of the request.
+    options
+        The request but for its architectures.
+    total
+        Number of architectures.
+    parts
+        The architectures, by the index of the first of each part, as JSON.
+    """
+
+    client: str
+    idempotency: str | None
+    digest: str
+    options: dict[str, Any]
+    total: int
+    parts: dict[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some architectures of a job, leased to one server."""
+
+    job: str
+    first: int
+    options: dict[str, Any]
+    items: list[dict[str, Any]]
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """Which part it is."""
+        return self.job, self.first
+
+
+class _LostLeaseError(Exception):
+    """Somebody else has the part by now."""
+
+
+class JobStore:
+    """Jobs, their parts and their results.
+
+    Parameters
+    ----------
+    database
+        Where they are.
+    most_active
+        Jobs that may wait or run at a time, over all servers.
+    """
+
+    def __init__(self, database: Database, *, most_active: int) -> None:
+        self._database = database
+        self._most_active = most_active
+
+    # What clients do
+
+    def create(self, new: NewJob) -> tuple[Job, bool]:
+        """Keep a new job; returns it, and whether it is new.
+
+        Raises :class:`~service.problems.QueueFullError` where there are too many, and
+        :class:`~service.problems.InvalidRequestError` as :meth:`find_sent` does.
+        """
+        id_ = uuid.uuid4().hex
+        with self._database.transaction(write=True) as connection:
+            if (
+                sent := self._find_sent(connection, new.client, new.idempotency, new.digest)
+            ) is not None:
+                return sent, False
+            active = sa.select(sa.func.count()).where(jobs.c.state.in_(ACTIVE))
+            if connection.execute(active).scalar_one() >= self._most_active:
+                raise QueueFullError(
+                    f"got a job while {self._most_active} wait or run, which is the most",
+                    retry_after=RETRY_AFTER_SECONDS,
+                )
+            now = self._database.now(connection)
+            statement = self._database.insert(jobs).values(
+                id=id_,
+                client=new.client,
+                idempotency=new.idempotency,
+                digest=new.digest,
+                options=json.dumps(new.options),
+                state="queued",
+                total=new.total,
+                created=now,
+                served=now,
+            )
+            # The same may be arriving at another server right now.
+            insertion = statement.on_conflict_do_nothing().returning(jobs.c.id)
+            if connection.execute(insertion).one_or_none() is not None:
+                rows = [
+                    {"job": id_, "first": first, "specs": text} for first, text in new.parts.items()
+                ]
+                connection.execute(parts.insert(), rows)
+                return self._job(connection, id_, new.client), True
+        with self._database.transaction(write=False) as connection:
+            sent = self._find_sent(connection, new.client, new.idempotency, new.digest)
+        if sent is None:  # and removed again in the meantime
+            return self.create(new)
+        return sent, False
+
+    def find_sent(self, client: str, idempotency: str, digest: str) -> Job | None:
+        """Find the job that a client has sent under a key of its own.
+
+        Raises :class:`~service.problems.InvalidRequestError` where that was another request.
+        """
+        with self._database.transaction(write=False) as connection:
+            return self._find_sent(connection, client, idempotency, digest)
+
+    def get(self, id_: str, client: str) -> Job:
+        """Find a job; raises :class:`~service.problems.NotFoundError`."""
+        with self._database.transaction(write=False) as connection:
+            return self._job(connection, id_, client)
+
+    def list(self, client: str, *, limit: int, after: str | None) -> JobList:
+        """List a client's jobs, the newest first, from the one after ``after`` on.
+
+        Raises :class:`~service.problems.NotFoundError` where there is no such job.
+        """
+        order = jobs.c.created.desc(), jobs.c.id.desc()
+        query = sa.select(jobs).where(jobs.c.client == client).order_by(*order).limit(limit + 1)
+        with self._database.transaction(write=False) as connection:
+            if after is not None:
+                last = self._row(connection, after, client)
+                place = sa.tuple_(jobs.c.created, jobs.c.id)
+                query = query.where(place < sa.tuple_(last.created, last.id))
+            rows = connection.execute(query).all()
+            now = self._database.now(connection)
+        found = [_job(row, now) for row in rows[:limit]]
+        more = f"/jobs?limit={limit}&after={found[-1].id}" if len(rows) > limit else None
+        return JobList(jobs=found, next=more)
+
+    def count(self) -> dict[str, int]:
+        """Count the jobs of all clients, by state."""
+        query = sa.select(jobs.c.state, sa.func.count()).group_by(jobs.c.state)
+        with self._database.transaction(write=False) as connection:
+            return {str(state): int(n) for state, n in connection.execute(query)}
+
+    def cancel(self, id_: str, client: str) -> bool:
+        """End a job that waits or runs; returns whether it did.
+
+        Raises :class:`~service.problems.NotFoundError`.
+        """
+        with self._database.transaction(write=True) as connection:
+            self._row(connection, id_, client)
+            return self._end(connection, id_, "cancelled")
+
+    def remove(self, id_: str, client: str) -> None:
+        """Forget a job that has ended, and its results.
+
+        Raises :class:`~service.problems.NotFoundError`.
+        """
+        with self._database.transaction(write=True) as connection:
+            self._row(connection, id_, client)
+            _remove(connection, [id_])
+
+    def readable(self, id_: str, client: str) -> tuple[Job, int]:
+        """Find a job, and the index up to which its results are complete.
+
+        Of a job that ended before its time, that is its length: nothing will be added. Raises
+        :class:`~service.problems.NotFoundError`.
+        """
+        unfinished = sa.select(sa.func.min(parts.c.first)).where(
+            parts.c.job == id_, ~parts.c.finished
+        )
+        with self._database.transaction(write=False) as connection:
+            # First: what is finished between the two reads is then not left out, but read later.
+            stop = connection.execute(unfinished).scalar()
+            job = self._job(connection, id_, client)
+        return job, stop if stop is not None and job.active else job.total
+
+    def lines(self, id_: str, start: int, stop: int, *, most: int) -> Sequence[tuple[int, str]]:
+        """Read at most ``most`` results of [start, stop) as JSON, each with its index."""
+        query = (
+            sa.select(results.c.position, results.c.line)
+            .where(results.c.job == id_, results.c.position >= start, results.c.position < stop)
+            .order_by(results.c.position)
+            .limit(most)
+        )
+        with self._database.transaction(write=False) as connection:
+            return [(row.position, row.line) for row in connection.execute(query)]
+
+    # What servers do
+
+    def claim(self, owner: str, lease: float) -> Part | None:
+        """Lease a part for ``lease`` seconds; None where there is nothing to do.
+
+        The job that has waited longest for its turn goes first, and in it the first part that
+        nobody has, or that is leased to a server which has not been heard of since.
+        """
+        with self._database.transaction(write=False) as connection:
+            open_parts = sa.exists().where(
+                parts.c.job == jobs.c.id, self._free(self._database.now(connection))
+            )
+            candidates = (
+                sa.select(jobs.c.id)
+                .where(jobs.c.state.in_(ACTIVE), open_parts)
+                .order_by(jobs.c.served)
+                .limit(_CANDIDATES)
+            )
+            ids = connection.execute(candidates).scalars().all()
+        for id_ in ids:
+            if (part := self._claim_of(id_, owner, lease)) is not None:
+                return part
+        return None
+
+    def finish(
+        self, part: Part, owner: str, lines: dict[int, str], *, done: int, failed: int
+    ) -> bool:
+        """Write the results of a part; returns False, and writes nothing, where it is not due.
+
+        That is so where the job has ended, or somebody else has the part.
+        """
+        complete = jobs.c.done + jobs.c.failed + done + failed >= jobs.c.total
+        try:
+            with self._database.transaction(write=True) as connection:
+                now = self._database.now(connection)
+                progress = (
+                    sa.update(jobs)
+                    .where(jobs.c.id == part.job, jobs.c.state == "running")
+                    .values(
+                        done=jobs.c.done + done,
+                        failed=jobs.c.failed + failed,
+                        state=sa.case((complete, "done"), else_=jobs.c.state),
+                        finished=sa.case((complete, now), else_=None),
+                    )
+                )
+                _expect_one(connection.execute(progress))
+                end = (
+                    sa.update(parts)
+                    .where(parts.c.job == part.job, parts.c.first == part.first)
+                    .where(parts.c.owner == owner, ~parts.c.finished)
+                    .values(finished=True, owner=None, lease=None, specs="")
+                )
+                _expect_one(connection.execute(end))
+                rows = [
+                    {"job": part.job, "position": index, "line": line}
+                    for index, line in lines.items()
+                ]
+                connection.execute(results.insert(), rows)
+        except _LostLeaseError:
+            return False
+        return True
+
+    def renew(self, owner: str, lease: float) -> set[tuple[str, int]]:
+        """Lease all parts that a server has for another while; returns those still wanted."""
+        with self._database.transaction(write=True) as connection:
+            due = self._database.now(connection) + lease
+            mine = parts.c.owner == owner
+            connection.execute(sa.update(parts).where(mine, ~parts.c.finished).values(lease=due))
+            wanted = (
+                sa.select(parts.c.job, parts.c.first)
+                .join(jobs, jobs.c.id == parts.c.job)
+                .where(mine, jobs.c.state == "running")
+            )
+            return {(row.job, row.first) for row in connection.execute(wanted)}
+
+    def release(self, owner: str, part: Part | None = None) -> None:
+        """Give up a part, or all that a server has, so that others need not wait for the lease."""
+        statement = sa.update(parts).where(parts.c.owner == owner, ~parts.c.finished)
+        if part is not None:
+            statement = statement.where(parts.c.job == part.job, parts.c.first == part.first)
+        with self._database.transaction(write=True) as connection:
+            connection.execute(statement.values(owner=None, lease=None))
+
+    def fail(self, id_: str, problem: Problem) -> None:
+        """End a job that cannot go on."""
+        with self._database.transaction(write=True) as connection:
+            self._end(connection, id_, "failed", error=problem.model_dump_json())
+
+    def clean(self, seconds: float) -> int:
+        """Forget jobs that ended more than ``seconds`` ago, some at a time; returns how many."""
+        with self._database.transaction(write=True) as connection:
+            old = (
+                sa.select(jobs.c.id)
+                .where(jobs.c.finished < self._database.now(connection) - seconds)
+                .limit(_REMOVED_AT_ONCE)
+            )
+            ids = connection.execute(old).scalars().all()
+            _remove(connection, ids)
+        return len(ids)
+
+    # Inside of a transaction
+
+    def _find_sent(
+        self, connection: sa.Connection, client: str, idempotency: str | None, digest: str
+    ) -> Job | None:
+        if idempotency is None:
+            return None
+        query = sa.select(jobs).where(jobs.c.client == client, jobs.c.idempotency == idempotency)
+        row = connection.execute(query).one_or_none()
+        if row is None:
+            return None
+        if row.digest != digest:
+            detail = f"got the key of job {row.id}, which is another request; expected a new one"
+            raise InvalidRequestError(
+                [ProblemItem(pointer="/header/idempotency-key", detail=detail)]
+            )
+        return _job(row, self._database.now(connection))
+
+    def _row(self, connection: sa.Connection, id_: str, client: str) -> Any:
+        query = sa.select(jobs).where(jobs.c.id == id_, jobs.c.client == client)
+        row = connection.execute(query).one_or_none()
+        if row is None:
+            raise NotFoundError(f"no job {id_[:64]!r}")
+        return row
+
+    def _job(self, connection: sa.Connection, id_: str, client: str) -> Job:
+        return _job(self._row(connection, id_, client), self._database.now(connection))
+
+    def _end(self, connection: sa.Connection, id_: str, state: str, **values: str) -> bool:
+        statement = (
+            sa.update(jobs)
+            .where(jobs.c.id == id_, jobs.c.state.in_(ACTIVE))
+            .values(state=state, finished=self._database.now(connection), **values)
+        )
+        return connection.execute(statement).rowcount > 0
+
+    def _claim_of(self, id_: str, owner: str, lease: float) -> Part | None:
+        # The job's row comes first, here as in finish(), so that no two wait for each other.
+        this = sa.select(jobs.c.options).where(jobs.c.id == id_, jobs.c.state.in_(ACTIVE))
+        with self._database.transaction(write=True) as connection:
+            job = connection.execute(this.with_for_update()).one_or_none()
+            now = self._database.now(connection)
+            first_free = (
+                sa.select(parts.c.first, parts.c.specs)
+                .where(parts.c.job == id_, self._free(now))
+                .order_by(parts.c.first)
+                .limit(1)
+                .with_for_update(skip_locked=True)
+            )
+            part = None if job is None else connection.execute(first_free).one_or_none()
+            if job is None or part is None:
+                return None
+            connection.execute(
+                sa.update(parts)
+                .where(parts.c.job == id_, parts.c.first == part.first)
+                .values(owner=owner, lease=now + lease)
+            )
+            connection.execute(
+                sa.update(jobs)
+                .where(jobs.c.id == id_)
+                .values(served=now, state="running", started=sa.func.coalesce(jobs.c.started, now))
+            )
+            return Part(id_, part.first, json.loads(job.options), json.loads(part.specs))
+
+    @staticmethod
+    def _free(now: float) -> sa.ColumnElement[bool]:
+        return ~parts.c.finished & (parts.c.lease.is_(None) | (parts.c.lease < now))
+
+
+def _expect_one(result: sa.CursorResult[Any]) -> None:
+    if result.rowcount != 1:
+        raise _LostLeaseError
+
+
+def _remove(connection: sa.Connection, ids: Sequence[str]) -> None:
+    connection.execute(sa.delete(jobs).where(jobs.c.id.in_(ids)))
+    connection.execute(sa.delete(parts).where(parts.c.job.in_(ids)))
+    connection.execute(sa.delete(results).where(results.c.job.in_(ids)))
+
+
+def _job(row: Any, now: float) -> Job:
+    options = json.loads(row.options)
+    ended = row.done + row.failed
+    rate = left = None
+    if row.started is not None and ended:
+        rate = ended / max((row.finished or now) - row.started, 1e-3)
+        left = (row.total - ended) / rate if row.state in ACTIVE else 0.0
+    return Job(
+        id=row.id,
+        state=row.state,
+        dataset=options["dataset"],
+        forest=options["forest"],
+        total=row.total,
+        done=row.done,
+        failed=row.failed,
+        created=_time(row.created),
+        started=_time(row.started) if row.started is not None else None,
+        finished=_time(row.finished) if row.finished is not None else None,
+        rate=rate,
+        seconds_left=left,
+        error=None if row.error is None else Problem.model_validate_json(row.error),
+        links=JobLinks(
+            job=f"/jobs/{row.id}",
+            result=f"/jobs/{row.id}/result",
+            events=f"/jobs/{row.id}/events",
+        ),
+    )
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,59 @@
+"""Results of a job as one table, a row an architecture, for spreadsheets and data frames."""
+
+import io
+import json
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import Any
+
+import polars as pl
+
+
+class TableForm(StrEnum):
+    """Forms of a table."""
+
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
+def write_table(chunks: Iterable[Sequence[str]], form: TableForm) -> bytes:
+    """Write a table.
+
+    Its columns are ``index``, ``id``, ``space``, ``arch``; for each target ``<target>``,
+    ``<target>.lower`` and ``<target>.upper``; ``in_domain``, ``domain_score``, ``feature_source``,
+    ``params``, ``flops``; ``feature.<name>`` for each feature that the request wanted to see; and
+    ``error``. What an architecture does not have is null. Contributions are left out.
+
+    Parameters
+    ----------
+    chunks
+        Lines of results, in order, some at a time.
+    form
+        Form of the table.
+    """
+    frames = [
+        pl.DataFrame([_row(json.loads(line)) for line in chunk], infer_schema_length=None)
+        for chunk in chunks
+    ]
+    table = pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame()
+    if "error" in table.columns:
+        table = table.select(pl.exclude("error"), "error")
+    output = io.BytesIO()
+    if form is TableForm.CSV:
+        table.write_csv(output)
+    else:
+        table.write_parquet(output)
+    return output.getvalue()
+
+
+def _row(line: dict[str, Any]) -> dict[str, Any]:
+    row: dict[str, Any] = {"index": line["index"]}
+    if (prediction := line.get("prediction")) is not None:
+        row |= {name: prediction[name] for name in ("id", "space", "arch")}
+        for name, target in prediction["targets"].items():
+            row |= {name: target["value"]}
+            row |= {f"{name}.{bound}": target[bound] for bound in ("lower", "upper")}
+        row |= {name: prediction[name] for name in ("in_domain", "domain_score", "feature_source")}
+        row |= prediction["submitted"]
+        row |= {f"feature.{name}": value for name, value in prediction["features"].items()}
+    return row | {"error": (line.get("error") or {}).get("detail")}

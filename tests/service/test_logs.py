@@ -1,0 +1,114 @@
+"""Logs: one record a request, and the request's id in all that is written about it."""
+
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from quick_servers import ask, quick_server
+from servers import Server, until
+from small_forest import SmallForest
+
+from service.logs import configure_logging
+
+
+@pytest.fixture(scope="module")
+def server(small: SmallForest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    deadly, failing = small.unknown[:2]
+    faults = {deadly: "die", failing: "raise it is broken"}
+    folder = tmp_path_factory.mktemp("logs")
+    with quick_server(folder, small, faults=faults, log_format="json") as server:
+        yield server
+
+
+def records(server: Server, id_: str) -> list[dict[str, Any]]:
+    """Read what the log says of a request."""
+    lines = map(json.loads, server.log.splitlines())
+    return [record for record in lines if record.get("request_id") == id_]
+
+
+def test_every_line_is_an_object(server: Server) -> None:
+    lines = server.log.splitlines()
+    assert lines
+    for line in lines:
+        assert {"timestamp", "level", "logger", "process", "message"} <= json.loads(line).keys()
+
+
+def test_one_access_record_a_request(server: Server, small: SmallForest) -> None:
+    ask(server, small.known[0], headers={"X-Request-ID": "request-1"})
+    httpx.get(f"{server.url}/forests/x?secret=1", headers={"X-Request-ID": "request-2"})
+    until(lambda: bool(records(server, "request-2")))
+    (record,) = records(server, "request-1")
+    assert record["logger"] == "service.access"
+    expected = {"method": "POST", "route": "/predict", "status": 200, "key": None}
+    assert {name: record[name] for name in expected} == expected
+    assert 0 < record["seconds"] < 60
+    (record,) = records(server, "request-2")
+    assert (record["route"], record["status"]) == ("/forests/{name}", 404)
+    assert "secret" not in server.log
+
+
+def test_the_id_is_echoed(server: Server, small: SmallForest) -> None:
+    given = "a.B-c_9" * 18
+    response = ask(server, "nonsense", headers={"X-Request-ID": given})
+    assert response.headers["x-request-id"] == given
+    assert response.json()["request_id"] == given
+
+
+@pytest.mark.parametrize("id_", ["", "a" * 129, "a b", "a\tb", "ä", "a;b", '"', "a,b", "{}"])
+def test_an_id_that_is_not_sane_is_replaced(server: Server, id_: str) -> None:
+    headers = {"X-Request-ID": id_.encode()}
+    response = httpx.get(f"{server.url}/nothing", headers=headers)  # type: ignore[arg-type]
+    made = response.headers["x-request-id"]
+    assert made != id_
+    assert len(made) == 16
+    assert response.json()["request_id"] == made
+
+
+def test_ids_differ(server: Server) -> None:
+    made = {httpx.get(f"{server.url}/health/live").headers["x-request-id"] for _ in range(10)}
+    assert len(made) == 10
+
+
+def test_workers_name_the_request_that_they_work_for(server: Server, small: SmallForest) -> None:
+    deadly, failing = small.unknown[:2]
+    assert ask(server, failing, headers={"X-Request-ID": "failing"}).status_code == 500
+    until(lambda: len(records(server, "failing")) == 3)
+    by_logger = {record["logger"]: record for record in records(server, "failing")}
+    worker = by_logger["service.workers.worker"]
+    assert worker["process"] != by_logger["service.access"]["process"]
+    assert "RuntimeError: it is broken" in worker["exc_info"]
+    assert by_logger["service.workers.pool"]["level"] == "ERROR"
+    assert ask(server, deadly, headers={"X-Request-ID": "deadly"}).status_code == 500
+    until(lambda: len(records(server, "deadly")) == 3)
+    messages = " ".join(record["message"] for record in records(server, "deadly"))
+    assert "tried once more" in messages
+    assert "quarantined" in messages
+    # What a worker does later is not said of an earlier request.
+    server.until_ready()
+    assert ask(server, small.unknown[2], headers={"X-Request-ID": "later"}).status_code == 200
+    assert len(records(server, "failing")) == 3
+
+
+def test_probes_are_not_in_the_way(server: Server) -> None:
+    for path in ("health/live", "health/ready", "metrics"):
+        httpx.get(f"{server.url}/{path}", headers={"X-Request-ID": "probe"})
+    httpx.get(f"{server.url}/spaces", headers={"X-Request-ID": "after"})
+    until(lambda: bool(records(server, "after")))
+    assert records(server, "probe") == []
+
+
+def test_text_is_for_people(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])
+    monkeypatch.setattr(root, "level", root.level)
+    configure_logging("info", "text")
+    logging.getLogger("acorn.test").warning("it is %s", "so", extra={"request_id": "42"})
+    logging.getLogger("acorn.test").info("and so")
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.endswith("acorn.test: [42] it is so")
+    assert second.endswith("acorn.test: and so")

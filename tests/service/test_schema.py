@@ -1,0 +1,20 @@
+"""The running server against its own OpenAPI document.
+
+A quick look; ``python -m benchmarks.schema`` sends thousands of cases.
+"""
+
+from pathlib import Path
+
+from quick_servers import quick_server
+from small_forest import SmallForest
+
+from benchmarks.schema import KEYS, check, count
+
+
+def test_the_server_keeps_to_its_document(small: SmallForest, tmp_path: Path) -> None:
+    with quick_server(tmp_path, small, admin_keys=KEYS) as server:
+        report = check(server.url, examples=4, seed=0, phases="examples,coverage,fuzzing")
+    assert report["operations"]["tested"] == report["operations"]["total"] >= 20
+    assert count(report) >= 300
+    assert not report["errors"]
+    assert not report["failures"]
