@@ -2,7 +2,12 @@
 
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# How long an example takes says more about the machine than about the code.
+hypothesis.settings.register_profile("acorn")
+hypothesis.settings.load_profile("acorn")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

@@ -149,7 +149,9 @@ def test_node_means_are_those_of_the_training_rows():
     forest = fitted()
     packed = PackedForest.from_sklearn(forest)
     means = np.concatenate([tree.tree_.value[:, 1, 0] for tree in forest.estimators_])
-    np.testing.assert_allclose(packed._node_means.at(np.arange(len(means)), [1])[:, 0], means, rtol=0, atol=2e-5)
+    np.testing.assert_allclose(
+        packed._node_means.at(np.arange(len(means)), [1])[:, 0], means, rtol=0, atol=2e-5
+    )
 
 
 def test_contributions_go_to_the_features_that_were_tested():

@@ -93,7 +93,7 @@ def test_a_feature_tested_again_and_again():
 
 
 @given(seed=st.integers(0, 999), columns=st.integers(2, 9), rows=st.integers(2, 40))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_efficiency_and_dummy(seed, columns, rows):
     """Values add up to the prediction, and a feature that no tree tests has none."""
     X, Y = data(rows, columns, 1, seed)
@@ -107,7 +107,7 @@ def test_efficiency_and_dummy(seed, columns, rows):
 
 
 @given(seed=st.integers(0, 999), first=st.integers(0, 3), second=st.integers(0, 3))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_symmetry(seed, first, second):
     """Swapping two columns in the trees and in the rows swaps their values, and nothing else."""
     X, Y = data(40, 4, 2, seed)

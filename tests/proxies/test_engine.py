@@ -53,7 +53,7 @@ def test_only_the_needed_passes_run(names: list[str], forwards: int) -> None:
     assert counter.calls == forwards
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.permutations(CLASSIC))
 def test_order_does_not_matter(names: list[str]) -> None:
     reference = run(cell_network(), *batch(), num_classes=4, proxies=CLASSIC).values

@@ -145,7 +145,7 @@ def test_the_order_of_edges_and_nodes_does_not_matter(cell: Cell, rng: random.Ra
     assert canonical_cell(reordered(cell, rng)) == canonical_cell(cell)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(cells(), st.randoms(use_true_random=False))
 def test_twins_compute_the_same_but_for_the_order_of_channels(
     cell: Cell, rng: random.Random

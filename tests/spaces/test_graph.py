@@ -168,7 +168,7 @@ def test_spellings_of_known_graphs_have_one_id(name: str) -> None:
     assert ids == {SPACE.parse(GRAPHS[name]).id}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(graphs(), st.randoms(use_true_random=False))
 def test_the_canonical_network_has_the_same_layers(graph: Graph, rng: random.Random) -> None:
     parsed = SPACE.parse(graph)

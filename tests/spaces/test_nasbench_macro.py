@@ -153,7 +153,7 @@ def test_receptive_field_is_that_of_the_traced_network(arch: str) -> None:
     assert receptive_fields(arch)[-1] == structure_features(graph)["graph.field_longest"]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(strings, strings)
 def test_columns(arch: str, other: str) -> None:
     columns = SPACE.columns(canonical_digits(arch))

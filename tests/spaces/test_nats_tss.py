@@ -101,7 +101,7 @@ def test_mutation_changes_one_edge_and_sampling_repeats() -> None:
     assert len(set(SPACE.sample(50, seed=3))) == 50
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(cells, cells)
 def test_columns_belong_to_the_function(cell: tuple[str, ...], other: tuple[str, ...]) -> None:
     columns = SPACE.columns(format_cell(cell))
@@ -153,7 +153,7 @@ def with_weights(cell: tuple[str, ...], weights: Weights, channels: int) -> Cell
     return module
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cells)
 def test_a_cell_and_its_canonical_form_compute_the_same(cell: tuple[str, ...]) -> None:
     torch.manual_seed(0)
