@@ -42,6 +42,7 @@ SPACES = {
     "nasbench_macro": ("nasbench_macro_clean.parquet",),
 }
 TARGETS = ("clean", "pgd_linf_1.0", "adv.pgd_linf_8")
+MANY, REPEATED = 500, 200
 FLOOR = 0.5
 """A proxy whose ranks agree less with its own at another seed is marked."""
 
@@ -59,8 +60,9 @@ def path(space: str, seed: int = 0) -> Path:
 
 
 def compute(space: str, seed: int) -> None:
-    """Compute what is missing of the functions that the table has."""
-    archs = FeatureTable.read(path(space, seed)).frame["arch"].to_list()
+    """Compute what is missing of the functions that the table has; another seed takes 200."""
+    archs = FeatureTable.read(path(space)).frame["arch"].to_list()
+    archs = archs[:REPEATED] if seed else archs
     recipe = Recipe(space, "cifar10", "all", None, BATCH_SIZE, seed)
     with progress(f"{space}, seed {seed}") as on_progress:
         compute_features(recipe, archs, path(space, seed), on_progress=on_progress)
@@ -68,6 +70,8 @@ def compute(space: str, seed: int) -> None:
 
 def correlation(pairs: pl.DataFrame, one: str, other: str) -> tuple[float, float, int]:
     """Kendall tau, Spearman rho and number of rows that have both values."""
+    if not {one, other} <= {*pairs.columns}:
+        return float("nan"), float("nan"), 0
     both = pairs.select(one, other).drop_nulls().drop_nans()
     if len(both) < 3 or both[one].n_unique() < 2:
         return float("nan"), float("nan"), len(both)
@@ -106,7 +110,8 @@ def rows(frames: dict[str, pl.DataFrame], labels: dict[str, Labels]) -> Iterator
         for pairs in joined.values():
             for target in (t for t in TARGETS if t in pairs.columns):
                 tau, rho, n = correlation(pairs, name, target)
-                row.append(f"{tau:.2f} / {rho:.2f}" + (f" ({n})" if n < 500 else ""))
+                shown = f"{tau:.2f} / {rho:.2f}" if n else "not computed"
+                row.append(shown + (f" ({n})" if 0 < n < MANY else ""))
         yield row
 
 
@@ -132,8 +137,10 @@ def main() -> None:
     frames = {space: FeatureTable.read(path(space)).frame for space in SPACES}
     names = list_proxies()
 
-    other = FeatureTable.read(path("nats_tss", 1)).frame.select("id", *names)
-    seeds = frames["nats_tss"].join(other, on="id", suffix=" again")
+    seeds = frames["nats_tss"]
+    if path("nats_tss", 1).exists():
+        other = FeatureTable.read(path("nats_tss", 1)).frame
+        seeds = seeds.join(other, on="id", suffix=" again")
     stability = {name: correlation(seeds, name, f"{name} again")[1] for name in names}
     spent = milliseconds(names, options.timed_cells)
     counts = ", ".join(f"{space} {len(frame)}" for space, frame in frames.items())
@@ -161,7 +168,7 @@ def main() -> None:
 
 def mark(rho: float) -> str:
     """Spell a proxy's agreement with itself; a star where it cannot rank the same nets twice."""
-    return f"{rho:.2f}" + ("*" if rho < FLOOR else "")
+    return "not computed" if rho != rho else f"{rho:.2f}" + ("*" if rho < FLOOR else "")
 
 
 def published(
@@ -180,6 +187,8 @@ def published(
             )
             theirs = correlation(known, "theirs", figure.target)[figure.measure == "rho"]
         differs = abs(ours - theirs) > 0.05
+        if ours != ours:
+            continue
         yield [
             f"`{figure.proxy}`", f"{figure.space} {figure.target}", figure.measure,
             f"{theirs:.2f}", f"{ours:.2f}", figure.why if differs else "",
