@@ -1,10 +1,13 @@
 """A thousand networks in a row: ``python -m benchmarks.endurance``.
 
 All proxies of NAS-Bench-201 cells, one after the other in one process. Memory has to stay flat, and
-no open file, no tensor and no hook may be left over.
+no open file, no tensor and no hook may be left over. *In use* is what the C library has given out
+and not got back, *resident* what it holds of the machine for that: the latter wanders by some tens
+of MiB, as large blocks come and go. Linux only.
 """
 
 import argparse
+import ctypes
 import gc
 import statistics
 import time
@@ -27,6 +30,26 @@ PAGE = 4096
 def resident() -> float:
     """MiB of this process that lie in memory (Linux)."""
     return int(STATUS.read_text().split()[1]) * PAGE / 2**20
+
+
+class _Mallinfo(ctypes.Structure):
+    """What glibc tells of its heap."""
+
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in (
+            "arena", "ordblks", "smblks", "hblks", "hblkhd",
+            "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost",
+        )
+    ]  # fmt: skip
+
+
+def in_use() -> float:
+    """MiB that this process has asked for and not given back (glibc 2.33 and later)."""
+    ask = ctypes.CDLL(None).mallinfo2
+    ask.restype = _Mallinfo
+    told = ask()
+    return (told.uordblks + told.hblkhd) / 2**20
 
 
 def live_tensors() -> int:
@@ -55,7 +78,7 @@ def main() -> None:
     space, dataset = get_space("nats_tss"), get_dataset("cifar10")
     batch = embedded_batch(dataset, size=options.batch_size)
     archs = [space.parse(spec).canonical for spec in space.sample(options.networks, seed=0)]
-    marks: list[tuple[int, float, int, int]] = []
+    marks: list[tuple[int, float, float, int, int]] = []
     random = torch.get_rng_state()
     left = nulls = 0
     start = time.process_time()
@@ -66,20 +89,22 @@ def main() -> None:
             result = run(network, batch.images, batch.labels, num_classes=dataset.num_classes)
             left += hooks(network)
             nulls += len(result.reasons)
+            del network, result
             on_progress(number, len(archs))
             if number % max(1, len(archs) // 10) == 0:
-                del network, result
-                marks.append((number, resident(), live_tensors(), len([*OPEN_FILES.iterdir()])))
+                tensors, files = live_tensors(), len([*OPEN_FILES.iterdir()])
+                marks.append((number, in_use(), resident(), tensors, files))
     print(f"{len(archs)} networks, all proxies, batch of {options.batch_size}, "
           f"{(time.process_time() - start) / len(archs):.2f} s of processor time each")  # fmt: skip
-    print("networks  resident MiB  tensors  open files")
-    for number, size, tensors, files in marks:
-        print(f"{number:8d}  {size:12.1f}  {tensors:7d}  {files:10d}")
-    numbers, sizes, *_ = zip(*marks[2:], strict=True)  # the first fifth warms caches
-    slope = statistics.linear_regression(numbers, sizes).slope
-    print(f"memory grows by {slope * 1000:+.1f} MiB in a thousand networks; hooks left: {left}; "
-          f"random state {'as before' if torch.equal(random, torch.get_rng_state()) else 'moved'}; "
-          f"null values: {nulls}")  # fmt: skip
+    print("networks  in use MiB  resident MiB  tensors  open files")
+    for number, used, size, tensors, files in marks:
+        print(f"{number:8d}  {used:10.2f}  {size:12.1f}  {tensors:7d}  {files:10d}")
+    numbers, used_then, sizes, *_ = zip(*marks[1:], strict=True)  # the first tenth warms caches
+    for what, series in (("in use", used_then), ("resident", sizes)):
+        slope = statistics.linear_regression(numbers, series).slope
+        print(f"{what}: {slope * 1000:+.2f} MiB in a thousand networks")
+    print(f"hooks left: {left}; null values: {nulls}; random state "
+          f"{'as before' if torch.equal(random, torch.get_rng_state()) else 'moved'}")  # fmt: skip
 
 
 if __name__ == "__main__":
