@@ -100,9 +100,9 @@ def main() -> None:
     for number, used, size, tensors, files in marks:
         print(f"{number:8d}  {used:10.2f}  {size:12.1f}  {tensors:7d}  {files:10d}")
     numbers, used_then, sizes, *_ = zip(*marks[1:], strict=True)  # the first tenth warms caches
-    for what, series in (("in use", used_then), ("resident", sizes)):
-        slope = statistics.linear_regression(numbers, series).slope
-        print(f"{what}: {slope * 1000:+.2f} MiB in a thousand networks")
+    slope = statistics.linear_regression(numbers, used_then).slope
+    print(f"in use: {slope * 1000:+.2f} MiB in a thousand networks; "
+          f"resident: {min(sizes):.0f} to {max(sizes):.0f} MiB")  # fmt: skip
     print(f"hooks left: {left}; null values: {nulls}; random state "
           f"{'as before' if torch.equal(random, torch.get_rng_state()) else 'moved'}")  # fmt: skip
 

@@ -6,7 +6,7 @@ import hypothesis
 import pytest
 
 # How long an example takes says more about the machine than about the code.
-hypothesis.settings.register_profile("acorn")
+hypothesis.settings.register_profile("acorn", deadline=None)
 hypothesis.settings.load_profile("acorn")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"

@@ -87,13 +87,15 @@ def test_what_is_not_finished_by_the_deadline_is_503(small: SmallForest, tmp_pat
         quick_server(tmp_path, small, faults={stuck: "sleep 60"}, shutdown_seconds=1) as server,
         ThreadPoolExecutor(2) as threads,
     ):
-        answers = [threads.submit(ask, server, cell) for cell in (stuck, waiting)]
 
         def workers() -> dict[str, int]:
             found: dict[str, int] = httpx.get(f"{server.url}/health/ready").json()["workers"]
             return found
 
-        until(lambda: workers()["computing"] == workers()["waiting"] == 1)
+        answers = [threads.submit(ask, server, stuck)]
+        until(lambda: workers()["computing"] == 1)
+        answers.append(threads.submit(ask, server, waiting))
+        until(lambda: workers()["waiting"] == 1)
         start = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
         for answer in answers:
