@@ -21,6 +21,7 @@ import torch
 from scipy.stats import kendalltau, spearmanr
 
 from benchmarks.published_figures import PUBLISHED
+from benchmarks.release import find_release, sources
 from models.batches import embedded_batch
 from models.datasets import get_dataset
 from models.feature_table import FeatureTable
@@ -32,15 +33,7 @@ from training.progress import progress
 
 TABLES = Path(__file__).parent / "features"
 BATCH_SIZE = 16
-SPACES = {
-    "nats_tss": (
-        "nats_tss_clean.parquet",
-        "nats_tss_robust_standard_training.parquet",
-        "adv=nats_tss_robust_adversarial_training.parquet",
-    ),
-    "nats_sss": ("nats_sss_clean.parquet",),
-    "nasbench_macro": ("nasbench_macro_clean.parquet",),
-}
+SPACES = ("nats_tss", "nats_sss", "nasbench_macro")
 TARGETS = ("clean", "pgd_linf_1.0", "adv.pgd_linf_8")
 MANY, REPEATED = 500, 200
 FLOOR = 0.5
@@ -49,9 +42,8 @@ FLOOR = 0.5
 
 def read(space: str, folder: Path) -> Labels:
     """Labels of a space on CIFAR-10."""
-    prefixed = (name.rpartition("=") for name in SPACES[space])
-    sources = [f"{prefix}{equals}{folder / name}" for prefix, equals, name in prefixed]
-    return read_labels(sources, space=space, dataset="cifar10")
+    tables = sources(find_release(space, "cifar10"), folder)
+    return read_labels(tables, space=space, dataset="cifar10")
 
 
 def path(space: str, seed: int = 0) -> Path:

@@ -6,7 +6,6 @@ of their paths, which is what a careful user would try first.
 """
 
 import argparse
-import re
 import tempfile
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import polars as pl
 from scipy.stats import kendalltau
 from sklearn.ensemble import RandomForestRegressor
 
+from benchmarks.release import SHIPPED, find_release, sources
 from models.feature_table import FeatureTable
 from models.spaces.nats_tss import OPERATIONS, parse_cell
 from training.evaluate import evaluate
@@ -22,20 +22,10 @@ from training.fit import train_bundle
 from training.labels import Labels, read_labels
 from training.splits import held_out
 
-FILES = (
-    "{}/nats_tss_clean.parquet",
-    "{}/nats_tss_robust_standard_training.parquet",
-    "adv={}/nats_tss_robust_adversarial_training.parquet",
-)
 TARGETS = (
     "clean", "fgsm_linf_1.0", "pgd_linf_1.0", "apgd_ce_linf_1.0", "square_linf_1.0",
     "corruption_gaussian_noise", "adv.clean", "adv.pgd_linf_8", "adv.autoattack_linf_8",
 )  # fmt: skip
-SHIPPED = re.compile(
-    r"clean|(fgsm|pgd|apgd_ce|square)_linf_(0\.5|1\.0|2\.0|4\.0|8\.0)|corruption_\w+"
-    r"|adv\.(clean|pgd_linf_3|pgd_linf_8|autoattack_linf_8)"
-)
-"""Targets of the released bundle."""
 PATHS = ((3,), (0, 4), (1, 5), (0, 2, 5))
 
 
@@ -77,8 +67,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
 
-    sources = [file.format(options.shared / "benchmarks") for file in FILES]
-    labels = read_labels(sources, space="nats_tss", dataset="cifar10")
+    labels = read_labels(
+        sources(find_release("nats_tss", "cifar10"), options.shared / "benchmarks"),
+        space="nats_tss",
+        dataset="cifar10",
+    )
     features = FeatureTable.read(options.features)
     ids = sorted(set(labels.ids) & set(features.ids))
     out = held_out(ids, fraction=0.2, seed=options.seed)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.release import RELEASED, RELEASES, sources
+from benchmarks.release import RELEASED, find_release, sources
 from models.feature_table import FeatureTable
 from models.forests import Bundle
 from models.forests.bundle import bounded
@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=5)
     options = parser.parse_args()
 
-    release = next(each for each in RELEASES if each.space == UNIVERSAL)
+    release = find_release(UNIVERSAL, "cifar10")
     parameters = Bundle.load(RELEASED / release.name).manifest.parameters
     how = Configuration(**{k: v for k, v in parameters.items() if k != "seed"})
     table = FeatureTable.read(RELEASED / release.name / "features.parquet")

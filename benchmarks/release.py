@@ -74,6 +74,11 @@ RELEASES = (
 )
 
 
+def find_release(space: str, dataset: str) -> Release:
+    """The release of a space and dataset."""
+    return next(each for each in RELEASES if (each.space, each.dataset) == (space, dataset))
+
+
 def own_columns(space: str, settings: ProxySettings) -> FeatureTable:
     """Columns of a space for all its functions."""
     owner = get_space(space)
