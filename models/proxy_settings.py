@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 
-ENGINE_VERSION = 2
+ENGINE_VERSION = 3
 """Raised whenever a change of the engine or of a proxy changes a value."""
 
 

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from models.batches.any_size import sized_images
 from models.errors import InputError, InvalidBatchError, abbreviate
 from models.proxies.engine import ProxyValues, run
-from models.proxies.own_weights import with_own_weights
 from models.proxies.registry import select
 
 
@@ -84,7 +83,6 @@ def compute_proxies(
     elif labels is None:
         labels = torch.arange(len(images)) % num_classes
     _check(images, labels, tuple(input_shape), num_classes)
-    module = with_own_weights(module)
     place = _device(device)
     homes = {parameter.device for parameter in (*module.parameters(), *module.buffers())}
     home = homes.pop() if len(homes) == 1 else None

@@ -11,6 +11,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from models.proxies.own_weights import with_own_weights
 from models.proxies.passes.curvature import curvature_pass
 from models.proxies.passes.fisher_eigen import fisher_eigen_pass
 from models.proxies.passes.halves import HalvesGraph
@@ -79,10 +80,13 @@ def run(
     ------
     UnknownProxyError
         For a name that is not registered.
+    InputError
+        For weights that a hook computes, or that have no shape yet.
     torch.OutOfMemoryError
         A smaller batch would give other values, so nothing is retried.
     """
     wanted = select(proxies)
+    network = with_own_weights(network)
     observers = {
         proxy.name: proxy.definition() for proxy in wanted if isinstance(proxy.definition, type)
     }
@@ -183,6 +187,8 @@ def _read(
         read = observer.read if observer else cast(Value, proxy.definition)
         try:
             drawn[proxy.name] = torch.as_tensor(read(records), dtype=torch.float64, device=device)
+        except torch.OutOfMemoryError:
+            raise
         except (ArithmeticError, RuntimeError, ValueError) as error:
             reasons[proxy.name] = f"{type(error).__name__}: {error}".splitlines()[0]
     numbers = iter(

@@ -15,12 +15,12 @@ def vkdnw(records: Records) -> Float[Tensor, ""]:
     Largest where the data determine all parameters equally well; by construction it does not
     grow with the network. Parameters are the first weight and bias of each layer and norm.
 
-    Cost: a forward of 64 noise inputs and as many backwards as classes less one, three at most;
+    Cost: a forward of 64 noise inputs and as many backwards as classes less one, two at most;
     see :mod:`models.proxies.passes.fisher_eigen`.
 
     What the source leaves open: which parameters (the released code takes the first element of
     every parameter tensor; here those of torch's own layers and norms), and the classes, for each
-    of which the released code runs a backward and here three random combinations stand. The class
+    of which the released code runs a backward and here two random combinations stand. The class
     shares are smoothed by 5%, as in the released code. The number of layers, which the paper adds,
     is :mod:`models.proxies.trainable_layers`.
 

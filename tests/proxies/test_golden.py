@@ -55,4 +55,4 @@ def test_values_stand(values: dict[str, float | None], name: str) -> None:
 
 
 def test_engine_version() -> None:
-    assert ENGINE_VERSION == 2
+    assert ENGINE_VERSION == 3

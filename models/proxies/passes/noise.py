@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from models.proxies.batch_norm import laid_out_like
-from models.proxies.passes.layers import weighted_layers
+from models.proxies.passes.layers import layer_parameters
 from models.proxies.records import NoiseRecord, Records
 from models.proxies.state import BatchNorm, hooked, replaced_forward
 
@@ -46,7 +46,8 @@ def _draw(network: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
             feature_maps[:] = [out]
 
     weights = _gaussian_weights(network)
-    noise, change = torch.randn((2, IMAGES, *images.shape[1:]), device=images.device).unbind()
+    shape = (2, IMAGES, *images.shape[1:])
+    noise, change = torch.randn(shape, dtype=images.dtype, device=images.device).unbind()
     noise, perturbed = (laid_out_like(x, images) for x in (noise, noise + NOISE_SCALE * change))
     with hooked([module.register_forward_hook(last_map) for module in network.modules()]):
         with _measured_norms(network) as log_scales:
@@ -81,9 +82,9 @@ def _measured_norms(network: nn.Module) -> Iterator[list[Tensor]]:
 
 def _gaussian_weights(network: nn.Module) -> dict[str, Tensor]:
     """Draw standard Gaussian weights for convolutions and linear layers, with zero biases."""
-    tensors: dict[str, Tensor] = {}
-    for prefix, layer in weighted_layers(network).items():
-        for name, parameter in layer.named_parameters(prefix, recurse=False):
-            draw = torch.zeros if name.endswith("bias") else torch.randn
-            tensors[name] = draw(parameter.shape, device=parameter.device)
-    return tensors
+    return {
+        name: (torch.zeros if name.endswith("bias") else torch.randn)(
+            parameter.shape, dtype=parameter.dtype, device=parameter.device
+        )
+        for name, parameter in layer_parameters(network).items()
+    }
