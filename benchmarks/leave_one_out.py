@@ -32,13 +32,13 @@ def calibrated(
     X: np.ndarray, y: np.ndarray, space: np.ndarray, columns: list[int], how: Configuration
 ) -> Intervals:
     """Intervals from the residuals of spaces that the forest did not see."""
-    residual, spread = np.empty((2, len(y), 1))
+    residual, value, spread = np.empty((3, len(y), 1))
     for name in np.unique(space):
         own = space == name
         forest = grow(X[~own], y[~own, None], [(0,)], columns, how, seed=0, n_jobs=-1)
-        value, spread[own] = forest.distribution(X[own], [0])
-        residual[own] = y[own, None] - value
-    return Intervals.fit(residual, spread)
+        value[own], spread[own] = forest.distribution(X[own], [0])
+        residual[own] = y[own, None] - value[own]
+    return Intervals.fit(residual, value, spread)
 
 
 def main() -> None:
@@ -79,7 +79,7 @@ def main() -> None:
                 forest = grow(X[train], y[train, None], [(0,)], columns, how, seed=0, n_jobs=-1)
                 value, spread = forest.distribution(X[test], [0])
                 intervals = calibrated(X[train], y[train], space[train], columns, how)
-                half = intervals.half_width(spread, 0.9, [0])[:, 0]
+                half = intervals.half_width(value, spread, 0.9, [0])[:, 0]
                 error = np.abs(y[test] - value[:, 0])
                 found.append((tau(y[test], value[:, 0]), error.mean(), (error <= half).mean()))
             mean = np.mean(found, axis=0)

@@ -97,7 +97,8 @@ def train_bundle(
 
     # Only the columns in use are the bundle's, so that nothing else is computed to predict.
     used = list(problem.columns[chosen.features])
-    intervals = Intervals.fit(problem.Y - predicted.value, predicted.spread)
+    residuals = problem.Y - predicted.value
+    intervals = Intervals.fit(residuals, predicted.value, predicted.spread)
     ranking = _importances(problem, predicted, used, features.feature_names)
     entries = [
         ForestEntry(
@@ -194,16 +195,17 @@ def _spaces(ids: Sequence[str]) -> NDArray[np.int64]:
 def _scores(problem: Problem, predicted: OutOfFold) -> dict[str, dict[str, float | int | None]]:
     """Scores of cross-validation; the intervals of a fold are calibrated on the others."""
     fold = problem.folds(FINAL_FOLDS)
-    residuals = problem.Y - predicted.value
+    value = predicted.value
+    residuals = problem.Y - value
     half = np.empty_like(residuals)
     for f in np.unique(fold):
         own = fold == f
-        calibrated = Intervals.fit(residuals[~own], predicted.spread[~own])
+        calibrated = Intervals.fit(residuals[~own], value[~own], predicted.spread[~own])
         every = list(range(len(problem.targets)))
-        half[own] = calibrated.half_width(predicted.spread[own], LEVEL, every)
-    lower = np.clip(predicted.value - half, LOWEST, HIGHEST)
-    upper = np.clip(predicted.value + half, LOWEST, HIGHEST)
-    columns = zip(problem.Y.T, predicted.value.T, lower.T, upper.T, strict=True)
+        half[own] = calibrated.half_width(value[own], predicted.spread[own], LEVEL, every)
+    lower = np.clip(value - half, LOWEST, HIGHEST)
+    upper = np.clip(value + half, LOWEST, HIGHEST)
+    columns = zip(problem.Y.T, value.T, lower.T, upper.T, strict=True)
     return {
         target: score(*column).to_dict()
         for target, column in zip(problem.targets, columns, strict=True)

@@ -13,9 +13,14 @@ from models.datasets import Dataset
 from models.errors import InvalidBatchError
 
 _SPLITS = (
-    # folder, files of the training split, key of the labels, classes
-    ("cifar-10-batches-py", tuple(f"data_batch_{k}" for k in range(1, 6)), "labels", 10),
-    ("cifar-100-python", ("train",), "fine_labels", 100),
+    # folder, files of the training and the test split, key of the labels, classes
+    (
+        "cifar-10-batches-py",
+        (tuple(f"data_batch_{k}" for k in range(1, 6)), ("test_batch",)),
+        "labels",
+        10,
+    ),
+    ("cifar-100-python", (("train",), ("test",)), "fine_labels", 100),
 )
 
 
@@ -81,8 +86,8 @@ class _Unpickler(pickle.Unpickler):
             raise pickle.UnpicklingError(f"it names {module}.{name}") from None
 
 
-def find_cifar(path: Path, dataset: Dataset) -> Source | None:
-    """Read the training split of CIFAR-10 or CIFAR-100; None when the folder has neither.
+def find_cifar(path: Path, dataset: Dataset, *, test: bool = False) -> Source | None:
+    """Read a split of CIFAR-10 or CIFAR-100; None when the folder has neither.
 
     Parameters
     ----------
@@ -91,13 +96,16 @@ def find_cifar(path: Path, dataset: Dataset) -> Source | None:
         the one with the dataset's number of classes is read.
     dataset
         Gives the number of classes.
+    test
+        Whether the test split is read, and not the training split.
 
     Raises
     ------
     InvalidBatchError
         When a file is missing, malformed, or of another number of classes.
     """
-    for name, files, key, classes in sorted(_SPLITS, key=lambda s: s[3] != dataset.num_classes):
+    for name, splits, key, classes in sorted(_SPLITS, key=lambda s: s[3] != dataset.num_classes):
+        files = splits[test]
         for folder in (path, path / name):
             if not (folder / files[0]).is_file():
                 continue

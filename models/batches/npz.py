@@ -13,10 +13,21 @@ from models.datasets import Dataset
 from models.errors import InvalidBatchError, abbreviate
 
 _NPZ_KEYS = (("x_train", "y_train"), ("x", "y"), ("images", "labels"))
+_TEST_KEYS = (("x_test", "y_test"),)
 
 
-def read_npz(path: Path, dataset: Dataset) -> Source:
+def has_test_images(path: Path) -> bool:
+    """Whether a file is an npz with an array ``x_test``."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return "x_test.npy" in archive.namelist()
+
+
+def read_npz(path: Path, dataset: Dataset, *, test: bool = False) -> Source:
     """Read the first pair of arrays that is there: x_train/y_train, x/y or images/labels.
+
+    With ``test`` it is x_test/y_test.
 
     Raises
     ------
@@ -24,7 +35,7 @@ def read_npz(path: Path, dataset: Dataset) -> Source:
         When the file is no npz, or lacks them, or they are not images and labels of the dataset's
         shape.
     """
-    images, labels = _npz_arrays(path)
+    images, labels = _npz_arrays(path, _TEST_KEYS if test else _NPZ_KEYS)
     pixels = pixel_reader(images, dataset)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
@@ -36,14 +47,14 @@ def read_npz(path: Path, dataset: Dataset) -> Source:
     return Source(labels.astype(np.int64), pixels)
 
 
-def _npz_arrays(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
+def _npz_arrays(path: Path, keys: tuple[tuple[str, str], ...]) -> tuple[NDArray[Any], NDArray[Any]]:
     # np.load takes other formats, too, and warns or maps memory for some; an npz is a zip file.
     if not zipfile.is_zipfile(path):
         raise InvalidBatchError(f"{path.name!r} is no npz file; expected one written by np.savez")
     try:
         # np.load closes its own file late when the archive is broken; it leaves ours to us.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            for images, labels in _NPZ_KEYS:
+            for images, labels in keys:
                 if images in arrays and labels in arrays:
                     return _array(arrays[images], images), _array(arrays[labels], labels)
             names = list(arrays)
@@ -53,7 +64,7 @@ def _npz_arrays(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
         ) from error
     raise InvalidBatchError(
         f"{path.name!r} has arrays {abbreviate(names)}; expected "
-        + " or ".join(f"{images} and {labels}" for images, labels in _NPZ_KEYS)
+        + " or ".join(f"{images} and {labels}" for images, labels in keys)
     )
 
 

@@ -54,7 +54,7 @@ def load_batch(source: str | Path, dataset: Dataset, *, size: int = 64, seed: in
     check_size(size)
     path = Path(source)
     images = _open(path, dataset)
-    numbers, labels = _classes(images.labels, dataset)
+    numbers, labels = known_classes(images.labels, dataset)
     chosen = _choose(labels, size, seed)
     pixels = images.read(numbers[chosen])
     return make_batch(pixels, labels[chosen], dataset, name=f"{path.name}, seed {seed}")
@@ -71,7 +71,7 @@ def _open(path: Path, dataset: Dataset) -> Source:
     return find_cifar(path, dataset) or read_folder(path, dataset)
 
 
-def _classes(labels: Indices, dataset: Dataset) -> tuple[Indices, Indices]:
+def known_classes(labels: Indices, dataset: Dataset) -> tuple[Indices, Indices]:
     """Give the numbers of the images in use, and their labels in 0..num_classes-1."""
     numbers = np.arange(len(labels), dtype=np.int64)
     if dataset.name == "ImageNet16-120" and len(labels) and labels.min() >= 1:

@@ -186,7 +186,7 @@ class Bundle:
         distinct = sorted(set(positions))
         value, spread = self.ensemble.distribution(self._input(X), distinct)
         value = np.clip(value, LOWEST, HIGHEST)  # means of trees round
-        half = self.intervals.half_width(spread, interval, distinct)
+        half = self.intervals.half_width(value, spread, interval, distinct)
         lower = np.clip(value - half, LOWEST, HIGHEST)
         upper = np.clip(value + half, LOWEST, HIGHEST)
         return {

@@ -47,7 +47,7 @@ def write(out):
     contents = {name: forest.to_bytes() for name, forest in forests.items()} | {
         "features.parquet": (out.parent / "table.parquet").read_bytes(),
         "intervals.safetensors": Intervals.fit(
-            rng.normal(size=(80, 3)), rng.random((80, 3))
+            rng.normal(size=(80, 3)), np.full((80, 3), 50.0), rng.random((80, 3))
         ).to_bytes(),
         "domain.safetensors": Domain.fit(X, seed=0).to_bytes(),
         "seen.safetensors": Seen.of(table.ids[:40]).to_bytes(),

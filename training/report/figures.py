@@ -46,7 +46,7 @@ def coverage(evaluation: Evaluation, targets: Sequence[str], y: Floats) -> Float
     there = np.isfinite(y).sum(axis=0)
     found = np.full((len(targets), len(LEVELS)), np.nan)
     for i, level in enumerate(LEVELS):
-        half = bundle.intervals.half_width(spread, level, numbers)
+        half = bundle.intervals.half_width(value, spread, level, numbers)
         lower, upper = (np.clip(value + sign * half, LOWEST, HIGHEST) for sign in (-1, 1))
         held = ((lower <= y) & (y <= upper)).sum(axis=0)
         np.divide(held, there, out=found[:, i], where=there > 0)

@@ -1,0 +1,113 @@
+"""Does evolution find the front: ``python -m benchmarks.search``.
+
+Spaces that are known as a whole say what there is to find: the share of the true front's
+hypervolume that is reached after some evaluations, by NSGA-II, by aging evolution (Real et al.,
+2019, on ranks of non-domination) and by drawing at random. Mean and least of several seeds.
+"""
+
+import argparse
+import random
+from pathlib import Path
+
+import moocore
+import numpy as np
+import polars as pl
+
+from models.datasets import get_dataset
+from models.forests import Bundle
+from models.spaces import Space, get_space
+from training.features import select_architectures
+from training.searching.evolution import evolve
+from training.searching.judging import Judge, Objectives
+from training.searching.pareto import is_best
+from training.searching.settings import Evolution
+
+RELEASED = Path("models/released")
+TASKS = (
+    ("nats_tss-cifar10", ("clean", "pgd_linf_1.0")),
+    ("nats_tss-cifar10", ("clean", "pgd_linf_1.0", "params")),
+    ("nats_sss-cifar10", ("clean", "params")),
+)
+EVALUATIONS = (200, 400, 800)
+
+
+class Known:
+    """A judge that looks everything up."""
+
+    def __init__(self, judge: Judge, space: Space) -> None:
+        self.frame = judge.judge(select_architectures(space, "all"))
+        self._row = {arch: row for row, arch in enumerate(self.frame["arch"])}
+        self.cost = judge.cost
+
+    def judge(self, canonicals: list[str]) -> pl.DataFrame:
+        """Rows of these functions."""
+        return self.frame[[self._row[each] for each in canonicals]]
+
+
+def aging(space: Space, known: Known, objectives: Objectives, n: int, seed: int) -> pl.DataFrame:
+    """Aging evolution: the best of a sample of the living is changed, and the oldest dies."""
+    rng = random.Random(seed)
+    archs = space.sample(40, seed=seed)
+    seen = {space.parse(arch).canonical for arch in archs}
+    alive = list(archs)
+    while len(seen) < n:
+        sample = rng.sample(alive, 10)
+        frame = known.judge([space.parse(arch).canonical for arch in sample])
+        best = np.flatnonzero(is_best(objectives.values(frame)))
+        child = space.mutate(sample[rng.choice(best)], seed=rng.randrange(2**32))
+        seen.add(space.parse(child).canonical)
+        alive = [*alive[1:], child]
+    return known.judge(sorted(seen))
+
+
+def drawn(space: Space, known: Known, n: int, seed: int) -> pl.DataFrame:
+    """Functions drawn at random."""
+    canonicals = dict.fromkeys(space.parse(a).canonical for a in space.sample(4 * n, seed=seed))
+    return known.judge([*canonicals][:n])
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=10)
+    options = parser.parse_args()
+    print("| space | objectives | functions | search | " + " | ".join(map(str, EVALUATIONS)) + " |")
+    print("|---" * (4 + len(EVALUATIONS)) + "|")
+    for name, names in TASKS:
+        bundle = Bundle.load(RELEASED / name)
+        space, objectives = get_space(bundle.space), Objectives(names)
+        dataset = get_dataset(bundle.dataset)
+        judge = Judge(bundle, space, dataset, objectives, interval=0.9, store=Path("absent"))
+        known = Known(judge, space)
+        every = objectives.values(known.frame)
+        low, span = every.min(axis=0), np.ptp(every, axis=0)
+
+        def volume(frame: pl.DataFrame, low=low, span=span, objectives=objectives) -> float:
+            scaled = (objectives.values(frame) - low) / span
+            return float(moocore.hypervolume(-scaled, ref=[0.0] * scaled.shape[1]))
+
+        whole = volume(known.frame)
+        searches = {
+            "NSGA-II": lambda n, seed, s=space, k=known, o=objectives: evolve(
+                s, k, o, Evolution(evaluations=n, seed=seed)
+            ),
+            "aging": lambda n, seed, s=space, k=known, o=objectives: aging(s, k, o, n, seed),
+            "random": lambda n, seed, s=space, k=known: drawn(s, k, n, seed),
+        }
+        for method, run in searches.items():
+            shares = np.array(
+                [
+                    [volume(run(n, seed)) / whole for n in EVALUATIONS]
+                    for seed in range(options.seeds)
+                ]
+            )
+            cells = " | ".join(
+                f"{m:.4f} ({least:.4f})"
+                for m, least in zip(shares.mean(axis=0), shares.min(axis=0), strict=True)
+            )
+            row = f"| {bundle.space} | {', '.join(names)} | {len(known.frame)} | {method} |"
+            print(f"{row} {cells} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""Do suggested labels teach more than random ones: ``python -m benchmarks.suggest``.
+
+Kendall tau, on functions of the topology space that are never suggested nor learned from, of a
+forest grown on as many labels as each strategy has chosen: 25 at first, then up to 50, 100 and 200
+with the labels so far known. Mean over draws of the held-out functions, and of the start.
+"""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from sklearn.ensemble import ExtraTreesRegressor
+
+from benchmarks.release import RELEASED, RELEASES, sources
+from models.feature_table import FeatureTable
+from models.forests.bundle import bounded
+from training.feature_sets import feature_sets
+from training.labels import read_labels
+from training.metrics import tau
+from training.suggesting.choosing import choose
+from training.suggesting.likeness import Kernel, ranked, squared_distances
+from training.suggesting.suggesting import importances
+
+SIZES = (25, 50, 100, 200)
+TARGETS = ("clean", "pgd_linf_1.0")
+HELD_OUT = 900
+
+Rows = np.ndarray
+Strategy = Callable[[Rows, Rows, int, int], Rows]
+
+
+class Problem:
+    """Features and labels of functions that have both, and the strategies on them."""
+
+    def __init__(self, shared: Path) -> None:
+        release = next(each for each in RELEASES if each.name == "nats_tss-cifar10")
+        table = FeatureTable.read(RELEASED / release.name / "features.parquet")
+        labels = read_labels(
+            sources(release, shared / "benchmarks"), space=release.space, dataset=release.dataset
+        ).by_function()
+        labels = labels.only(set(table.ids))
+        Y = labels.matrix(TARGETS)
+        there = np.isfinite(Y).all(axis=1)
+        X = bounded(table.matrix(table.feature_names, labels.ids))[there]
+        self.Y = Y[there]
+        self.X = X[:, feature_sets(table.feature_names)["space_and_proxies"]]
+        self.Z = ranked(X)  # of all columns, as the command has it
+
+    def forest(self, rows: Rows, seed: int) -> ExtraTreesRegressor:
+        """Grow a forest on the labels of some functions."""
+        labels = self.Y[rows]
+        standard = (labels - labels.mean(axis=0)) / labels.std(axis=0)
+        trees = ExtraTreesRegressor(100, max_features=0.3, random_state=seed)
+        return trees.fit(self.X[rows], standard)
+
+    def random(self, _labelled: Rows, pool: Rows, n: int, _seed: int) -> Rows:
+        """The first ones of a pool in random order."""
+        return pool[:n]
+
+    def k_center(self, labelled: Rows, pool: Rows, n: int, seed: int) -> Rows:
+        """Again and again what is farthest from all that is chosen (Sener and Savarese, 2018)."""
+        del seed
+        chosen = list(labelled) or [int(pool[0])]
+        nearest = squared_distances(self.Z[pool], self.Z[chosen]).min(axis=1)
+        start = len(chosen) if len(labelled) else 0
+        while len(chosen) - start < n:
+            chosen.append(int(pool[nearest.argmax()]))
+            new = squared_distances(self.Z[pool], self.Z[chosen[-1:]])[:, 0]
+            nearest = np.minimum(nearest, new)
+        return np.array(chosen[start:])
+
+    def uncertain(self, labelled: Rows, pool: Rows, n: int, seed: int) -> Rows:
+        """What the trees disagree about most; at first at random."""
+        if not len(labelled):
+            return pool[:n]
+        return pool[np.argsort(-self._variance(labelled, pool, seed))[:n]]
+
+    def uncertain_and_diverse(self, labelled: Rows, pool: Rows, n: int, seed: int) -> Rows:
+        """Drawn by the trees' variance times the distance to all chosen, as k-means++ seeds."""
+        if not len(labelled):
+            return pool[:n]
+        rng = np.random.default_rng(seed)
+        weight = self._variance(labelled, pool, seed)
+        nearest = squared_distances(self.Z[pool], self.Z[labelled]).min(axis=1)
+        chosen: list[int] = []
+        for _ in range(n):
+            chances = weight * nearest
+            chosen.append(int(rng.choice(len(pool), p=chances / chances.sum())))
+            new = squared_distances(self.Z[pool], self.Z[pool[chosen[-1:]]])[:, 0]
+            nearest = np.minimum(nearest, new)
+            nearest[chosen[-1]] = 0.0
+        return pool[chosen]
+
+    def telling(self, labelled: Rows, pool: Rows, n: int, seed: int) -> Rows:
+        """What acorn does, all features alike."""
+        kernel = Kernel.of(self.Z, seed=seed)
+        return np.array(choose(kernel, labelled.tolist(), pool.tolist(), n, seed=seed))
+
+    def telling_by_labels(self, labelled: Rows, pool: Rows, n: int, seed: int) -> Rows:
+        """What acorn does: features count as a forest on the labels so far finds them to."""
+        Z = self.Z
+        if len(labelled):
+            Z = Z * np.sqrt(importances(Z[labelled], self.Y[labelled], seed=seed))
+        kernel = Kernel.of(Z, seed=seed)
+        return np.array(choose(kernel, labelled.tolist(), pool.tolist(), n, seed=seed))
+
+    def _variance(self, labelled: Rows, pool: Rows, seed: int) -> np.ndarray:
+        forest = self.forest(labelled, seed)
+        X = self.X[pool]
+        return np.stack([tree.predict(X) for tree in forest.estimators_]).var(axis=0).mean(axis=1)
+
+    def scores(self, strategy: Strategy, draw: int) -> np.ndarray:
+        """Tau of each target after each size, shape (sizes, targets)."""
+        order = np.random.default_rng(draw).permutation(len(self.X))
+        held, pool = order[:HELD_OUT], order[HELD_OUT:]
+        labelled = np.array([], np.int64)
+        found = []
+        for size in SIZES:
+            new = strategy(labelled, pool, size - len(labelled), draw)
+            labelled = np.concatenate([labelled, new])
+            pool = pool[~np.isin(pool, new)]
+            predicted = self.forest(labelled, draw).predict(self.X[held])
+            found.append([tau(y, p) for y, p in zip(self.Y[held].T, predicted.T, strict=True)])
+        return np.array(found)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--shared", type=Path, default=Path("../shared"))
+    parser.add_argument("--draws", type=int, default=20)
+    options = parser.parse_args()
+    if not (options.shared / "benchmarks").is_dir():
+        print(f"no label tables in {options.shared}: nothing to measure")
+        return
+    problem = Problem(options.shared)
+    strategies: dict[str, Strategy] = {
+        "random": problem.random,
+        "k-center": problem.k_center,
+        "most uncertain": problem.uncertain,
+        "uncertain and diverse": problem.uncertain_and_diverse,
+        "most telling": problem.telling,
+        "most telling, by labels": problem.telling_by_labels,
+    }
+    print(f"{len(problem.X)} functions, {HELD_OUT} held out, {options.draws} draws")
+    print("| strategy | target | " + " | ".join(f"{size} labels" for size in SIZES) + " |")
+    print("|---" * (2 + len(SIZES)) + "|")
+    reference = None
+    for name, strategy in strategies.items():
+        scores = np.stack([problem.scores(strategy, draw) for draw in range(options.draws)])
+        reference = scores if reference is None else reference
+        better = (scores > reference).sum(axis=0)
+        for number, target in enumerate(TARGETS):
+            cells = " | ".join(
+                f"{scores[:, size, number].mean():.3f} ({better[size, number]})"
+                for size in range(len(SIZES))
+            )
+            print(f"| {name} | `{target}` | {cells} |", flush=True)
+    print("In brackets: draws in which a strategy beats random choice.")
+
+
+if __name__ == "__main__":
+    main()
