@@ -55,8 +55,9 @@ def model_card(manifest: Manifest, ranking: Mapping[str, Sequence[Mapping[str, A
         ),
         "## Intervals",
         "The floor of each interval and the quantile of its normalised residuals come from the "
-        "same cross-validation. Coverage holds on average over architectures like those of the "
-        "training data, not for each single one.",
+        "same cross-validation, apart for each third of the predicted range where there are rows "
+        "enough. Coverage holds on average over architectures like those of the training data, "
+        "not for each single one.",
         "## What was tried",
         "Mean tau over targets in cross-validation. Chosen: "
         + ", ".join(f"{name} `{value}`" for name, value in manifest.parameters.items())

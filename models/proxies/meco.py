@@ -10,10 +10,11 @@ from models.proxies.registry import Observer, Pass, proxy
 
 def correlation_matrix(rows: Float[Tensor, "... n d"]) -> Float[Tensor, "... n n"]:
     """Pearson correlation of rows in double precision; 0 in the rows of constants."""
-    centred = rows.double() - rows.double().mean(dim=-1, keepdim=True)
+    rows = rows.double()
+    centred = rows - rows.mean(dim=-1, keepdim=True)
     length = centred.norm(dim=-1, keepdim=True)
     # A constant row's mean may round: what is left of it is no signal.
-    constant = length <= 1e-12 * rows.double().norm(dim=-1, keepdim=True)
+    constant = length <= 1e-12 * rows.norm(dim=-1, keepdim=True)
     unit = torch.where(constant, 0.0, centred / length)
     return unit @ unit.mT
 

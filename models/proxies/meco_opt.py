@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from models.proxies.meco import correlation_matrix, same_memory
 from models.proxies.records import Records
 from models.proxies.registry import Observer, Pass, proxy
+from models.proxies.spectra import Spectra
 
 CHANNELS = 8
 SUBSETS = 4
@@ -34,7 +35,8 @@ class MecoOpt(Observer):
     """
 
     def __init__(self) -> None:
-        self._draws: list[list[Float[Tensor, ""]]] = [[]]
+        self._spectra = Spectra()
+        self._draws: list[list[float]] = [[]]
         self._generator: torch.Generator | None = None
         self._last: tuple[Tensor, int] | None = None
 
@@ -59,10 +61,13 @@ class MecoOpt(Observer):
             drawn_of_whole = self._whole[drawn[:, :, None], drawn[:, None, :]]
         else:
             drawn_of_whole = correlation_matrix(rows[drawn])
-        smallest = torch.linalg.eigvalsh(drawn_of_whole)[:, 0]
-        self._draws[-1].append(smallest.mean() * (len(rows) / drawn.shape[1]))
+        self._spectra.add(drawn_of_whole)
+        self._draws[-1].append(len(rows) / drawn.shape[1])
 
     def value(self, _records: Records) -> Float[Tensor, " draws"]:
         """Sum over all modules, for each draw."""
-        sums = [torch.stack(terms).nan_to_num(0).sum() for terms in self._draws if terms]
-        return torch.stack(sums) if sums else torch.zeros(len(self._draws))
+        if not len(self._spectra):
+            return torch.zeros(len(self._draws))
+        smallest = iter(self._spectra.eigenvalues())
+        terms = ([next(smallest)[:, 0].mean() * each for each in draw] for draw in self._draws)
+        return torch.stack([torch.stack(each).nan_to_num(0).sum() for each in terms])

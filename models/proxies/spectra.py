@@ -15,16 +15,16 @@ class Spectra:
     """
 
     def __init__(self) -> None:
-        self._matrices: list[Float[Tensor, "n n"]] = []
+        self._matrices: list[Float[Tensor, "... n n"]] = []
 
     def __len__(self) -> int:
         return len(self._matrices)
 
-    def add(self, matrix: Float[Tensor, "n n"]) -> None:
-        """Note one matrix."""
+    def add(self, matrix: Float[Tensor, "... n n"]) -> None:
+        """Note one matrix, or a stack of them."""
         self._matrices.append(matrix)
 
-    def eigenvalues(self) -> list[Float[Tensor, " n"]]:
+    def eigenvalues(self) -> list[Float[Tensor, "... n"]]:
         """Eigenvalues of each matrix, ascending, in the order in which they were added."""
         places: dict[torch.Size, list[int]] = defaultdict(list)
         for place, matrix in enumerate(self._matrices):

@@ -8,7 +8,7 @@ from models.proxies.records import Records
 from models.proxies.registry import Pass, proxy
 
 
-@proxy("vkdnw", reads=Pass.FISHER_EIGEN)
+@proxy("vkdnw", reads=Pass.FISHER_EIGEN, unstable=True)
 def vkdnw(records: Records) -> Float[Tensor, ""]:
     """Entropy of the nine deciles of the Fisher information's eigenvalues, made to sum to one.
 

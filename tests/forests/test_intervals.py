@@ -4,7 +4,6 @@ import pytest
 from models.errors import BundleError
 from models.forests.intervals import KEPT_SCORES, LEAST_A_PART, PARTS, Intervals
 
-
 ONE = np.zeros((1, 1))
 
 

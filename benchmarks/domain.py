@@ -1,0 +1,121 @@
+"""Known or unknown: ``python -m benchmarks.domain``.
+
+How well the domain score tells functions of a bundle's own spaces, held out, from networks of other
+spaces: area under the ROC curve, and the share of own functions and of the others that is called
+out of domain. The domain model is fitted anew on four fifths of the bundle's labelled functions and
+judges the other fifth. The others are DARTS and timm networks (tables in ``benchmarks/features``;
+``--compute`` makes them, which needs the extra ``timm``) and the functions of the bundles of other
+spaces; a feature that only the bundle's own space has is missing there, as it would be in a
+request. The universal forest's own spaces are three, so DARTS and timm alone are strange to it.
+"""
+
+import argparse
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+
+from benchmarks.correlations import TABLES
+from benchmarks.release import RELEASED, RELEASES, sources
+from models.datasets import get_dataset
+from models.errors import InvalidArchitectureError
+from models.feature_table import FeatureTable
+from models.forests import Bundle
+from models.forests.bundle import bounded
+from models.forests.domain import Domain
+from models.spaces import UNIVERSAL, get_space
+from training.feature_sets import SIZE
+from training.features import Recipe, compute_features
+from training.labels import read_labels
+from training.progress import progress
+from training.splits import held_out
+
+STRANGE = ("darts", "timm")
+NETWORKS = 30
+MEGAFLOPS = 800
+MOST = 500
+"""Functions of another bundle's space that are judged."""
+
+
+def compute() -> None:
+    """Compute the features of networks of spaces without labels."""
+    names = tuple(name for name in SIZE if "." not in name)
+    for space in STRANGE:
+        archs = [*islice(_affordable(space), NETWORKS)]
+        recipe = Recipe(space, "cifar10", names, None, 16)
+        with progress(space) as on_progress:
+            compute_features(
+                recipe, archs, TABLES / f"{space}-seed0.parquet", on_progress=on_progress
+            )
+
+
+def _affordable(space: str) -> Iterator[str]:
+    """Sample networks that take images of 32 x 32 pixels and cost no more than a big cell."""
+    owner, dataset = get_space(space), get_dataset("cifar10")
+    for spec in owner.sample(10 * NETWORKS, seed=0):
+        arch = owner.parse(spec).canonical
+        try:
+            if owner.cost(arch, dataset).flops <= MEGAFLOPS:
+                yield arch
+        except InvalidArchitectureError:
+            continue
+
+
+def matrix(table: FeatureTable, names: tuple[str, ...], ids: list[str]) -> NDArray[np.float32]:
+    """Features of some functions, missing where the table does not have them."""
+    there = [name for name in names if name in table.feature_names]
+    X = np.full((len(ids), len(names)), np.nan, np.float32)
+    X[:, [names.index(name) for name in there]] = table.matrix(there, ids)
+    return bounded(X)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--shared", type=Path, default=Path("../shared"))
+    parser.add_argument("--compute", action="store_true", help="compute DARTS and timm first")
+    options = parser.parse_args()
+    if options.compute:
+        compute()
+    strange = {space: FeatureTable.read(TABLES / f"{space}-seed0.parquet") for space in STRANGE}
+    bundles = {each.name: Bundle.load(RELEASED / each.name) for each in RELEASES}
+    print(
+        f"{'bundle':24s} {'own':>5s} {'alarms':>6s}   other space: networks, AUROC, called unknown"
+    )
+    for release in RELEASES:
+        bundle = bundles[release.name]
+        labels = read_labels(
+            sources(release, options.shared / "benchmarks"),
+            space=release.space,
+            dataset=release.dataset,
+        ).by_function()
+        ids = [id_ for id_ in labels.ids if id_ in bundle.table]
+        X = matrix(bundle.table, bundle.feature_names, ids)
+        out = held_out(ids, fraction=0.2)
+        domain = Domain.fit(X[~out], seed=0)
+        known, own = domain.score(X[out])
+        shown = []
+        others = (
+            {}
+            if release.space == UNIVERSAL
+            else {
+                each.space: bundles[each.name].table
+                for each in RELEASES
+                if each.dataset == release.dataset and each.space not in (release.space, UNIVERSAL)
+            }
+        )
+        for space, table in {**others, **strange}.items():
+            there = [id_ for id_ in table.ids if id_.startswith(f"{space}/")]
+            there = list(np.random.default_rng(0).permutation(there)[:MOST])
+            inside, score = domain.score(matrix(table, bundle.feature_names, there))
+            truth = np.repeat([0, 1], [len(own), len(score)])
+            area = roc_auc_score(truth, np.concatenate([own, score]))
+            shown.append(f"{space} {len(score)}, {area:.3f}, {1 - inside.mean():.2f}")
+        print(f"{release.name:24s} {len(own):5d} {1 - known.mean():6.3f}   {'; '.join(shown)}")
+
+
+if __name__ == "__main__":
+    main()
