@@ -3,11 +3,11 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 PYTHON ?= python3
 
-.PHONY: help serve test check bench lock clean
+.PHONY: help serve test check bench docs image-proof lock clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # A stamp for each lock, so that a second call installs nothing.
 $(VENV)/.installed: requirements.lock pyproject.toml
@@ -24,7 +24,7 @@ serve: $(VENV)/.installed ## Serve the released forests on HOST:PORT
 	$(VENV)/bin/acorn serve --host $(HOST) --port $(PORT)
 
 test: $(VENV)/.installed-test ## Run all tests
-	$(VENV)/bin/python -m pytest
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile
 
 check: $(VENV)/.installed-test ## Lint, format, types, layers
 	$(VENV)/bin/ruff check .
@@ -35,6 +35,12 @@ check: $(VENV)/.installed-test ## Lint, format, types, layers
 bench: $(VENV)/.installed-test ## Measure what sharing passes is worth
 	$(VENV)/bin/python -m benchmarks.passes
 
+docs: $(VENV)/.installed-test ## Build the documentation in site/
+	$(VENV)/bin/zensical build --strict
+
+image-proof: $(VENV)/.installed-test ## Run the steps of the Dockerfile in a fresh Debian root (as root)
+	$(VENV)/bin/python -m deploy.prove_image
+
 lock: ## Pin the newest versions that pyproject.toml allows
 	rm -rf build/lock && $(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip install --quiet torch==2.13.0 setuptools .
@@ -43,4 +49,4 @@ lock: ## Pin the newest versions that pyproject.toml allows
 	build/lock/bin/python -m pip freeze --all --exclude acorn-nas --exclude pip | sed 's/+cpu//' > requirements-test.lock
 
 clean: ## Remove the environment and what tools leave behind
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build site .cache *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
