@@ -137,11 +137,11 @@ def main() -> None:
     problem = Problem(options.shared)
     strategies: dict[str, Strategy] = {
         "random": problem.random,
+        "most telling, by labels": problem.telling_by_labels,
+        "most telling": problem.telling,
         "k-center": problem.k_center,
         "most uncertain": problem.uncertain,
         "uncertain and diverse": problem.uncertain_and_diverse,
-        "most telling": problem.telling,
-        "most telling, by labels": problem.telling_by_labels,
     }
     print(f"{len(problem.X)} functions, {HELD_OUT} held out, {options.draws} draws")
     print("| strategy | target | " + " | ".join(f"{size} labels" for size in SIZES) + " |")

@@ -1,7 +1,5 @@
 """The commands of ``acorn`` that make features, labels and forests."""
 
-import json
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,26 +8,18 @@ import typer
 
 from models.errors import InputError
 from models.spaces import get_space
+from training.evolving.command import evolve
 from training.importers import import_robustness, import_table
+from training.labelling.command import label
 from training.labels import read_labels
+from training.options import AsJson, Dataset, Device, LabelFiles, Seed, Shard, Space, Workers
+from training.output import number, print_line, print_result
 from training.progress import progress
+from training.searching.command import search
+from training.suggesting.command import suggest
 
 # torch, scipy and scikit-learn are imported by the commands that need them: `acorn serve` reads
 # this module, too.
-
-Space = Annotated[str, typer.Option(help="Architecture space, such as nats_tss.")]
-Dataset = Annotated[str, typer.Option(help="Dataset, such as cifar10.")]
-LabelFiles = Annotated[
-    list[str],
-    typer.Option(
-        help="Label table (Parquet or CSV); may be given several times. "
-        "adv=FILE reads labels of adversarially trained networks."
-    ),
-]
-AsJson = Annotated[
-    bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")
-]
-Seed = Annotated[int, typer.Option(help="Seeds everything random.")]
 
 
 def features(
@@ -47,13 +37,10 @@ def features(
     ] = None,
     batch_size: Annotated[int, typer.Option(min=2, help="Number of images.")] = 32,
     seed: Seed = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    workers: Annotated[int, typer.Option(min=0, help="Processes; 0 is one a core.")] = 0,
+    device: Device = "auto",
+    workers: Workers = 0,
     backend: Annotated[str, typer.Option(help="local, or ray for a cluster.")] = "local",
-    shard: Annotated[
-        str | None,
-        typer.Option(help="i/n computes the i-th of n parts. [default: all]", show_default=False),
-    ] = None,
+    shard: Shard = None,
     as_json: AsJson = False,
 ) -> None:
     """Compute proxies and structure features; a rerun computes only what is missing.
@@ -71,7 +58,7 @@ def features(
         table = compute_features(
             recipe, chosen, out, workers=workers, backend=backend, on_progress=on_progress
         )
-    _report(
+    print_result(
         {"out": str(out), "rows": len(table), "features": len(table.feature_names)}, as_json=as_json
     )
 
@@ -106,7 +93,7 @@ def train(
         seed=seed,
     )
     scores = bundle.manifest.scores
-    _report({"out": str(out), "name": bundle.name, "scores": scores}, as_json=as_json)
+    print_result({"out": str(out), "name": bundle.name, "scores": scores}, as_json=as_json)
 
 
 def evaluate(
@@ -177,22 +164,37 @@ def evaluate(
         write_report(evaluation, bundle, report, **page)
     result = evaluation.result
     if as_json:
-        _report(result, as_json=True)
+        print_result(result, as_json=True)
         return
     columns = ("n", "kendall_tau", "spearman_rho", "r2", "mae", "coverage", "median_width")
-    _line("target", "rows", *columns)
+    print_line("target", "rows", *columns)
     for target, scores in result["targets"].items():
         for rows, found in scores.items():
-            _line(target, rows, *(_number(found[column]) for column in columns))
+            print_line(target, rows, *(number(found[column]) for column in columns))
 
 
-importing = typer.Typer(help="Turn a benchmark's own files into a label table.")
+importing = typer.Typer(no_args_is_help=True)
 Out = Annotated[Path, typer.Option(help="Label table (Parquet) to write.")]
+
+
+@importing.callback()
+def _importing() -> None:
+    """Turn a benchmark's own files into a label table.
+
+    Examples
+    --------
+    acorn import table accuracies.csv --out labels.parquet
+    """
 
 
 @importing.command("robustness")
 def robustness(source: Path, out: Out, as_json: AsJson = False) -> None:
-    """Read the folder of the robustness dataset of Jung et al. (ICLR 2023)."""
+    """Read the folder of the robustness dataset of Jung et al. (ICLR 2023).
+
+    Examples
+    --------
+    acorn import robustness robustness-data --out labels.parquet
+    """
     _write(import_robustness(source), out, as_json=as_json)
 
 
@@ -206,14 +208,20 @@ def table(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Read any CSV or Parquet table, renaming its columns."""
+    """Read any CSV or Parquet table, renaming its columns.
+
+    Examples
+    --------
+    acorn import table accuracies.csv --column arch=cell
+    --column cifar10.clean=accuracy --out labels.parquet
+    """
     renamed = dict(_renaming(pair) for pair in columns or [])
     _write(import_table(source, columns=renamed), out, as_json=as_json)
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
-    for command in (features, train, evaluate):
+    for command in (features, label, train, evaluate, suggest, search, evolve):
         app.command()(command)
     app.add_typer(importing, name="import")
 
@@ -228,20 +236,4 @@ def _renaming(pair: str) -> tuple[str, str]:
 def _write(frame: pl.DataFrame, out: Path, *, as_json: bool) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     frame.write_parquet(out)
-    _report({"out": str(out), "rows": len(frame), "columns": frame.columns}, as_json=as_json)
-
-
-def _report(result: dict[str, object], *, as_json: bool) -> None:
-    if as_json:
-        sys.stdout.write(json.dumps(result) + "\n")
-        return
-    for name, value in result.items():
-        _line(name, value if isinstance(value, str | int) else json.dumps(value))
-
-
-def _line(*cells: object) -> None:
-    sys.stdout.write("\t".join(map(str, cells)) + "\n")
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}"
+    print_result({"out": str(out), "rows": len(frame), "columns": frame.columns}, as_json=as_json)

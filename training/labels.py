@@ -133,7 +133,9 @@ def read_file(path: Path) -> pl.DataFrame:
         raise InvalidTableError(f"no label table at {path}")
     try:
         if path.suffix == ".csv":
-            return pl.read_csv(path, infer_schema_length=None)
+            # An architecture may be all digits, with zeros in front.
+            text = {"arch": pl.String}
+            return pl.read_csv(path, infer_schema_length=None, schema_overrides=text)
         return pl.read_parquet(path)
     except (pl.exceptions.PolarsError, OSError) as error:
         first = str(error).partition("\n")[0]

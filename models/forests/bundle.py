@@ -241,9 +241,16 @@ class Bundle:
         """Importances of clusters of collinear features, by their first members, largest first."""
         return self._importances[self.target(target)]
 
-    def domain(self, X: NDArray[np.float32]) -> tuple[NDArray[np.bool_], Floats]:
-        """Whether rows are like those of training, and how strange they are, from 0 to 1."""
-        return self.domain_model.score(self._input(X))
+    def domain(
+        self, X: NDArray[np.float32], ids: Sequence[str] | None = None
+    ) -> tuple[NDArray[np.bool_], Floats]:
+        """Whether rows are like those of training, and how strange they are, from 0 to 1.
+
+        With the functions' ids, those of training are in the domain whatever their score: the
+        strangest of them are outliers, but the forest has their labels.
+        """
+        in_domain, score = self.domain_model.score(self._input(X))
+        return in_domain if ids is None else in_domain | self.seen.has(ids), score
 
     def _input(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
         if X.dtype != np.float32 or X.ndim != 2 or X.shape[1] != len(self.feature_names):

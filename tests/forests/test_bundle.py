@@ -116,6 +116,13 @@ def test_overflowed_and_missing_features_are_predicted_from(bundle):
     assert (score > 0.95).all()
 
 
+def test_functions_of_training_are_known_however_strange(bundle):
+    strange = np.full((2, 6), 50, np.float32)
+    in_domain, score = bundle.domain(strange, ["space/0", "space/unheard-of"])
+    assert in_domain.tolist() == [True, False]
+    assert (score > 0.95).all()
+
+
 def test_other_shapes_are_refused(bundle):
     with pytest.raises(ValueError, match=r"expected float32 of shape \(n, 6\)"):
         bundle.predict(np.zeros((2, 5), np.float32))

@@ -31,6 +31,11 @@ def refused(match, *sources, **options):
     assert "\n" not in str(caught.value)
 
 
+def test_an_architecture_of_digits_keeps_its_zeros(write):
+    source = write("macro.csv", arch=["01201201", "00000000"], cifar10__clean=[90.0, 80.0])
+    assert sorted(read(source, space="nasbench_macro").frame["arch"]) == ["00000000", "01201201"]
+
+
 @pytest.mark.parametrize("name", ["labels.parquet", "labels.csv"])
 def test_only_targets_of_the_dataset_are_read(write, name):
     source = write(

@@ -1,0 +1,1 @@
+"""New proxies, bred by genetic programming over what layers show."""

@@ -1,0 +1,1 @@
+"""Labels of one's own: networks trained from scratch, and attacked."""

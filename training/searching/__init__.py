@@ -1,0 +1,1 @@
+"""Pareto search: the architectures that no other beats in everything at once."""

@@ -1,0 +1,27 @@
+"""Result tables on disk, in the form that the file's name says."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+
+from models.errors import InputError
+
+SUFFIXES = (".parquet", ".csv", ".json")
+
+
+def check_suffix(path: Path) -> None:
+    """Raise :class:`~models.errors.InputError` for a form that :func:`write_table` lacks."""
+    if path.suffix not in SUFFIXES:
+        raise InputError(f"got {path.name!r}; expected a name that ends in {', '.join(SUFFIXES)}")
+
+
+def write_table(frame: pl.DataFrame, path: Path) -> None:
+    """Write a table as Parquet, CSV or a JSON list of rows."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".csv":
+        frame.write_csv(path)
+    elif path.suffix == ".json":
+        path.write_text(json.dumps(frame.to_dicts(), indent=1) + "\n", "utf-8")
+    else:
+        frame.write_parquet(path)
