@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 from models.datasets import Dataset, get_dataset
 from models.errors import MismatchError
 from models.feature_table import FeatureRow
-from models.spaces import Architecture, get_space
+from models.forests import Attribution
+from models.spaces import Architecture
+from service.apart import cost
 from service.forests import Forest
+from service.precomputed import Judged
 from service.schemas import (
     Contribution,
     FeatureSource,
@@ -70,15 +73,20 @@ def answer(
     distinct = {each.id: each for each in architectures}
     start = time.perf_counter()
     bundle, names = forest.bundle, forest.recipe.names
-    X = feature_matrix([known[id_].row for id_ in distinct], names)
-    predicted = bundle.predict(X, targets=targets, interval=request.interval)
-    in_domain, score = bundle.domain(X)
+    judged = forest.precomputed.find([*distinct], targets, request.interval)
+    explained: dict[str, Attribution] | None = None
+    if judged is None or request.explain != "none":
+        X = feature_matrix([known[id_].row for id_ in distinct], names)
+        judged = judged or Judged(
+            bundle.predict(X, targets=targets, interval=request.interval),
+            *bundle.domain(X, [*distinct]),
+        )
+        if request.explain != "none":
+            explained = bundle.attributions(
+                X, targets=targets, method=request.explain, seconds=SHAP_SECONDS
+            )
+    predicted, in_domain, score = judged
     shown = dict.fromkeys(names if request.features else ())
-    explained = (
-        None
-        if request.explain == "none"
-        else bundle.attributions(X, targets=targets, method=request.explain, seconds=SHAP_SECONDS)
-    )
     seconds = (time.perf_counter() - start) / len(distinct)
     dataset = get_dataset(bundle.dataset)
     by_function = {
@@ -137,8 +145,8 @@ def importances_of(forest: Forest, targets: Sequence[str]) -> dict[str, list[Imp
 
 def submitted_cost(architecture: Architecture, dataset: Dataset) -> NetworkCost:
     """Published size of the very network that was submitted."""
-    cost = get_space(architecture.space).cost(architecture.arch, dataset)
-    return NetworkCost(params=cost.params, flops=cost.flops)
+    found = cost(architecture.space, architecture.arch, dataset)
+    return NetworkCost(params=found.params, flops=found.flops)
 
 
 def contributions(names: Sequence[str], values: NDArray[np.float64]) -> list[Contribution]:

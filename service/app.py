@@ -26,18 +26,21 @@ from service.observer import HEADER, Observer
 from service.openapi import ANY_PROBLEM, describe
 from service.problems import InvalidRequestError, Problem, ProblemItem
 from service.responses import refusal, respond
-from service.routes import admin, catalog, health, inference, jobs, metrics, predict
+from service.routes import admin, catalog, health, inference, jobs, maps, metrics, predict, web
 from service.settings import Settings
 from service.strict_json import escape
 from service.tracing import set_up_tracing
-from service.workers import WorkFactory
+from service.workers import StartWorker, WorkerProcess, WorkFactory
 
 _ALLOWED = ["authorization", "idempotency-key", "x-api-key", HEADER.decode()]
 _EXPOSED = ["location", "ratelimit", "ratelimit-policy", "retry-after", HEADER.decode()]
 
 
 def create_app(
-    settings: Settings, *, factory: WorkFactory[FeatureTask, FeatureRow] | None = None
+    settings: Settings,
+    *,
+    factory: WorkFactory[FeatureTask, FeatureRow] | None = None,
+    start_worker: StartWorker = WorkerProcess,
 ) -> FastAPI:
     """Make the app; its workers start with it and end with it.
 
@@ -47,6 +50,8 @@ def create_app(
         All settings.
     factory
         Makes the workers' function; by default the one that computes features.
+    start_worker
+        Starts a worker; by default as a process of this machine.
 
     Raises
     ------
@@ -62,7 +67,9 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        service = Service(settings, forests, database, counts, factory=factory)
+        service = Service(
+            settings, forests, database, counts, factory=factory, start_worker=start_worker
+        )
         app.state.service = service
         service.start()
         try:
@@ -80,7 +87,7 @@ def create_app(
         responses=ANY_PROBLEM,
         telemetry=tracing.config,
     )
-    for module in (predict, jobs, inference, catalog, health, metrics, admin):
+    for module in (predict, jobs, inference, catalog, maps, health, metrics, admin, web):
         app.include_router(module.router)
     app.openapi = partial(describe, app)  # type: ignore[method-assign]
     app.add_exception_handler(AcornError, _on_error)

@@ -1,6 +1,7 @@
 """Computed features at hand: the latest in memory, all of them in the store."""
 
 import asyncio
+import sys
 from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,10 @@ from models.feature_table import FeatureRow
 from service.features import FeatureRecipe
 from service.store import FeatureStore
 
-CAPACITY = 2_000
+KEPT_BYTES = 64 * 2**20
+"""Most that rows at hand take, about; what was not asked for longest goes first."""
+
+_BYTES_A_VALUE = 128  # a number, its place in the dictionary, and a share of its name
 
 
 class FeatureCache:
@@ -21,6 +25,7 @@ class FeatureCache:
     def __init__(self, store: FeatureStore) -> None:
         self._store = store
         self._recent: OrderedDict[tuple[str, str], FeatureRow] = OrderedDict()
+        self._bytes = 0
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="acorn-store")
 
     async def find(self, ids: Sequence[str], recipe: FeatureRecipe) -> dict[str, FeatureRow]:
@@ -52,7 +57,15 @@ class FeatureCache:
         self._store.close()
 
     def _keep(self, row: FeatureRow, settings: str) -> None:
+        old = self._recent.pop((row.id, settings), None)
+        self._bytes += _size(row) - (0 if old is None else _size(old))
         self._recent[row.id, settings] = row
-        self._recent.move_to_end((row.id, settings))
-        while len(self._recent) > CAPACITY:
-            self._recent.popitem(last=False)
+        while self._bytes > KEPT_BYTES:
+            _, oldest = self._recent.popitem(last=False)
+            self._bytes -= _size(oldest)
+
+
+def _size(row: FeatureRow) -> int:
+    """Bytes that a row takes, about: ids of declared networks may have a megabyte."""
+    reasons = sum(map(sys.getsizeof, row.reasons.values()))
+    return sys.getsizeof(row.id) + reasons + _BYTES_A_VALUE * (len(row.values) + len(row.errors))

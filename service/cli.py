@@ -16,6 +16,8 @@ from typer import TyperException
 import models
 from models.errors import AcornError, InputError
 from service.commands import forests, keys
+from service.commands.doctor import doctor
+from service.commands.examples import show_examples
 from service.commands.predict import predict
 from service.commands.serve import serve
 from service.problems import InvalidRequestError
@@ -23,13 +25,12 @@ from service.settings import config_file, read_config
 
 app = typer.Typer(
     name="acorn",
-    help="Predict the clean and the robust accuracy of neural architectures before training.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.command()(serve)
 app.command()(predict)
+app.command()(doctor)
 app.add_typer(forests.app, name="forests")
 app.add_typer(keys.app, name="keys")
 if importlib.util.find_spec("training.commands") is not None:
@@ -58,7 +59,18 @@ def configure(
         bool, typer.Option("--version", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Read the configuration file before any command does."""
+    """Predict the clean and the robust accuracy of neural architectures before training.
+
+    Examples
+    --------
+    acorn predict --space nats_sss --arch 64:64:64:64:64
+
+    acorn serve
+
+    acorn doctor
+
+    acorn --install-completion
+    """
     if config is not None:
         config_file.set(config)
     context.default_map = _defaults(context.command, read_config())
@@ -78,7 +90,8 @@ def _defaults(command: Any, config: dict[str, Any]) -> dict[str, Any]:  # noqa: 
 def _name_variables(command: Any) -> None:  # noqa: ANN401, RUF100
     """Let the environment set every option of every command: ``ACORN_<OPTION>``."""
     for parameter in command.params:
-        if parameter.param_type_name == "option" and not (parameter.is_eager or parameter.envvar):
+        is_setting = parameter.param_type_name == "option" and parameter.expose_value
+        if is_setting and not (parameter.is_eager or parameter.envvar):
             longest = max(parameter.opts, key=len)
             parameter.envvar = f"ACORN_{longest.lstrip('-').replace('-', '_').upper()}"
     for each in getattr(command, "commands", {}).values():
@@ -89,6 +102,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code."""
     command = typer.main.get_command(app)
     _name_variables(command)
+    show_examples(command)
     try:
         code = contextvars.copy_context().run(
             command.main, list(arguments), prog_name="acorn", standalone_mode=False

@@ -9,12 +9,14 @@ from models.errors import AcornError
 from models.feature_table import FeatureRow
 from models.spaces import SPACES, Space
 from models.spaces.limits import NetworkLimits
+from service.apart import keep_apart
 from service.cache import FeatureCache
 from service.database import Database
 from service.features import FeatureTask, FeatureWorkFactory
 from service.forests import Forests
-from service.jobs import JobDesk
+from service.jobs.desk import JobDesk
 from service.jobs.schemas import JobState
+from service.maps import SpaceMaps
 from service.metrics import Metrics
 from service.predictor import Predictor
 from service.problems import ReloadError, UnavailableError
@@ -30,7 +32,7 @@ from service.schemas import (
 from service.settings import Settings
 from service.sizes import SizeLimits
 from service.store import FeatureStore
-from service.workers import PoolLimits, WorkerPool, WorkFactory
+from service.workers import PoolLimits, StartWorker, WorkerPool, WorkerProcess, WorkFactory
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +54,8 @@ class Service:
         Where it counts what happens.
     factory
         Makes the workers' function; by default the one that computes features.
+    start_worker
+        Starts a worker; by default as a process of this machine.
     """
 
     def __init__(
@@ -62,14 +66,15 @@ class Service:
         metrics: Metrics,
         *,
         factory: WorkFactory[FeatureTask, FeatureRow] | None = None,
+        start_worker: StartWorker = WorkerProcess,
     ) -> None:
         self.settings = settings
         self.forests = forests
         self.metrics = metrics
         self.is_draining = False
         self._computes_features = factory is None
-        self.store = FeatureStore(database)
-        self._cache = FeatureCache(self.store)
+        self._database = database
+        self._cache = FeatureCache(FeatureStore(database))
         self.pool = WorkerPool[FeatureTask, FeatureRow](
             factory or self._feature_factory(),
             PoolLimits(
@@ -79,9 +84,11 @@ class Service:
                 computing=settings.computing_seconds,
                 starting=settings.starting_seconds,
                 recycle_after=settings.recycle_after,
+                recycle_bytes=settings.recycle_bytes,
             ),
             on_result=lambda _key, task, row: self._cache.remember(row, task.recipe),
             on_concluded=metrics.concluded,
+            start_worker=start_worker,
         )
         self.predictor = Predictor(
             forests,
@@ -91,12 +98,15 @@ class Service:
             max_explanations=settings.max_explanations,
             on_lookup=metrics.looked_up,
             sizes=SizeLimits(params=settings.max_params, flops=settings.max_flops),
+            works_ahead=True,
         )
         self.jobs = JobDesk(database, self.predictor, self.pool.compute, settings)
+        self.maps = SpaceMaps(forests)
         metrics.watch(self)
 
     def start(self) -> None:
         """Start the workers; table predictions are answered before they are ready."""
+        self._apart = keep_apart()
         self.pool.start()
         self.jobs.start()
 
@@ -105,6 +115,7 @@ class Service:
         await self.jobs.stop()
         await self.pool.stop()
         self.predictor.close()
+        await asyncio.to_thread(self._apart.close)
         self._cache.close()
 
     async def reload(self) -> Reload:
@@ -163,8 +174,8 @@ class Service:
 
     @property
     def store_failures(self) -> int:
-        """Reads and writes of the feature store that failed."""
-        return self.store.failures
+        """Transactions of features and jobs that failed."""
+        return self._database.failures
 
     @property
     def forest_infos(self) -> list[ForestInfo]:

@@ -8,6 +8,7 @@ from models.feature_table import FeatureRow
 from models.forests import Bundle
 from models.spaces import SPACES, UNIVERSAL
 from service.features import FeatureRecipe, FeatureTask
+from service.precomputed import Precomputed
 from service.schemas import ForestDetail, ForestInfo, Importance
 
 
@@ -31,6 +32,7 @@ class Forest:
         self.targets = bundle.targets
         self.recipe = FeatureRecipe(bundle.table.settings, bundle.feature_names)
         self.key = self.recipe.key
+        self.precomputed = Precomputed(bundle)
         self._known_importances: dict[str, list[Importance]] = {}
 
     @property

@@ -20,8 +20,8 @@ if TYPE_CHECKING:  # only those who want limits pay for the import
     from service.rates import RateLimiter
 
 ADMIN = "/admin/"
-OPEN = ("/health/", "/v2/health/")
-"""What answers everybody, at any rate: probes have no keys."""
+OPEN = ("/health/", "/v2/health/", "/static/")
+"""What answers everybody, at any rate: probes have no keys, and files cost as much as a refusal."""
 
 PUBLIC = frozenset({"/", "/openapi.json", "/docs", "/redoc"})
 """What answers without a key: it says nothing that is not in the documentation."""

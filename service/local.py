@@ -9,7 +9,7 @@ from models.feature_table import FeatureRow
 from service.features import FeatureTask, FeatureWorkFactory
 from service.problems import ComputationError
 from service.workers import Outcome
-from service.workers.worker import describe
+from service.workers.work import describe
 
 
 class LocalCompute:

@@ -35,7 +35,7 @@ class Observed(Protocol):
 
     @property
     def store_failures(self) -> int:
-        """Reads and writes of the feature store that failed."""
+        """Transactions of features and jobs that failed."""
 
     @property
     def is_ready(self) -> bool:
@@ -185,7 +185,7 @@ class _State(Collector):
         )
         yield CounterMetricFamily(
             "acorn_store_failures",
-            "Reads and writes of the feature store that failed.",
+            "Reads and writes of the database that failed, of features and of jobs.",
             value=service.store_failures,
         )
         yield _info("acorn_build_info", "Version of the server.", [{"version": models.__version__}])

@@ -7,7 +7,8 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from models.errors import InputError, UnknownSpaceError, abbreviate
-from models.spaces import Architecture, get_space
+from models.spaces import Architecture
+from service.apart import parse
 from service.problems import InvalidRequestError, ProblemItem
 from service.schemas import ArchitectureSpec, PredictRequest
 from service.strict_json import escape
@@ -62,7 +63,7 @@ def _read_all(
     errors: list[ProblemItem] = []
     for index, spec in specs:
         try:
-            architectures[index] = get_space(spec.space).parse(spec.arch)
+            architectures[index] = parse(spec.space, spec.arch)
         except InputError as error:
             field = "space" if isinstance(error, UnknownSpaceError) else "arch"
             pointer = f"/architectures/{index}/{field}"

@@ -5,15 +5,18 @@ Nothing here knows of HTTP or of processes; the server and the command line both
 
 import asyncio
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
+from models.datasets import get_dataset
 from models.errors import AcornError, InputError, UnknownTargetError
 from models.feature_table import FeatureRow
 from models.spaces import Architecture
-from service.answers import Known, answer
+from service.answers import Known, answer, submitted_cost
+from service.apart import is_apart
 from service.cache import FeatureCache
 from service.features import FeatureTask
 from service.forests import Forest, Forests
@@ -61,6 +64,8 @@ class Predictor:
         Called with a source of features, and the number of functions whose features it had.
     sizes
         Which networks are too large to compute; by default none.
+    works_ahead
+        Whether to work out what forests say of their whole tables, for whoever asks later.
     """
 
     def __init__(
@@ -73,6 +78,7 @@ class Predictor:
         max_explanations: int,
         on_lookup: Callable[[FeatureSource, int], None] = lambda _source, _n: None,
         sizes: SizeLimits | None = None,
+        works_ahead: bool = False,
     ) -> None:
         self._forests = forests
         self._cache = cache
@@ -83,6 +89,9 @@ class Predictor:
         self._sizes = sizes
         self._renderer = Renderer()
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="acorn-forest")
+        self._works_ahead = works_ahead
+        self._ahead = ThreadPoolExecutor(1, thread_name_prefix="acorn-ahead")
+        self._closed = threading.Event()
 
     async def predict(self, document: object) -> PredictResponse:
         """Answer a request, given as the JSON document that it is.
@@ -103,9 +112,12 @@ class Predictor:
     async def plan(self, document: object) -> Plan:
         """Understand a request; raises as :meth:`predict` does."""
         # In a thread if there is much, which would keep the event loop from all else.
-        if _is_small(document):
+        if _is_quick(document):
             return self._plan(document)
-        return await self._in_thread(self._plan, document)
+        plan = await self._in_thread(self._plan, document)
+        if any(is_apart(each.space) for each in plan.architectures):
+            await self._in_thread(_count_costs, plan)
+        return plan
 
     def at_hand(self, plan: Plan) -> bytes | None:
         """Write the answer to a short request where that takes no time; None where it may.
@@ -174,6 +186,8 @@ class Predictor:
 
     def close(self) -> None:
         """End the threads."""
+        self._closed.set()
+        self._ahead.shutdown()
         self._threads.shutdown()
 
     async def _in_thread(self, function: Callable[..., T], *args: object) -> T:
@@ -224,6 +238,8 @@ class Predictor:
         """
         known = {id_: Known(row, "table") for id_, row in forest.table_rows(architectures).items()}
         self._on_lookup("table", len(known))
+        if known and self._works_ahead and forest.precomputed.begin():
+            self._ahead.submit(forest.precomputed.work_out, self._closed)
         unknown = {id_: each for id_, each in architectures.items() if id_ not in known}
         if not unknown:
             return known, {}
@@ -261,9 +277,27 @@ class Predictor:
         return known, failures
 
 
-def _is_small(document: object) -> bool:
+def _is_quick(document: object) -> bool:
     items = document.get("architectures") if isinstance(document, dict) else None
-    return not isinstance(items, list) or len(items) <= FEW
+    if not isinstance(items, list):
+        return True
+    return len(items) <= FEW and not any(
+        isinstance(item, dict) and is_apart(item.get("space")) for item in items
+    )
+
+
+def _count_costs(plan: Plan) -> None:
+    """Count what takes long to count, so that whoever writes the answer finds it counted."""
+    dataset = get_dataset(plan.forest.bundle.dataset)
+    errors = []
+    for index, each in enumerate(plan.architectures):
+        try:
+            submitted_cost(each, dataset)
+        except InputError as error:  # too large, or not for images of this size
+            pointer = f"/architectures/{index}/arch"
+            errors.append(ProblemItem(pointer=pointer, detail=str(error)))
+    if errors:
+        raise InvalidRequestError(errors)
 
 
 def _unknown_targets(forest: Forest, targets: Sequence[str]) -> list[ProblemItem]:

@@ -30,6 +30,7 @@ config_file: ContextVar[Path | None] = ContextVar("config_file", default=None)
 
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 Millions = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Backend = Literal["local", "ray"]
 Device = Literal["auto", "cpu", "cuda"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -86,6 +87,22 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
+    backend: Backend = Field(
+        "local",
+        description="local serves from this process, with workers beside it; ray from replicas on "
+        "a Ray cluster, with workers anywhere on it. Needs the extra ray.",
+    )
+    replicas: int = Field(
+        1,
+        ge=1,
+        le=1_000,
+        description="With ray: replicas of the server, each with workers of its own.",
+    )
+    ray_address: str = Field(
+        "",
+        description="With ray: address of the cluster; by default RAY_ADDRESS, else the one that "
+        "runs on this machine, else a new one.",
+    )
     forests: Path = Field(
         default_factory=released_forests,
         description="Folder with one forest bundle a subfolder; by default the released ones.",
@@ -115,6 +132,12 @@ class Settings(BaseSettings):
     )
     recycle_after: int = Field(
         1_000, ge=1, description="Networks after which a worker process is replaced by a new one."
+    )
+    recycle_bytes: int | None = Field(
+        None,
+        ge=1,
+        description="Bytes, of memory or of CUDA devices, above which a worker process is replaced "
+        "once its network is done; by default any number.",
     )
     max_architectures: int = Field(10_000, ge=1, description="Architectures a request.")
     max_explanations: int = Field(

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from models.datasets import get_dataset
 from models.errors import InputError
-from models.spaces import Architecture, get_space
+from models.spaces import Architecture
+from service.apart import cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +31,13 @@ class SizeLimits:
         refused: dict[str, InputError] = {}
         for id_, each in architectures.items():
             try:
-                cost = get_space(each.space).cost(each.canonical, get_dataset(dataset))
+                found = cost(each.space, each.canonical, get_dataset(dataset))
             except InputError as error:  # it cannot be built at all
                 refused[id_] = error
                 continue
             for what, got, most in (
-                ("parameters", cost.params, self.params),
-                ("multiply-accumulates for one image", cost.flops, self.flops),
+                ("parameters", found.params, self.params),
+                ("multiply-accumulates for one image", found.flops, self.flops),
             ):
                 if got > most:
                     refused[id_] = InputError(

@@ -34,17 +34,16 @@ class FeatureStore:
     ----------
     database
         Where they are kept; closed with the store.
-
-    Attributes
-    ----------
-    failures
-        Reads and writes that failed.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._reads_from = self._writes_from = 0.0
-        self.failures = 0
+
+    @property
+    def failures(self) -> int:
+        """Transactions of the database that failed."""
+        return self._database.failures
 
     def get(self, ids: Iterable[str], settings: str) -> dict[str, FeatureRow]:
         """Find what is known of ``ids`` under the settings of that digest."""
@@ -72,11 +71,12 @@ class FeatureStore:
             "values": json.dumps(row.values),
             "reasons": json.dumps(row.reasons),
             "seconds": row.seconds,
+            "errors": json.dumps(row.errors) if row.errors else None,
         }
         statement = self._database.insert(features).values(record)
         statement = statement.on_conflict_do_update(
             index_elements=["key", "settings"],
-            set_={name: record[name] for name in ("values", "reasons", "seconds")},
+            set_={name: record[name] for name in ("values", "reasons", "seconds", "errors")},
         )
         self._attempt("write", lambda connection: connection.execute(statement), write=True)
 
@@ -98,7 +98,6 @@ class FeatureStore:
             with self._database.transaction(write=write) as connection:
                 return operation(connection)
         except DatabaseError as error:
-            self.failures += 1
             pause = PAUSE_SECONDS if error.passing else 0.0
             self._writes_from = time.monotonic() + pause
             if not write:
@@ -115,10 +114,11 @@ class FeatureStore:
 def _row(record: Any) -> FeatureRow | None:
     try:
         values, reasons = json.loads(record.values), json.loads(record.reasons)
+        errors = json.loads(record.errors) if record.errors else {}
     except ValueError:
         logger.warning("the feature store's row of %s is damaged; it counts as unknown", record.id)
         return None
-    return FeatureRow(record.id, values, reasons, record.seconds)
+    return FeatureRow(record.id, values, reasons, record.seconds, errors)
 
 
 def _key(id_: str) -> str:

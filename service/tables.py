@@ -12,9 +12,10 @@ replicas be replaced one by one; what they could not understand, they leave alon
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 import sqlalchemy as sa
+from sqlalchemy.schema import CreateColumn
 
 metadata = sa.MetaData()
 
@@ -30,6 +31,7 @@ features = sa.Table(
     sa.Column("reasons", sa.Text, nullable=False, comment="JSON object: why a value is null"),
     sa.Column("seconds", sa.Float, nullable=False),
     sa.Column("created", sa.DateTime(timezone=True), server_default=sa.func.now()),
+    sa.Column("errors", sa.Text, comment="JSON object: standard errors; null is none"),
 )
 
 jobs = sa.Table(
@@ -88,9 +90,22 @@ def _create(*tables: sa.Table) -> Callable[[sa.Connection], None]:
     return lambda connection: metadata.create_all(connection, tables)
 
 
+def _add(column: sa.Column[Any]) -> Callable[[sa.Connection], None]:
+    """Add a column; new databases have got it with its table."""
+
+    def step(connection: sa.Connection) -> None:
+        table = column.table.name
+        if column.name not in {each["name"] for each in sa.inspect(connection).get_columns(table)}:
+            compiled = CreateColumn(column).compile(connection)
+            connection.execute(sa.text(f"ALTER TABLE {table} ADD COLUMN {compiled}"))
+
+    return step
+
+
 STEPS = (
     _create(features),
     _create(jobs, parts, results),
+    _add(features.c.errors),
 )
 """What leads to version 1, 2, ...; a step that has been released never changes."""
 

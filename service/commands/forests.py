@@ -8,20 +8,42 @@ import typer
 
 from models.errors import AcornError, InputError, abbreviate
 from models.forests import Bundle
-from service.commands import options
+from service.commands import completion, options
 from service.commands.output import print_line, print_table
 from service.forests import Forest, Forests
 from service.settings import load_settings
 from service.shelf import bundle_paths
 
-app = typer.Typer(help="Look after forest bundles.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
-BundleArgument = Annotated[str, typer.Argument(help="Name in the forests folder, or a path.")]
+BundleArgument = Annotated[
+    str,
+    typer.Argument(
+        help="Name in the forests folder, or a path.", autocompletion=completion.bundles
+    ),
+]
+
+
+@app.callback()
+def _group() -> None:
+    """Look after forest bundles.
+
+    Examples
+    --------
+    acorn forests list
+    """
 
 
 @app.command("list")
 def list_(forests: options.ForestsFolder = None, as_json: options.AsJson = False) -> None:
-    """List the bundles of the forests folder, refused ones included."""
+    """List the bundles of the forests folder, refused ones included.
+
+    Examples
+    --------
+    acorn forests list
+
+    acorn forests list --forests forests --json
+    """
     listing = Forests.load(load_settings(forests=forests).forests).listing
     if as_json:
         print_line(listing.model_dump_json())
@@ -40,7 +62,14 @@ def show(
     forests: options.ForestsFolder = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Show what a bundle says of itself: targets, features, settings, scores."""
+    """Show what a bundle says of itself: targets, features, settings, scores.
+
+    Examples
+    --------
+    acorn forests show nats_tss-cifar10
+
+    acorn forests show forests/mine --json
+    """
     path = _find(bundle, forests)
     detail = Forest(Bundle.load(path), path).detail
     if as_json:
@@ -57,12 +86,22 @@ def show(
 def verify(
     bundle: Annotated[
         str | None,
-        typer.Argument(help="Name in the forests folder, or a path; all where none is given."),
+        typer.Argument(
+            help="Name in the forests folder, or a path; all where none is given.",
+            autocompletion=completion.bundles,
+        ),
     ] = None,
     forests: options.ForestsFolder = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Check bundles: files against the manifest, and the structure of every tree."""
+    """Check bundles: files against the manifest, and the structure of every tree.
+
+    Examples
+    --------
+    acorn forests verify
+
+    acorn forests verify nats_tss-cifar10 --json
+    """
     folder = load_settings(forests=forests).forests
     paths = [_find(bundle, forests)] if bundle else bundle_paths(folder)
     reasons = {path.name: _reason(path) for path in paths}

@@ -10,12 +10,17 @@ from service.commands import options
 from service.commands.output import print_line
 from service.keys import NAME, hash_line, new_key
 
-app = typer.Typer(help="Make API keys.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 
 @app.callback()
 def _group() -> None:
-    """Make API keys."""  # a group although it has one command
+    """Make API keys.
+
+    Examples
+    --------
+    acorn keys new laptop
+    """  # a group although it has one command
 
 
 @app.command()

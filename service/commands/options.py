@@ -29,7 +29,9 @@ DatabaseUrl = Annotated[
 Device = Annotated[
     str | None,
     typer.Option(
-        help="Where proxies are computed: auto, cpu or cuda. Default: auto.", show_default=False
+        help="Where proxies are computed: auto, cpu or cuda. Default: auto.",
+        show_default=False,
+        autocompletion=lambda: ["auto", "cpu", "cuda"],
     ),
 ]
 AsJson = Annotated[

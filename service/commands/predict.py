@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from models.errors import InputError
-from service.commands import options
+from service.commands import completion, options
 from service.commands.output import print_line, print_table
 from service.logs import configure_logging
 from service.problems import MalformedBodyError
@@ -19,13 +19,23 @@ from training.progress import progress
 
 
 def predict(
-    space: Annotated[str, typer.Option(help="Architecture space, such as nats_tss.")],
+    space: Annotated[
+        str,
+        typer.Option(
+            help="Architecture space, such as nats_tss.", autocompletion=completion.spaces
+        ),
+    ],
     arch: Annotated[
         list[str],
         typer.Option(help="Architecture; may be given several times. - reads one a line."),
     ],
     dataset: Annotated[
-        str | None, typer.Option(help="Dataset. Default: cifar10.", show_default=False)
+        str | None,
+        typer.Option(
+            help="Dataset. Default: cifar10.",
+            show_default=False,
+            autocompletion=completion.datasets,
+        ),
     ] = None,
     targets: Annotated[
         str | None,
@@ -33,11 +43,19 @@ def predict(
     ] = None,
     interval: Annotated[float, typer.Option(help="Level of the intervals, between 0 and 1.")] = 0.9,
     explain: Annotated[
-        str, typer.Option(help="Contributions of each feature: path, shap or none.")
+        str,
+        typer.Option(
+            help="Contributions of each feature: path, shap or none.",
+            autocompletion=lambda: ["path", "shap", "none"],
+        ),
     ] = "none",
     forest: Annotated[
         str | None,
-        typer.Option(help="Forest. Default: that of the space and dataset.", show_default=False),
+        typer.Option(
+            help="Forest. Default: that of the space and dataset.",
+            show_default=False,
+            autocompletion=completion.bundles,
+        ),
     ] = None,
     forests: options.ForestsFolder = None,
     var: options.VarFolder = None,

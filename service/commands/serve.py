@@ -19,13 +19,16 @@ if TYPE_CHECKING:
 def _setting(name: str) -> Any:  # noqa: ANN401, RUF100 (typer's Option is untyped)
     """Offer a setting as an option, under its own description."""
     field = Settings.model_fields[name]
-    default = "none" if field.default in ("", ()) else field.default
+    default = "none" if field.default in ("", (), None) else field.default
     return typer.Option(help=f"{field.description} Default: {default}.", show_default=False)
 
 
 def serve(
     host: Annotated[str | None, _setting("host")] = None,
     port: Annotated[int | None, _setting("port")] = None,
+    backend: Annotated[str | None, _setting("backend")] = None,
+    replicas: Annotated[int | None, _setting("replicas")] = None,
+    ray_address: Annotated[str | None, _setting("ray_address")] = None,
     forests: options.ForestsFolder = None,
     var: options.VarFolder = None,
     database_url: options.DatabaseUrl = None,
@@ -33,6 +36,7 @@ def serve(
     workers: Annotated[int | None, _setting("workers")] = None,
     threads: Annotated[int | None, _setting("threads")] = None,
     recycle_after: Annotated[int | None, _setting("recycle_after")] = None,
+    recycle_bytes: Annotated[int | None, _setting("recycle_bytes")] = None,
     max_architectures: Annotated[int | None, _setting("max_architectures")] = None,
     max_explanations: Annotated[int | None, _setting("max_explanations")] = None,
     max_body_bytes: Annotated[int | None, _setting("max_body_bytes")] = None,
@@ -66,6 +70,8 @@ def serve(
     acorn serve --port 9000 --workers 2
 
     ACORN_DEVICE=cuda acorn serve --host 0.0.0.0 --rate-limit "100/second;5000/hour"
+
+    acorn serve --backend ray --replicas 2 --database-url postgresql://acorn@db/acorn
     """
     serve_until_stopped(load_settings(**locals()))
 
@@ -79,11 +85,17 @@ def serve_until_stopped(
     :class:`typer.Exit` where the server cannot start.
     """
     # Only now, so that other commands start without the web framework.
-    from service.app import create_app
     from service.logs import configure_logging
-    from service.server import Server
 
     configure_logging(settings.log_level, settings.log_format)
+    if settings.backend == "ray":
+        from service.cluster import serve_on_ray
+
+        serve_on_ray(settings, factory=factory)
+        return
+    from service.app import create_app
+    from service.server import Server
+
     server = Server(create_app(settings, factory=factory), settings)
     # The web server raises the signal once more when it has stopped in good order.
     signal.signal(signal.SIGTERM, _end)

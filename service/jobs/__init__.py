@@ -5,7 +5,3 @@ renews while it lives, and writes the part's results and its end in one transact
 shared by all servers on the database, goes on where it was when one of them is killed or restarted,
 and has one result an architecture whatever dies.
 """
-
-from service.jobs.desk import JobDesk
-
-__all__ = ["JobDesk"]

@@ -10,7 +10,7 @@ from fastapi.responses import StreamingResponse
 from sse_starlette import EventSourceResponse, JSONServerSentEvent
 
 from service.body import read_body
-from service.jobs import JobDesk
+from service.jobs.desk import JobDesk
 from service.jobs.schemas import Job, JobList
 from service.jobs.submission import JSON, NDJSON
 from service.jobs.tables import TableForm

@@ -37,10 +37,11 @@ class NotStarted:
 
 @dataclass(frozen=True, slots=True)
 class Done(Generic[R]):
-    """Worker to pool: the result of a task."""
+    """Worker to pool: the result of a task, and the bytes that the worker holds after it."""
 
     number: int
     result: R
+    held: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +54,4 @@ class Failed:
 
     number: int
     error: Exception | str
+    held: int = 0

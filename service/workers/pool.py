@@ -1,8 +1,9 @@
-"""Worker processes that apply a work function to payloads, each payload under a key.
+"""Workers that apply a work function to payloads, each payload under a key.
 
-The pool knows nothing of networks. Work under a key that is under way already is shared, not
-repeated. All state lives in the event loop's thread; processes report into it
-(:mod:`service.workers.process`), and each works on one job at a time.
+The pool knows nothing of networks, nor of where its workers run: in processes of this machine
+(:mod:`service.workers.process`) or of a cluster (:mod:`service.workers.ray_worker`). Work under a
+key that is under way already is shared, not repeated. All state lives in the event loop's thread;
+workers report into it, and each works on one job at a time.
 
 What happens when something fails:
 
@@ -24,12 +25,13 @@ from typing import Generic, TypeVar
 from models.errors import AcornError
 from service.problems import ComputationError, DeadlineError, QuarantinedError, UnavailableError
 from service.schemas import WorkersState
+from service.workers.handle import Handle, StartWorker
 from service.workers.messages import Done, Failed, NotStarted, Started, Stop, Task
 from service.workers.process import WorkerProcess
 from service.workers.quarantine import Quarantine
 from service.workers.queue import Job, JobQueue, Outcome
 from service.workers.slot import Slot
-from service.workers.worker import WorkFactory
+from service.workers.work import WorkFactory
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +45,11 @@ FAILED_STARTS_TO_GIVE_UP = 3
 
 @dataclass(frozen=True, slots=True)
 class PoolLimits:
-    """Sizes and deadlines of a pool, the latter in seconds."""
+    """Sizes and deadlines of a pool, the latter in seconds.
+
+    A worker is replaced by a new one after ``recycle_after`` jobs, and after one at whose end it
+    held more than ``recycle_bytes`` of memory.
+    """
 
     workers: int = 1
     queue_size: int = 256
@@ -51,6 +57,7 @@ class PoolLimits:
     computing: float = 120.0
     starting: float = 120.0
     recycle_after: int = 1_000
+    recycle_bytes: int | None = None
 
 
 class WorkerPool(Generic[P, R]):
@@ -67,6 +74,8 @@ class WorkerPool(Generic[P, R]):
         before its waiters hear of it, and also when nobody waits for it any more.
     on_concluded
         Called in the event loop with the end of every job, and with every refusal of one.
+    start_worker
+        Starts a worker; by default as a process of this machine.
     """
 
     def __init__(
@@ -76,8 +85,10 @@ class WorkerPool(Generic[P, R]):
         *,
         on_result: Callable[[str, P, R], None] | None = None,
         on_concluded: Callable[[Outcome[R] | AcornError], None] = lambda _: None,
+        start_worker: StartWorker = WorkerProcess,
     ) -> None:
         self._factory = factory
+        self._start_worker = start_worker
         self._limits = limits
         self._on_result = on_result
         self._on_concluded = on_concluded
@@ -213,7 +224,7 @@ class WorkerPool(Generic[P, R]):
                     slot.process.send, Task(job.number, job.payload, job.request_id)
                 )
 
-    def _on_message(self, process: WorkerProcess[P, R], message: object) -> None:
+    def _on_message(self, process: Handle[P], message: object) -> None:
         slot = self._slots[process.index]
         if slot.process is not process:
             return
@@ -224,33 +235,37 @@ class WorkerPool(Generic[P, R]):
                 slot.started, slot.failed_starts, slot.reason = True, 0, ""
             case NotStarted(reason):
                 slot.reason = f"a worker could not start: {reason}"
-            case Done(number, result) if slot.job is not None and slot.job.number == number:
-                self._on_done(slot, slot.job, result)
-            case Failed(number, error) if slot.job is not None and slot.job.number == number:
-                self._on_failed(slot, slot.job, error)
+            case Done(number, result, held) if slot.job and slot.job.number == number:
+                self._on_done(slot.job, result)
+                self._free(slot, held)
+            case Failed(number, error, held) if slot.job and slot.job.number == number:
+                self._on_failed(slot.job, error)
+                self._free(slot, held)
             case _:
                 logger.debug("worker %d sent %s out of turn", process.index, type(message))
         self._dispatch()
 
-    def _on_done(self, slot: Slot[P, R], job: Job[P, R], result: R) -> None:
+    def _on_done(self, job: Job[P, R], result: R) -> None:
         self._quarantine.clear(job.key)
         if self._on_result is not None:
             self._on_result(job.key, job.payload, result)
         seconds = time.monotonic() - job.started
         self._queue.conclude(job, Outcome(result, job.started - job.queued, seconds))
-        self._free(slot)
 
-    def _on_failed(self, slot: Slot[P, R], job: Job[P, R], error: Exception | str) -> None:
+    def _on_failed(self, job: Job[P, R], error: Exception | str) -> None:
         if not isinstance(error, AcornError):
             logger.error("%s cannot be computed: %s", job.key, error, extra=_about(job))
             error = ComputationError(f"it cannot be computed: {error}")
         self._queue.conclude(job, error)
-        self._free(slot)
 
-    def _free(self, slot: Slot[P, R]) -> None:
+    def _free(self, slot: Slot[P, R], held: int) -> None:
         slot.job = None
         slot.done += 1
-        if slot.done >= self._limits.recycle_after:
+        most = self._limits.recycle_bytes
+        if most is not None and held > most:
+            logger.info("a worker is replaced: it holds %d bytes after %d jobs", held, slot.done)
+            self._dismiss(slot)
+        elif slot.done >= self._limits.recycle_after:
             self._dismiss(slot)
 
     def _expire(self, slot: Slot[P, R], job: Job[P, R]) -> None:
@@ -265,7 +280,7 @@ class WorkerPool(Generic[P, R]):
 
     def _spawn(self, slot: Slot[P, R]) -> None:
         slot.vacate()
-        slot.process = WorkerProcess(
+        slot.process = self._start_worker(
             self._factory,
             self._slots.index(slot),
             on_message=self._on_message,
@@ -289,7 +304,7 @@ class WorkerPool(Generic[P, R]):
             slot.leaving = True
             slot.process.kill()
 
-    def _on_gone(self, process: WorkerProcess[P, R]) -> None:
+    def _on_gone(self, process: Handle[P]) -> None:
         slot = self._slots[process.index]
         if slot.process is not process:
             return

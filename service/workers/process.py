@@ -7,8 +7,10 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from service.workers.handle import Handle
 from service.workers.messages import Stop, Task
-from service.workers.worker import WorkFactory, worker_main
+from service.workers.work import WorkFactory
+from service.workers.worker import worker_main
 
 logger = logging.getLogger(__name__)
 
@@ -22,15 +24,7 @@ _context = multiprocessing.get_context("spawn")
 class WorkerProcess(Generic[P, R]):
     """A spawned worker and the thread that listens to it.
 
-    Parameters
-    ----------
-    factory, index
-        What the worker makes its work function with.
-    on_message
-        Called in the event loop with every message of the worker.
-    on_gone
-        Called in the event loop, once, when the process has ended for whatever reason; after it
-        no message comes.
+    Parameters are those of :class:`~service.workers.handle.StartWorker`.
     """
 
     def __init__(
@@ -38,8 +32,8 @@ class WorkerProcess(Generic[P, R]):
         factory: WorkFactory[P, R],
         index: int,
         *,
-        on_message: Callable[["WorkerProcess[P, R]", object], None],
-        on_gone: Callable[["WorkerProcess[P, R]"], None],
+        on_message: Callable[[Handle[P], object], None],
+        on_gone: Callable[[Handle[P]], None],
     ) -> None:
         self.index = index
         self._loop = asyncio.get_running_loop()

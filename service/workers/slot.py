@@ -3,7 +3,7 @@
 import asyncio
 from typing import Generic, TypeVar
 
-from service.workers.process import WorkerProcess
+from service.workers.handle import Handle
 from service.workers.queue import Job
 
 P = TypeVar("P")
@@ -39,7 +39,7 @@ class Slot(Generic[P, R]):
 
     def vacate(self) -> None:
         """Forget the present process."""
-        self.process: WorkerProcess[P, R] | None = None
+        self.process: Handle[P] | None = None
         self.job: Job[P, R] | None = None
         self.started = False
         self.leaving = False

@@ -100,7 +100,9 @@ def _write(path: Path, table: FeatureTable) -> None:
     contents = {
         "forest.safetensors": forest.to_bytes(),
         "features.parquet": scratch.read_bytes(),
-        "intervals.safetensors": Intervals.fit(residuals, fitted.oob_prediction_, spread).to_bytes(),
+        "intervals.safetensors": Intervals.fit(
+            residuals, fitted.oob_prediction_, spread
+        ).to_bytes(),
         "domain.safetensors": Domain.fit(X, seed=0).to_bytes(),
         "seen.safetensors": Seen.of(table.ids).to_bytes(),
         "importances.json": json.dumps(dict.fromkeys(TARGETS, importances)).encode(),

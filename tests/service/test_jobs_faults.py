@@ -205,9 +205,7 @@ def test_a_full_disk_stops_jobs_and_no_prediction(small: SmallForest, tmp_path: 
         assert client.lines(job)
         until(lambda: "cannot write the feature store" in server.log, lambda: server.log)
         assert "cannot use the store of jobs" in server.log
-        metrics = client.get("/metrics").text
-        failures = [line for line in metrics.splitlines() if "store_failures" in line]
-        assert any(float(line.split()[-1]) >= 1 for line in failures if line[0] != "#"), failures
+        assert failures(client) >= 1
         resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (most, most))
         client.until_done(client.submit(small.known[:5]))
 
@@ -224,6 +222,9 @@ def test_a_database_that_is_not_there_stops_jobs_only(small: SmallForest, tmp_pa
             assert response.status_code == 503
             assert int(response.headers["retry-after"]) >= 1
             assert "/proc" not in response.text
+        before = failures(client)
+        assert client.get("/jobs").status_code == 503
+        assert failures(client) > before
         assert server.says("ready")
 
 
@@ -241,6 +242,12 @@ def test_a_job_is_for_the_key_that_sent_it(small: SmallForest, tmp_path: Path) -
             assert bob.get("/jobs").json()["jobs"] == []
             ann.until_done(job)
             assert httpx.get(f"{server.url}/jobs").status_code == 401
+
+
+def failures(client: JobsClient) -> float:
+    lines = client.get("/metrics").text.splitlines()
+    (line,) = (line for line in lines if line.startswith("acorn_store_failures_total "))
+    return float(line.split()[-1])
 
 
 def _spec(cell: str) -> dict[str, str]:

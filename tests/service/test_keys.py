@@ -43,7 +43,7 @@ def refused(response: httpx.Response, status: int) -> str:
     return detail
 
 
-@pytest.mark.parametrize("key", [USER, OTHER, ADMIN])
+@pytest.mark.parametrize("key", [USER, OTHER, ADMIN], ids=["user", "other", "admin"])
 def test_either_header_carries_a_key(server: Server, small: SmallForest, key: str) -> None:
     for headers in (
         {"X-API-Key": key},

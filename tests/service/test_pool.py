@@ -270,6 +270,19 @@ def test_workers_are_recycled_without_a_lost_job() -> None:
     asyncio.run(scenario())
 
 
+def test_a_worker_that_holds_too_much_memory_is_recycled() -> None:
+    async def scenario() -> None:
+        async with pool_of(recycle_bytes=256 * 2**20) as pool:
+            work = ["pid", "pid", f"hold {300 * 2**20}", "pid"]
+            results = [(await pool.compute({str(i): each})) for i, each in enumerate(work)]
+            pids = [results[i][str(i)].result for i in (0, 1, 3)]
+            assert pids[0] == pids[1] != pids[2]
+            assert results[2]["2"].result == work[2]
+            assert pool.state.restarts == 1
+
+    asyncio.run(scenario())
+
+
 def test_results_are_reported_even_if_the_caller_has_gone() -> None:
     async def scenario() -> None:
         reported: list[tuple[str, str, str]] = []

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,12 @@ from service.cache import FeatureCache
 from service.database import Database
 from service.features import FeatureRecipe
 from service.store import FeatureStore
+from service.tables import STEPS
 
 SETTINGS = ProxySettings("cifar10", "dead leaves", 64, "0" * 64, 0)
-ROW = FeatureRow("space/a", {"x": 1.5, "y": None}, {"y": "it is infinite"}, 0.25)
+ROW = FeatureRow("space/a", {"x": 1.5, "y": None}, {"y": "it is infinite"}, 0.25, {"x": 0.1})
+
+VERSIONS = [(version,) for version in range(1, len(STEPS) + 1)]
 
 
 @pytest.fixture
@@ -141,10 +145,14 @@ def test_a_database_of_the_first_release_gets_the_tables_of_today(url: str) -> N
     first.close()
     for table in ("schema_version", "jobs", "job_parts", "job_results"):
         execute(url, f"drop table {table}")
+    execute(url, "alter table features drop column errors")
     second = FeatureStore(Database(url))
+    assert second.get(["space/a"], "s") == {"space/a": replace(ROW, errors={})}
+    second.put(ROW, dataset="cifar10", settings="s")
     assert second.get(["space/a"], "s") == {"space/a": ROW}
+    assert second.failures == 0
     second.close()
-    assert execute(url, "select version from schema_version order by 1") == [(1,), (2,)]
+    assert execute(url, "select version from schema_version order by 1") == VERSIONS
     assert execute(url, "select count(*) from job_results") == [(0,)]
 
 
@@ -166,7 +174,7 @@ def test_servers_that_start_together_make_the_tables_once(url: str) -> None:
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(lambda store: store.get(["space/a"], "s"), stores))
     assert [store.failures for store in stores] == [0] * 8
-    assert execute(url, "select version from schema_version order by 1") == [(1,), (2,)]
+    assert execute(url, "select version from schema_version order by 1") == VERSIONS
     for store in stores:
         store.close()
 
@@ -203,6 +211,25 @@ def test_the_cache_works_without_a_store_that_works(tmp_path: Path) -> None:
         cache = FeatureCache(FeatureStore(Database(f"sqlite:///{tmp_path / 'file' / 'f.sqlite'}")))
         cache.remember(ROW, recipe)
         assert await cache.find(["space/a"], recipe) == {"space/a": ROW}
+        cache.close()
+
+    asyncio.run(scenario())
+
+
+def test_the_cache_is_bounded_in_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("service.cache.KEPT_BYTES", 1_000_000)
+    (tmp_path / "file").touch()
+    recipe = FeatureRecipe(SETTINGS, ("x",))
+    ids = [f"graph/{'x' * 100_000}{i}" for i in range(20)]
+
+    async def scenario() -> None:
+        cache = FeatureCache(FeatureStore(Database(f"sqlite:///{tmp_path / 'file' / 'f.sqlite'}")))
+        for id_ in [*ids, ids[-1]]:
+            cache.remember(FeatureRow(id_, {"x": 1.0}), recipe)
+        found = await cache.find(ids, recipe)
+        assert [*found] == ids[-9:]
         cache.close()
 
     asyncio.run(scenario())

@@ -1,7 +1,8 @@
 """Work functions for real worker processes: they wait, fail and die on demand.
 
 A payload is a text of commands: ``sleep 0.1``, ``die``, ``die-once FILE``, ``raise TEXT``,
-``input-error TEXT``, ``log FILE TEXT`` (which takes 50 ms), ``exit``; anything else is echoed.
+``input-error TEXT``, ``log FILE TEXT`` (which takes 50 ms), ``hold BYTES``, ``pid``; anything else
+is echoed.
 """
 
 import os
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.errors import InputError
+
+_held: list[bytes] = []
 
 
 def work(payload: str) -> str:
@@ -34,6 +37,8 @@ def work(payload: str) -> str:
             time.sleep(0.05)
         case "input-error":
             raise InputError(argument)
+        case "hold":
+            _held.append(b"x" * int(argument))
         case "pid":
             return str(os.getpid())
     return payload

@@ -1,0 +1,90 @@
+"""Whether several networks a message would be faster: ``python -m benchmarks.batching``.
+
+Each network has weights of its own, so networks of a batch share no multiplication: what they could
+share is the message to a worker and back. So this measures what a message takes, with a work
+function that does nothing, beside what the work itself takes: for a forest that needs nothing but
+the traced graph, which is the least work that there is, and for one with proxies. Processor time
+for the work, wall-clock time for the message, medians.
+"""
+
+import argparse
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from models.feature_table import FeatureRow, FeatureTable
+from models.forests import Manifest
+from models.forests import manifest as files
+from models.forests.manifest import MANIFEST
+from models.spaces import get_space
+from service.features import FeatureRecipe, FeatureTask, FeatureWorkFactory
+from service.workers import PoolLimits, WorkerPool
+
+RELEASED = Path("models/released")
+SPACE = get_space("nats_tss")
+MESSAGES = 500
+
+
+class Echo:
+    """Makes a work function that answers at once, with as much as a real one."""
+
+    def __init__(self, row: FeatureRow) -> None:
+        self._row = row
+
+    def __call__(self, index: int) -> Callable[[FeatureTask], FeatureRow]:  # noqa: ARG002
+        """Make the work function."""
+        return lambda _: self._row
+
+
+def recipe_of(name: str) -> FeatureRecipe:
+    folder = RELEASED / name
+    manifest = Manifest.from_bytes((folder / MANIFEST).read_bytes())
+    return FeatureRecipe(
+        FeatureTable.read(folder / files.FEATURES).settings, tuple(manifest.features)
+    )
+
+
+async def message_seconds(task: FeatureTask, row: FeatureRow) -> float:
+    """Wall-clock seconds of one network after the other through the pool, the work left out."""
+    pool = WorkerPool[FeatureTask, FeatureRow](Echo(row), PoolLimits())
+    pool.start()
+    try:
+        taken = []
+        for number in range(MESSAGES):
+            start = time.perf_counter()
+            await pool.compute({str(number): task})
+            taken.append(time.perf_counter() - start)
+        return median(taken[1:])
+    finally:
+        await pool.stop()
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--networks", type=int, default=5)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    cells = [SPACE.parse(cell).canonical for cell in SPACE.sample(options.networks + 1, seed=0)]
+    for name in ("universal-cifar10", "nats_tss-cifar10"):
+        work = FeatureWorkFactory("cpu", 1)(0)
+        tasks = [FeatureTask(SPACE.name, cell, recipe_of(name)) for cell in cells]
+        row = work(tasks[0])
+        taken = []
+        for task in tasks[1:]:
+            start = time.process_time()
+            work(task)
+            taken.append(time.process_time() - start)
+        message = asyncio.run(message_seconds(tasks[0], row))
+        print(
+            f"{name}: work {1e3 * median(taken):.1f} ms a network, message "
+            f"{1e3 * message:.2f} ms: batches save at most {message / median(taken):.2%}"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+// Which editor or drawing a space has.
+import { drawArcs, readGraph } from "./arcs.js";
+import { el } from "./dom.js";
+import { readGenotype } from "./genotype.js";
+import { layerEditor } from "./layers.js";
+import { sizeEditor } from "./sizes.js";
+import { topologyEditor } from "./topology.js";
+
+/**
+ * @typedef {object} Editor
+ * @property {HTMLElement} element
+ * @property {(arch: string) => void} show shows an architecture; leaves as it is what it cannot read
+ */
+
+/** @typedef {(onChange: (arch: string) => void) => Editor} MakeEditor */
+
+/** @type {Record<string, MakeEditor>} */
+const EDITORS = {
+  nats_tss: topologyEditor,
+  nats_sss: sizeEditor,
+  nasbench_macro: layerEditor,
+  darts: () => drawing(readGenotype),
+  graph: () => drawing(readGraph),
+};
+
+/**
+ * @param {string} space
+ * @param {(arch: string) => void} onChange
+ * @returns {Editor}
+ */
+export function makeEditor(space, onChange) {
+  return (EDITORS[space] ?? (() => drawing(() => [])))(onChange);
+}
+
+/** @param {string} space @returns {boolean} whether its specifications are written, not drawn */
+export const isText = (space) => !["nats_tss", "nats_sss", "nasbench_macro"].includes(space);
+
+/**
+ * What is only drawn: the text is changed in the field below.
+ * @param {(arch: string) => {title: string, steps: import("./arcs.js").Step[]}[]} read
+ * @returns {Editor}
+ */
+function drawing(read) {
+  const element = el("div", { class: "graphs", tabindex: 0, role: "group", "aria-label": "Drawing of the network" });
+  return {
+    element,
+    show(arch) {
+      const graphs = read(arch);
+      element.hidden = !graphs.length;
+      element.replaceChildren(...graphs.map(({ title, steps }) => drawArcs(title, steps)));
+    },
+  };
+}

@@ -1,0 +1,33 @@
+// Numbers as people read them.
+
+const HUNDREDTHS = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const THREE = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
+const WHOLE = new Intl.NumberFormat("en");
+
+/** @param {number} value an accuracy in percent, or a difference of two */
+export const points = (value) => HUNDREDTHS.format(value);
+
+/** @param {number} value */
+export const signed = (value) => `${value < 0 ? "−" : "+"}${points(Math.abs(value))}`;
+
+/** @param {number} value of any size */
+export const three = (value) => THREE.format(value);
+
+/** @param {number} value */
+export const whole = (value) => WHOLE.format(value);
+
+/** @param {{lower: number, upper: number}} interval */
+export const span = ({ lower, upper }) => `${points(lower)} – ${points(upper)}`;
+
+/**
+ * @param {number} n
+ * @param {string} noun
+ */
+export const counted = (n, noun) => `${whole(n)} ${noun}${n === 1 ? "" : "s"}`;
+
+/** @param {number} value a duration in seconds */
+export function duration(value) {
+  if (value < 0.001) return "under 1 ms";
+  if (value < 1) return `${Math.round(1000 * value)} ms`;
+  return value < 90 ? `${Math.ceil(value)} s` : `${Math.ceil(value / 60)} min`;
+}

@@ -1,0 +1,176 @@
+// The first thing to see: two numbers, how sure they are, and whether to believe them.
+import { byId, el } from "./dom.js";
+import { duration, points, span, three } from "./format.js";
+import { drawScale } from "./scale.js";
+import { CLEAN, fullName } from "./targets.js";
+
+/**
+ * @typedef {{id: string, space: string, arch: string,
+ *   targets: Record<string, import("./scale.js").Estimate>, in_domain: boolean,
+ *   domain_score: number | null, feature_source: "table" | "cache" | "computed",
+ *   submitted: {params: number, flops: number},
+ *   attributions: Record<string, {feature: string, contribution: number}[]> | null,
+ *   baseline: Record<string, number> | null,
+ *   seconds: {queue: number, features: number, forest: number}}} Prediction
+ */
+
+const MOSTLY = 0.6; // the share of the numbers that has to be in sight
+let inSight = true; // whether they are
+
+const SOURCES = {
+  table: "known before",
+  cache: "known from an earlier request",
+  computed: "computed for this request",
+};
+
+/**
+ * @param {Prediction} prediction
+ * @param {import("./choice.js").Choice} choice
+ */
+export function showPrediction(prediction, choice) {
+  showNumber("clean", prediction.targets[CLEAN], choice.interval);
+  byId("robust-number").hidden = !choice.robust;
+  if (choice.robust) showNumber("robust", prediction.targets[choice.robust], choice.interval);
+  byId("numbers").setAttribute("aria-busy", "false");
+  showVerdict(prediction);
+  showFacts(prediction);
+  showTwin(prediction, choice);
+  showStrip(prediction, choice);
+  byId("said").textContent = summary(prediction, choice);
+}
+
+/**
+ * Say that the server is at work, and for how long.
+ * @param {number} seconds
+ */
+export function showWaiting(seconds) {
+  clear(
+    "A network that this server has not seen: its features are being computed, " +
+      `for ${duration(seconds)} so far.`,
+  );
+}
+
+/** Say that there is nothing to show. */
+export function showNothing() {
+  clear("No prediction: see the message beside the specification.");
+}
+
+/**
+ * Take away what belongs to an architecture that is no longer shown.
+ * @param {string} reason
+ */
+function clear(reason) {
+  byId("numbers").setAttribute("aria-busy", "true");
+  for (const which of ["clean", "robust"]) {
+    byId(`${which}-value`).replaceChildren("––.–");
+    byId(`${which}-interval`).textContent = "\u00a0";
+    byId(`${which}-scale`).replaceChildren();
+  }
+  for (const id of ["facts", "waterfall", "strip"]) byId(id).replaceChildren();
+  refreshStrip();
+  byId("twin").hidden = true;
+  byId("verdict").className = "verdict";
+  byId("verdict").replaceChildren(reason);
+}
+
+/**
+ * @param {"clean" | "robust"} which
+ * @param {import("./scale.js").Estimate | undefined} estimate none where the forest has no such target
+ * @param {number} interval
+ */
+function showNumber(which, estimate, interval) {
+  const value = byId(`${which}-value`);
+  if (!estimate) {
+    value.replaceChildren("–");
+    byId(`${which}-interval`).textContent = "not a target of this forest";
+    byId(`${which}-scale`).replaceChildren();
+    return;
+  }
+  const timed = el("span", { elementtiming: `${which}-accuracy` }, points(estimate.value));
+  value.replaceChildren(timed, el("small", {}, "%"));
+  const level = `${Math.round(100 * interval)}% interval `;
+  byId(`${which}-interval`).replaceChildren(level, el("span", { class: "together" }, span(estimate)));
+  drawScale(byId(`${which}-scale`), estimate);
+}
+
+/** @param {Prediction} prediction */
+function showVerdict({ in_domain, domain_score }) {
+  const strangeness =
+    domain_score === null ? "" : ` Strangeness ${three(domain_score)}, where 0 is ordinary and 1 strange.`;
+  const verdict = byId("verdict");
+  verdict.className = `verdict ${in_domain ? "known" : "unknown"}`;
+  verdict.replaceChildren(
+    el("b", {}, in_domain ? "✓ Known" : "? Unknown"),
+    el(
+      "span",
+      {},
+      in_domain
+        ? `The forest has learned from networks like this one.${strangeness}`
+        : `Unlike the networks that the forest has learned from: the interval may not hold.${strangeness}`,
+    ),
+  );
+}
+
+/** @param {Prediction} prediction */
+function showFacts({ submitted, feature_source, seconds }) {
+  const facts = {
+    Parameters: `${three(submitted.params)} M`,
+    FLOPs: `${three(submitted.flops)} M`,
+    Features: SOURCES[feature_source],
+    Time: duration(seconds.features + seconds.forest),
+  };
+  byId("facts").replaceChildren(
+    ...Object.entries(facts).map(([name, value]) =>
+      el("div", {}, el("dt", {}, name), el("dd", {}, value)),
+    ),
+  );
+}
+
+/**
+ * @param {Prediction} prediction
+ * @param {import("./choice.js").Choice} choice
+ */
+function showTwin({ space, arch }, choice) {
+  const place = byId("twin");
+  place.hidden = arch === choice.arch.trim() || space !== "nats_tss";
+  place.replaceChildren("It computes the same function as ", el("code", {}, arch));
+}
+
+/**
+ * The numbers once more, for narrow screens on which they are out of sight.
+ * @param {Prediction} prediction
+ * @param {import("./choice.js").Choice} choice
+ */
+function showStrip({ targets, in_domain }, choice) {
+  const told = [CLEAN, choice.robust]
+    .filter((name) => targets[name])
+    .map((name) => el("span", {}, `${fullName(name)} `, el("b", {}, `${points(targets[name].value)}%`)));
+  byId("strip").replaceChildren(...told, el("span", {}, in_domain ? "✓ known" : "? unknown"));
+  refreshStrip();
+}
+
+/** Show the strip only while the numbers themselves are out of sight. */
+export function watchStrip() {
+  const note = (/** @type {IntersectionObserverEntry[]} */ [numbers]) => {
+    inSight = numbers.isIntersecting;
+    refreshStrip();
+  };
+  new IntersectionObserver(note, { threshold: MOSTLY }).observe(byId("numbers"));
+}
+
+function refreshStrip() {
+  const strip = byId("strip");
+  strip.hidden = inSight || !strip.childElementCount;
+}
+
+/**
+ * One sentence, for those who listen.
+ * @param {Prediction} prediction
+ * @param {import("./choice.js").Choice} choice
+ */
+function summary({ targets, in_domain }, choice) {
+  const told = [CLEAN, choice.robust]
+    .filter((name) => targets[name])
+    .map((name) => `${fullName(name)} ${points(targets[name].value)} percent`);
+  return `${told.join(", ")}; ${in_domain ? "known" : "unknown"} to the forest.`;
+}

@@ -1,0 +1,173 @@
+"""``acorn doctor``: what is sound is said to be, what is not is found, with what to do about it."""
+
+import asyncio
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from quick_servers import quick_server
+from serve_faulty import Faulty
+from servers import Server, free_port
+from small_forest import SmallForest
+
+from service import checks
+from service.checks import Finding
+from service.cli import run
+from service.forests import Forests
+from service.keys import hash_line, new_key
+from service.settings import load_settings
+from service.workers import PoolLimits
+
+Output = pytest.CaptureFixture[str]
+KEY = new_key()
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(small: SmallForest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ACORN_FORESTS", str(small.folder))
+    monkeypatch.setenv("ACORN_VAR", str(tmp_path / "var"))
+    monkeypatch.setenv("ACORN_DEVICE", "cpu")
+    for name in ("ACORN_CONFIG", "ACORN_URL", "ACORN_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def only(found: Iterator[Finding]) -> Finding:
+    """Check that a check found one thing, with advice exactly where it is not sound."""
+    (finding,) = found
+    assert bool(finding.advice) == (finding.state != "sound")
+    return finding
+
+
+def test_a_sound_installation(small: SmallForest, tmp_path: Path, capsys: Output) -> None:
+    assert run(["doctor", "--json"]) == 0
+    captured = capsys.readouterr()
+    said: dict[str, Any] = json.loads(captured.out)
+    assert said["sound"] is True
+    assert captured.err == ""
+    found = {each["check"]: each for each in said["checks"]}
+    assert {each["state"] for each in said["checks"]} == {"sound"}
+    assert [*found] == [
+        *("packages", "device", "files", "database", "forests", "versions"),
+        *("worker", "prediction"),
+    ]  # fmt: skip
+    assert "torch" in found["packages"]["found"]
+    assert small.name in found["forests"]["found"]
+    assert "clean" in found["prediction"]["found"]
+    assert [path.name for path in tmp_path.iterdir()] == ["var"]
+
+
+def test_what_fails_is_said_with_what_to_do(
+    small: SmallForest, tmp_path: Path, capsys: Output
+) -> None:
+    (tmp_path / "forests").mkdir()
+    bad = tmp_path / "forests" / "changed"
+    shutil.copytree(small.folder / small.name, bad)
+    (bad / "MODEL_CARD.md").write_text("another text")
+    (tmp_path / "file").touch()
+    options = ["--forests", str(bad.parent), "--var", str(tmp_path / "file" / "var")]
+    url = f"http://127.0.0.1:{free_port()}"
+    assert run(["doctor", *options, "--device", "cuda", "--url", url]) == 1
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    rows = [line.split("\t") for line in captured.out.splitlines()]
+    assert rows[0] == ["check", "state", "found", "what to do"]
+    failed = {check: (found, advice) for check, state, found, advice in rows if state == "failed"}
+    assert {*failed} == {"device", "files", "database", "forests", "server"}
+    assert all(advice for _, advice in failed.values())
+    assert "--var" in failed["files"][1]
+    assert any("MODEL_CARD.md" in row[2] for row in rows)
+
+
+def test_bad_settings_are_bad_usage(capsys: Output) -> None:
+    assert run(["doctor", "--device", "tpu"]) == 2
+    assert run(["doctor", "--forests", "/nowhere"]) == 1
+    assert "/nowhere" in capsys.readouterr().out
+
+
+def test_either_database(url: str) -> None:
+    for _ in range(2):
+        finding = only(checks.check_database(url))
+        assert finding.state == "sound"
+        assert "0 functions" in finding.found
+
+
+def test_a_database_that_cannot_be_used(tmp_path: Path) -> None:
+    word = "unspoken"
+    url = f"postgresql://acorn:{word}@127.0.0.1:{free_port()}/acorn?connect_timeout=2"
+    (tmp_path / "junk.sqlite").write_bytes(b"not a database" * 100)
+    for bad in (url, f"sqlite:///{tmp_path / 'junk.sqlite'}", "nonsense", "mysql://x/y"):
+        finding = only(checks.check_database(bad))
+        assert finding.state == "failed"
+        assert word not in finding.found
+        assert "--database-url" in finding.advice
+
+
+def test_a_worker_that_cannot_start(small: SmallForest, capsys: Output) -> None:
+    settings = load_settings(starting_seconds=0.01)
+    findings = {each.check: each for each in checks.examine(settings)}
+    assert findings["worker"].state == "failed"
+    assert "did not start" in findings["worker"].found
+    assert "prediction" not in findings
+
+
+def test_a_worker_that_computes_something_else(small: SmallForest) -> None:
+    forests = Forests.load(small.folder)
+    finding = asyncio.run(checked_by(Faulty({}), forests))  # all zero
+    assert (finding.state, bool(finding.advice)) == ("doubtful", True)
+    assert "100% off" in finding.found
+    broken = Faulty({"*": "raise it is broken"})
+    finding = asyncio.run(checked_by(broken, forests))
+    assert finding.state == "failed"
+    assert "it is broken" in finding.found
+
+
+async def checked_by(factory: Faulty, forests: Forests) -> Finding:
+    pool = checks.Pool(factory, PoolLimits())
+    pool.start()
+    try:
+        return await checks.check_worker(pool, forests)
+    finally:
+        await pool.stop()
+
+
+def test_forests_of_another_torch(small: SmallForest, tmp_path: Path) -> None:
+    bundle = tmp_path / "forests" / small.name
+    shutil.copytree(small.folder / small.name, bundle)
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    manifest["libraries"] = {"torch": "1.2.3", "polars": "0.1.0"}
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
+    finding = only(checks.check_versions(Forests.load(bundle.parent)))
+    assert finding.state == "doubtful"
+    assert f"{small.name}@0.0.1 were made with 1.2.3" in finding.found
+    assert only(checks.check_versions(Forests.load(small.folder))).state == "sound"
+
+
+def test_packages_of_other_versions(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = ["polars<1.0", "acorn-nothing>=2", "timm>=99; extra == 'timm'", "rich"]
+    monkeypatch.setattr(checks.metadata, "requires", lambda _: wanted)
+    findings = [*checks.check_packages()]
+    assert [finding.state for finding in findings] == ["failed", "failed"]
+    assert "polars" in findings[0].found
+    assert "<1.0" in findings[0].found
+    assert "acorn-nothing is not installed" in findings[1].found
+
+
+@pytest.fixture(scope="module")
+def server(small: SmallForest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("doctor")
+    with quick_server(folder, small, api_keys=hash_line("doctor", KEY)) as server:
+        yield server
+
+
+def test_a_running_server(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    finding = only(checks.check_server(server.url))
+    assert finding.state == "failed"
+    assert "ACORN_API_KEY" in finding.advice
+    monkeypatch.setenv("ACORN_API_KEY", KEY)
+    finding = only(checks.check_server(server.url))
+    assert finding.state == "sound"
+    assert "1 of 1 workers" in finding.found

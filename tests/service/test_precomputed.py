@@ -1,0 +1,136 @@
+"""What is worked out ahead is, in every bit, what asking gives."""
+
+import asyncio
+import json
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+from small_forest import SmallForest
+
+from service.answers import feature_matrix
+from service.forests import Forest, Forests
+from service.precomputed import INTERVAL
+from service.predictor import Predictor
+
+
+@pytest.fixture
+def forest(small: SmallForest) -> Forest:
+    (forest,) = Forests.load(small.folder)
+    return forest
+
+
+def work_out(forest: Forest) -> None:
+    assert forest.precomputed.begin()
+    assert not forest.precomputed.begin()
+    forest.precomputed.work_out(threading.Event())
+
+
+def test_every_bit_is_that_of_a_row_of_its_own(forest: Forest) -> None:
+    ids, targets = forest.bundle.table.ids, forest.targets
+    assert forest.precomputed.find(ids, targets, INTERVAL) is None
+    work_out(forest)
+    rows = forest.table_rows(ids)
+    for id_ in ids:
+        X = feature_matrix([rows[id_]], forest.recipe.names)
+        found = forest.precomputed.find([id_], targets, INTERVAL)
+        assert found is not None
+        assert found.predicted == forest.bundle.predict(X, interval=INTERVAL)
+        assert (found.in_domain, found.score) == forest.bundle.domain(X, [id_])
+    some = forest.precomputed.find(ids[7:3:-1], ["pgd_linf_1"], INTERVAL)
+    assert some is not None
+    X = feature_matrix([rows[id_] for id_ in ids[7:3:-1]], forest.recipe.names)
+    expected = forest.bundle.predict(X, targets=["pgd_linf_1"], interval=INTERVAL)
+    assert [*some.predicted] == ["pgd_linf_1"]
+    for got, wanted in zip(some.predicted["pgd_linf_1"], expected["pgd_linf_1"], strict=True):
+        assert np.array_equal(got, wanted)
+
+
+def test_what_is_not_there_is_not_made_up(forest: Forest, small: SmallForest) -> None:
+    work_out(forest)
+    known, unknown = small.id(small.known[0]), small.id(small.unknown[0])
+    find = forest.precomputed.find
+    assert find([known], forest.targets, INTERVAL) is not None
+    assert find([known, unknown], forest.targets, INTERVAL) is None
+    assert find([known], forest.targets, 0.8) is None
+
+
+def test_it_can_be_ended_early(forest: Forest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.precomputed.ROWS_AT_ONCE", 8)
+    ended = threading.Event()
+    ended.set()
+    assert forest.precomputed.begin()
+    forest.precomputed.work_out(ended)
+    ids = forest.bundle.table.ids
+    assert forest.precomputed.find(ids[:8], forest.targets, INTERVAL) is not None
+    assert forest.precomputed.find(ids[8:9], forest.targets, INTERVAL) is None
+
+
+class NoCache:
+    async def find(self, _ids: object, _recipe: object) -> dict[str, Any]:
+        return {}
+
+
+def test_answers_are_the_same_before_and_after(small: SmallForest) -> None:
+    def answers(*, ahead: bool) -> list[dict[str, Any]]:
+        """Ask a new predictor, which has no texts, for every cell and then for several at once."""
+        forests = Forests.load(small.folder)
+        if ahead:
+            work_out(next(iter(forests)))
+        predictor = Predictor(
+            forests,
+            NoCache(),  # type: ignore[arg-type]
+            None,  # type: ignore[arg-type]
+            max_architectures=100,
+            max_explanations=100,
+        )
+
+        async def ask(*cells: str, **fields: object) -> dict[str, Any]:
+            specs = [{"space": "nats_tss", "arch": cell} for cell in cells]
+            plan = await predictor.plan({"architectures": specs, **fields})
+            answer: dict[str, Any] = json.loads(await predictor.respond(plan))
+            for prediction in answer["predictions"]:
+                del prediction["seconds"]
+                if len(cells) > 1:  # distances of several rows at once round otherwise
+                    del prediction["domain_score"]
+            return answer
+
+        async def scenario() -> list[dict[str, Any]]:
+            singly = [await ask(cell) for cell in small.known]
+            return [
+                *singly,
+                await ask(*small.known[:9], explain="path", features=False),
+                await ask(small.known[3], targets=["clean"], interval=0.5),
+            ]
+
+        try:
+            return asyncio.run(scenario())
+        finally:
+            predictor.close()
+
+    assert answers(ahead=True) == answers(ahead=False)
+
+
+def test_a_table_is_worked_out_once_it_is_asked_for(small: SmallForest) -> None:
+    forests = Forests.load(small.folder)
+    (forest,) = forests
+    predictor = Predictor(
+        forests,
+        NoCache(),  # type: ignore[arg-type]
+        None,  # type: ignore[arg-type]
+        max_architectures=100,
+        max_explanations=100,
+        works_ahead=True,
+    )
+
+    async def scenario() -> None:
+        spec = {"space": "nats_tss", "arch": small.known[0]}
+        await predictor.respond(await predictor.plan({"architectures": [spec]}))
+        async with asyncio.timeout(30):
+            ids = forest.bundle.table.ids
+            while forest.precomputed.find(ids, forest.targets, INTERVAL) is None:
+                await asyncio.sleep(0.01)
+
+    asyncio.run(scenario())
+    predictor.close()

@@ -1,0 +1,208 @@
+"""The page and its files over plain HTTP, and the map of a space."""
+
+import gzip
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from servers import ROOT, Server
+
+STATIC = ROOT / "service" / "web" / "static"
+SCRIPTS = STATIC / "js"
+OURS = [*STATIC.glob("*.*"), *SCRIPTS.glob("*"), *(STATIC / "css").glob("*")]
+MOST_BYTES = 2_000_000
+
+
+CLIENT = httpx.Client(timeout=120.0, trust_env=False)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _close_client() -> Iterator[None]:
+    yield
+    CLIENT.close()
+
+
+def get(server: Server, path: str, **headers: str) -> httpx.Response:
+    return CLIENT.get(f"{server.url}/{path}", headers=headers)
+
+
+# The page
+
+
+def test_the_page_is_sent_with_a_strict_policy(server: Server) -> None:
+    response = get(server, "")
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+    policy = response.headers["content-security-policy"]
+    assert "default-src 'self'" in policy
+    assert "unsafe" not in policy
+    assert response.headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_browser_asks_once_and_compares_then(server: Server) -> None:
+    for path, caching in (
+        ("", "no-cache"),
+        ("static/js/main.js", "no-cache"),
+        ("static/vendor/vega-6.4.0/vega.min.js", "public, max-age=31536000, immutable"),
+    ):
+        first = get(server, path)
+        assert first.headers["cache-control"] == caching
+        again = get(server, path, **{"If-None-Match": first.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+        assert get(server, path, **{"If-None-Match": '"other"'}).status_code == 200
+
+
+def test_files_are_compressed_for_those_who_can_read_it(server: Server) -> None:
+    for path in ("", "static/js/map.js", "static/css/page.css", "static/icon.svg"):
+        plain = get(server, path, **{"Accept-Encoding": "identity"})
+        packed = get(server, path, **{"Accept-Encoding": "gzip"})
+        assert "content-encoding" not in plain.headers
+        assert packed.headers["content-encoding"] == "gzip"
+        assert int(packed.headers["content-length"]) < int(plain.headers["content-length"])
+        assert packed.content == plain.content
+
+
+def test_other_methods_and_addresses_are_problems(server: Server) -> None:
+    assert CLIENT.head(server.url).status_code == 200
+    for path in ("static/", "static/js", "static/nothing.js", "static/%2e%2e/assets.py"):
+        response = get(server, path)
+        assert response.status_code == 404
+        assert response.headers["content-type"] == "application/problem+json"
+    response = CLIENT.post(server.url)
+    assert response.status_code == 405
+    assert {*response.headers["allow"].split(", ")} == {"GET", "HEAD"}
+
+
+# Its files
+
+
+def test_every_file_that_the_page_names_is_there_and_no_other(server: Server) -> None:
+    page = (STATIC / "index.html").read_text()
+    named = {*re.findall(r'(?:href|src)="(static/[^"]+)"', page)}
+    for path in named:
+        assert get(server, path).status_code == 200, path
+    # All modules are fetched at once, and not one after the other as they import each other.
+    known = {path.removeprefix("static/js/") for path in named if path.endswith(".js")}
+    assert known == {path.name for path in SCRIPTS.glob("*.js")} - {"vega-util.js"}
+
+
+def test_modules_import_what_there_is() -> None:
+    for module in SCRIPTS.glob("*.js"):
+        for name in re.findall(r'from "\./([^"]+)"', module.read_text()):
+            assert (SCRIPTS / name).is_file(), f"{module.name} imports {name}"
+    code = (SCRIPTS / "map.js").read_text()
+    loaded = re.findall(r"[\w-]+-[\d.]+/[\w.-]+\.js", code)
+    assert len(loaded) == 3
+    for name in loaded:
+        assert (STATIC / "vendor" / name).is_file()
+
+
+def test_nothing_of_ours_names_another_server() -> None:
+    for path in OURS:
+        addresses = re.findall(r"(?:https?:)?//[\w.-]+\.\w+", path.read_text())
+        assert {*addresses} <= {"http://www.w3.org"}, path  # a namespace, which nobody fetches
+
+
+@pytest.mark.parametrize("folder", [STATIC / "vendor", Path(__file__).parent / "vendor"])
+def test_vendored_libraries_are_the_published_ones(folder: Path) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    listed = {"manifest.json"}
+    for name, library in manifest.items():
+        assert any(file.startswith("LICENSE") for file in library["files"])
+        for file, digest in library["files"].items():
+            path = folder / f"{name}-{library['version']}" / file
+            assert hashlib.sha256(path.read_bytes()).hexdigest() == digest, path
+            listed.add(path.relative_to(folder).as_posix())
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert there == listed
+
+
+def test_everything_together_weighs_little(server: Server) -> None:
+    sizes = {
+        path: len(gzip.compress(path.read_bytes())) for path in STATIC.rglob("*") if path.is_file()
+    }
+    space_map = get(server, "spaces/nats_tss/map?y=pgd_linf_1.0")
+    assert sum(sizes.values()) + int(space_map.headers["content-length"]) < MOST_BYTES / 4
+
+
+# The map
+
+
+def test_the_map_shows_what_is_predicted(server: Server) -> None:
+    found = get(server, "spaces/nats_tss/map?y=pgd_linf_1").json()
+    assert (found["total"], found["dataset"]) == (4660, "cifar10")
+    assert found["y"] == {"name": "pgd_linf_1.0", "unit": "percent", "better": "higher"}
+    points = found["points"]
+    some = [*range(0, 4660, 500), *found["front"]]
+    body = {
+        "architectures": [{"space": "nats_tss", "arch": points["arch"][i]} for i in some],
+        "targets": ["clean", "pgd_linf_1.0"],
+    }
+    answer = CLIENT.post(f"{server.url}/predict", json=body).json()
+    for i, each in zip(some, answer["predictions"], strict=True):
+        assert each["arch"] == points["arch"][i]  # canonical
+        assert points["x"][i] == pytest.approx(each["targets"]["clean"]["value"], abs=1e-4)
+        assert points["y"][i] == pytest.approx(each["targets"]["pgd_linf_1.0"]["value"], abs=1e-4)
+
+
+def test_the_front_is_what_nothing_beats(server: Server) -> None:
+    found = get(server, "spaces/nasbench_macro/map?x=clean&y=flops").json()
+    assert found["y"] == {"name": "flops", "unit": "million", "better": "lower"}
+    places = [*zip(found["points"]["x"], found["points"]["y"], strict=True)]
+    front = [places[i] for i in found["front"]]
+    assert front == sorted(front, reverse=True)
+    for x, y in front:
+        assert not any(a >= x and b <= y and (a, b) != (x, y) for a, b in places)
+    on_front = {*found["front"]}
+    for i, (x, y) in enumerate(places):
+        assert i in on_front or any(a >= x and b <= y for a, b in front)
+
+
+def test_a_large_space_is_sampled_the_same_way_each_time(server: Server) -> None:
+    found = get(server, "spaces/nats_sss/map?y=params").json()
+    assert found["total"] == 32_768
+    assert 5_000 <= len(found["points"]["arch"]) <= 5_000 + len(found["front"])
+    other = get(server, "spaces/nats_sss/map?y=flops").json()
+    assert len({*found["points"]["arch"]} & {*other["points"]["arch"]}) >= 5_000
+
+
+def test_a_map_is_made_once_and_compared_then(server: Server) -> None:
+    first = get(server, "spaces/nats_tss/map?dataset=cifar100&x=params&y=flops")
+    again = get(server, "spaces/nats_tss/map?dataset=cifar100&x=params&y=flops")
+    assert again.content == first.content
+    assert again.elapsed.total_seconds() < 5
+    tag = {"If-None-Match": first.headers["etag"]}
+    same = get(server, "spaces/nats_tss/map?dataset=cifar100&x=params&y=flops", **tag)
+    assert same.status_code == 304
+    plain = get(
+        server,
+        "spaces/nats_tss/map?dataset=cifar100&x=params&y=flops",
+        **{"Accept-Encoding": "identity"},
+    )
+    assert "content-encoding" not in plain.headers
+    assert plain.content == first.content
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "told"),
+    [
+        ("nowhere/map", 404, "'nowhere'"),
+        ("darts/map", 404, "no forest of its own"),
+        ("nats_tss/map?dataset=mnist", 404, "'mnist'"),
+        ("nats_tss/map?x=clear&y=beauty", 422, "'clear'"),
+    ],
+)
+def test_maps_that_cannot_be(server: Server, query: str, status: int, told: str) -> None:
+    response = get(server, f"spaces/{query}")
+    assert response.status_code == status
+    assert response.headers["content-type"] == "application/problem+json"
+    problem = response.json()
+    assert told in json.dumps(problem)
+    if status == 422:
+        pointers = [error["pointer"] for error in problem["errors"]]
+        assert pointers == ["/query/x", "/query/y"]
+        assert "params, flops" in problem["errors"][0]["detail"]
