@@ -1,0 +1,221 @@
+"""Build the image's stages without a container engine, and serve from the last one.
+
+``python -m deploy.prove_image`` carries out the Dockerfile's instructions, in order, in fresh
+Debian roots (:mod:`deploy.building`). Then the image's command runs as the image's user on a
+read-only root, with a volume and ``/tmp`` to write to, and has to
+
+- be ready, and healthy by the image's own check, which has to fail before it runs and after;
+- predict a cell of the table, and a network that nobody has seen, in a worker process;
+- not be root, and not be able to write but where it may;
+- end by SIGTERM, with code 0.
+
+Needs root, debootstrap, and the network for Debian's and Python's packages. pip's configuration of
+this machine holds inside while the image is built, and is no part of it.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from deploy.building import Builder, Built, run, say
+from deploy.chroot import Inside
+from deploy.dockerfile import PATH, command_of
+
+ROOT = Path(__file__).resolve().parents[1]
+COMPILERS = ("c++", "cc", "clang", "g++", "gcc", "ld", "make")
+PATIENCE = 600.0
+CELL = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|skip_connect~0|none~1|nor_conv_3x3~2|"
+
+
+def main() -> None:
+    """Build and serve; the exit code is 1 where something is not as it should be."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--build-arg", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--context", type=Path, default=ROOT, help="checkout [default: this one]")
+    parser.add_argument("--folder", type=Path, help="for the roots, which are kept [default: none]")
+    options = parser.parse_args()
+    if os.geteuid() or not shutil.which("debootstrap"):
+        sys.exit("expected to run as root, with debootstrap installed")
+    arguments = dict(pair.split("=", 1) for pair in options.build_arg)
+    with contextlib.ExitStack() as stack:
+        folder = options.folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        prove(Builder(options.context, folder, arguments).build())
+    say("proved")
+
+
+def prove(image: Built) -> None:
+    """Look at the image, try to write as its user, serve from it and ask."""
+    look(image)
+    volume = image.root.parent / "volume"
+    shutil.rmtree(volume, ignore_errors=True)
+    run(["cp", "--archive", str(image.outside(volume_of(image))), str(volume)])
+    port = free_port()
+    settings = {"ACORN_PORT": str(port), "ACORN_STARTING_SECONDS": str(PATIENCE)}
+    inside = Inside(
+        image.root,
+        user=image.user,
+        folder=image.folder,
+        environment=image.environment | settings,
+        volumes={volume_of(image): volume},
+        read_only=True,
+    )
+    uid = output(inside, ["id", "-u"])
+    check(uid not in ("", "0"), f"the user is {uid}, not root", uid)
+    try_to_write(inside, volume_of(image))
+    check(not healthy(image, inside), "the health check fails before the server runs", "")
+    with serving(image, inside) as (outer, server):
+        url = f"http://127.0.0.1:{port}"
+        until_ready(url, outer)
+        status = Path(f"/proc/{server}/status").read_text()
+        uids = next(line for line in status.splitlines() if line.startswith("Uid:")).split()[1:]
+        check(set(uids) == {uid}, f"the server runs as user {uid}", uids)
+        check(healthy(image, inside), "the health check passes", "")
+        known = ask(url, {"space": "nats_tss", "arch": CELL})
+        source = known["feature_source"]
+        check(source == "table", f"a known cell: {known['targets']['clean']}", known)
+        new = ask(url, {"space": "graph", "arch": graph()})
+        source = new["feature_source"]
+        check(source == "computed", f"a new network: {new['targets']['clean']}", new)
+        check(any(volume.iterdir()), "its features are in the volume", "")
+        os.kill(server, signal.SIGTERM)
+        code = outer.wait(PATIENCE)
+        check(code == 0, "SIGTERM ends it with code 0", code)
+    check(not healthy(image, inside), "the health check fails after it", "")
+
+
+def look(image: Built) -> None:
+    """Say what is in the image, and what is not."""
+    say(f"{size(image.root / 'opt')} MiB in /opt, {size(image.root)} in all")
+    for name in COMPILERS:
+        found = [str(p) for each in PATH.split(":") for p in image.root.glob(f"{each[1:]}/{name}")]
+        check(not found, f"no {name} in the image", found)
+    caches = [*image.root.glob("root/.cache/pip"), *image.root.glob("home/*/.cache/pip")]
+    check(not caches, "no pip cache", caches)
+
+
+def try_to_write(inside: Inside, volume: str) -> None:
+    """Write where the image's user may, and where not, were the root writable or not."""
+    for each in (inside, replace(inside, read_only=False)):
+        kind = "read-only" if each.read_only else "writable"
+        for place in ("/", "/etc", "/usr/bin", "/opt/acorn", "/opt/acorn/models/released"):
+            script = f"touch {place}/x 2> /dev/null || echo refused"
+            answer = output(each, ["sh", "-c", script])
+            check(answer == "refused", f"{place} cannot be written in a {kind} root", answer)
+    for place in ("/tmp", volume):  # noqa: S108 (inside the root)
+        answer = output(inside, ["sh", "-c", f"touch {place}/x && rm {place}/x && echo written"])
+        check(answer == "written", f"{place} can be written", answer)
+
+
+def volume_of(image: Built) -> str:
+    """Where the image's data are."""
+    return image.stage.last("VOLUME") or ""
+
+
+def graph() -> dict[str, Any]:
+    """Declare a network that no table has."""
+    stem = {"op": "conv", "out_channels": 12, "kernel": 3, "padding": 1}
+    nodes = [
+        {"name": "stem", "inputs": ["input"], **stem},
+        {"name": "norm", "op": "batch_norm", "inputs": ["stem"]},
+        {"name": "act", "op": "relu", "inputs": ["norm"]},
+        {"name": "pool", "op": "global_avg_pool", "inputs": ["act"]},
+        {"name": "flat", "op": "flatten", "inputs": ["pool"]},
+        {"name": "logits", "op": "linear", "inputs": ["flat"], "out_features": "classes"},
+    ]
+    return {"nodes": nodes, "output": "logits"}
+
+
+@contextlib.contextmanager
+def serving(image: Built, inside: Inside) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """Run the image's command; gives the process around it, and the server's own number."""
+    entry, arguments = (command_of(image.stage.last(k) or "[]") for k in ("ENTRYPOINT", "CMD"))
+    say(f"{' '.join(entry + arguments)}, as {image.user}, on a read-only root")
+    outer = subprocess.Popen(inside.command([*entry, *arguments]))
+    try:
+        children = Path(f"/proc/{outer.pid}/task/{outer.pid}/children")
+        while not (found := children.read_text().split()):
+            time.sleep(0.1)
+        yield outer, int(found[0])
+    finally:
+        outer.kill()
+        outer.wait()
+
+
+def until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
+    """Wait for ``/health/ready``."""
+    start = time.monotonic()
+    while time.monotonic() - start < PATIENCE:
+        check(process.poll() is None, "", "the server has ended")
+        with contextlib.suppress(OSError):
+            urllib.request.urlopen(f"{url}/health/ready")  # noqa: S310 (its own server)
+            say(f"ready after {time.monotonic() - start:.1f} s")
+            return
+        time.sleep(0.2)
+    check(False, "", f"not ready after {PATIENCE:.0f} s")
+
+
+def ask(url: str, architecture: dict[str, Any]) -> dict[str, Any]:
+    """Predict one architecture's clean accuracy."""
+    document = {"architectures": [architecture], "targets": ["clean"], "features": False}
+    request = urllib.request.Request(  # noqa: S310 (its own server)
+        f"{url}/predict", json.dumps(document).encode(), {"content-type": "application/json"}
+    )
+    with urllib.request.urlopen(request) as answer:  # noqa: S310
+        (prediction,) = json.load(answer)["predictions"]
+    return dict(prediction)
+
+
+def healthy(image: Built, inside: Inside) -> bool:
+    """Run the image's own health check."""
+    _, _, command = (image.stage.last("HEALTHCHECK") or "").partition("CMD ")
+    done = subprocess.run(inside.command(command_of(command)), check=False, capture_output=True)
+    return done.returncode == 0
+
+
+def output(inside: Inside, command: Sequence[str]) -> str:
+    """What a command inside writes."""
+    done = subprocess.run(inside.command(command), check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def size(folder: Path) -> int:
+    """Mebibytes that a folder takes."""
+    measured = subprocess.run(
+        ["du", "--summarize", "--block-size=1M", str(folder)],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return int(measured.stdout.split()[0])
+
+
+def free_port() -> int:
+    """Find a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def check(holds: bool, claim: str, got: object) -> None:
+    """Say a claim that holds; end where it does not."""
+    if not holds:
+        sys.exit(f"NOT SO: {claim} {got}")
+    if claim:
+        say(f"  ok: {claim}")
+
+
+if __name__ == "__main__":
+    main()

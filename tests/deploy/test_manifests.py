@@ -1,0 +1,166 @@
+"""Compose, Kubernetes, Prometheus and Grafana files agree with the image and the server."""
+
+import json
+import re
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from deploy.dockerfile import assignments, read_stages
+from service.metrics import Metrics
+from service.schemas import ForestInfo, WorkersState
+from service.settings import Settings, load_settings
+
+ROOT = Path(__file__).resolve().parents[2]
+DEPLOY = ROOT / "deploy"
+IMAGE = read_stages(ROOT / "Dockerfile")[-1]
+VARIABLES = {f"ACORN_{name.upper()}" for name in Settings.model_fields}
+
+
+def load(path: Path) -> Any:
+    return yaml.safe_load(path.read_text())
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    return dict(load(ROOT / "compose.yaml"))
+
+
+@pytest.fixture(scope="module")
+def objects() -> dict[str, Any]:
+    documents = yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text())
+    return {document["kind"]: document for document in documents}
+
+
+def test_compose_files_and_volumes_are_there(compose: dict[str, Any]) -> None:
+    assert set(compose["services"]) == {"acorn", "postgres", "prometheus", "grafana"}
+    named = set()
+    for service in compose["services"].values():
+        for mount in service.get("volumes", []):
+            source = mount.split(":")[0]
+            if source.startswith("."):
+                assert (ROOT / source).is_file(), source
+            else:
+                named.add(source)
+        for port in service.get("ports", []):
+            assert port.startswith("127.0.0.1:"), f"{port} is open to the network"
+    assert named == set(compose["volumes"])
+
+
+def test_compose_runs_the_server_as_it_should(compose: dict[str, Any]) -> None:
+    acorn = compose["services"]["acorn"]
+    assert acorn["environment"].keys() <= VARIABLES
+    assert acorn["read_only"]
+    assert acorn["cap_drop"] == ["ALL"]
+    assert acorn["volumes"] == [f"acorn:{IMAGE.last('VOLUME')}"]
+    assert acorn["ports"][0].endswith(f":{IMAGE.last('EXPOSE')}")
+    (build, _) = read_stages(ROOT / "Dockerfile")
+    declared = {e.value.partition("=")[0] for e in build.instructions if e.keyword == "ARG"}
+    assert acorn["build"]["args"].keys() == declared
+    grace = int(acorn["stop_grace_period"].rstrip("s"))
+    defaults = Settings()
+    assert grace > defaults.drain_seconds + defaults.shutdown_seconds
+
+
+def test_kubernetes_objects_belong_together(objects: dict[str, Any]) -> None:
+    labels = {"app.kubernetes.io/name": "acorn"}
+    spec = objects["Deployment"]["spec"]
+    assert (
+        spec["template"]["metadata"]["labels"] == labels == objects["Service"]["spec"]["selector"]
+    )
+    assert objects["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"] == labels
+    target = objects["HorizontalPodAutoscaler"]["spec"]["scaleTargetRef"]
+    assert target["kind"] == "Deployment"
+    assert target["name"] == objects["Deployment"]["metadata"]["name"]
+    (container,) = spec["template"]["spec"]["containers"]
+    (port,) = container["ports"]
+    assert objects["Service"]["spec"]["ports"][0]["targetPort"] == port["name"]
+    assert str(port["containerPort"]) == IMAGE.last("EXPOSE")
+
+
+def test_kubernetes_runs_the_server_as_it_should(objects: dict[str, Any]) -> None:
+    pod = objects["Deployment"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    security = pod["securityContext"]
+    assert security["runAsNonRoot"]
+    assert f"{security['runAsUser']}:{security['runAsGroup']}" == IMAGE.last("USER")
+    assert container["securityContext"]["readOnlyRootFilesystem"]
+    assert not container["securityContext"]["allowPrivilegeEscalation"]
+    mounts = {each["mountPath"]: each["name"] for each in container["volumeMounts"]}
+    assert mounts.keys() == {"/tmp", IMAGE.last("VOLUME")}  # noqa: S108 (inside)
+    assert set(mounts.values()) == {each["name"] for each in pod["volumes"]}
+    assert container["startupProbe"]["httpGet"]["path"] == "/health/live"
+    assert container["livenessProbe"]["httpGet"]["path"] == "/health/live"
+    assert container["readinessProbe"]["httpGet"]["path"] == "/health/ready"
+
+
+def test_kubernetes_settings_are_settings(
+    objects: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pod = objects["Deployment"]["spec"]["template"]["spec"]
+    data = objects["ConfigMap"]["data"]
+    assert {*data, *(each["name"] for each in pod["containers"][0]["env"])} <= VARIABLES
+    for name, value in data.items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings()
+    assert settings.workers == int(data["ACORN_WORKERS"])
+    assert pod["terminationGracePeriodSeconds"] > settings.drain_seconds + settings.shutdown_seconds
+
+
+def test_kubernetes_objects_keep_to_their_schemas() -> None:
+    validator = pytest.importorskip("kubernetes_validate")
+    for document in yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text()):
+        validator.validate(document, validator.latest_version(), strict=True)
+
+
+def test_the_images_variables_are_settings() -> None:
+    ours = {name for name in assignments(IMAGE.last("ENV") or "", {}) if name.startswith("ACORN_")}
+    assert ours <= VARIABLES
+
+
+def queries() -> list[str]:
+    """Every query of dashboard and alerts."""
+    dashboard = json.loads((DEPLOY / "grafana" / "acorn.json").read_text())
+    shown = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    chosen = [each["query"]["query"] for each in dashboard["templating"]["list"]]
+    groups = load(DEPLOY / "alerts.yml")["groups"]
+    return [*shown, *chosen, *(rule["expr"] for group in groups for rule in group["rules"])]
+
+
+class Idle:
+    """A server at rest, for its metrics."""
+
+    workers = WorkersState(ready=1, wanted=1, waiting=0, computing=0, restarts=0)
+    quarantined = store_failures = refused_forests = 0
+    is_ready = True
+    forest_infos: tuple[ForestInfo, ...] = ()
+
+
+def test_every_metric_of_dashboard_and_alerts_is_one_of_the_servers() -> None:
+    metrics = Metrics()
+    metrics.watch(Idle())  # type: ignore[arg-type]
+    text, _ = metrics.exposition("text/plain")
+    endings = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum"), "gauge": ("",)}
+    known = {
+        family.name + ending
+        for family in text_string_to_metric_families(text.decode())
+        for ending in endings[family.type]
+    }
+    used = set(chain.from_iterable(re.findall(r"\b(?:acorn|process)_\w+", q) for q in queries()))
+    assert used, "the dashboard shows nothing"
+    assert used <= known
+    families = {family.name for family in metrics.registry.collect() if "acorn" in family.name}
+    assert not {name for name in families if not any(u.startswith(name) for u in used)}, "not shown"
+
+
+def test_prometheus_reads_what_grafana_asks() -> None:
+    (scrape,) = load(DEPLOY / "prometheus.yml")["scrape_configs"]
+    assert scrape["job_name"] == "acorn"
+    assert scrape["static_configs"][0]["targets"] == [f"acorn:{IMAGE.last('EXPOSE')}"]
+    (source,) = load(DEPLOY / "grafana" / "datasources.yml")["datasources"]
+    dashboard = json.loads((DEPLOY / "grafana" / "acorn.json").read_text())
+    assert {panel["datasource"]["uid"] for panel in dashboard["panels"]} == {source["uid"]}

@@ -1,0 +1,131 @@
+"""Programs for the commands of the documentation: what a test can afford is run, the rest checked.
+
+``python stand_ins.py NAME ARGUMENT ...`` is called for the program ``NAME``. Commands that take
+long, or that need a container engine, must be spelt right: targets, options and files must exist.
+"""
+
+import ast
+import os
+import re
+import sys
+import tomllib
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+QUICK = {"evaluate", "forests", "keys", "predict", "train"}
+"""Commands of acorn that are run as they stand."""
+SAMPLE = 32
+
+
+def acorn(arguments: Sequence[str]) -> int:
+    """Parse any command; run those that are quick, and make features of few architectures."""
+    import typer
+
+    from service.cli import app
+
+    parse(typer.main.get_command(app), arguments)
+    if arguments[0] == "features":
+        few = [re.sub(r"^sample:\d+$", f"sample:{SAMPLE}", each) for each in arguments]
+        cheap = ["--proxies", "params,flops", "--batch-size", "2", "--workers", "1"]
+        return run([sys.executable, "-m", "service", *few, *cheap])
+    if arguments[0] in QUICK:
+        return run([sys.executable, "-m", "service", *arguments])
+    return 0
+
+
+def parse(command: Any, arguments: Sequence[str], parent: Any = None) -> None:
+    """Read a command line as acorn does, and run nothing. Usage errors are raised."""
+    context = command.make_context(command.name or "acorn", list(arguments), parent=parent)
+    rest = [*context._protected_args, *context.args] if hasattr(command, "commands") else []
+    if rest:
+        _, inner, left = command.resolve_command(context, rest)
+        parse(inner, left, context)
+
+
+def make(arguments: Sequence[str]) -> int:
+    """Targets must be in the Makefile."""
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    wanted = [each for each in arguments if "=" not in each]
+    return expect(set(wanted) <= set(targets), f"no target among {wanted}")
+
+
+def python(arguments: Sequence[str]) -> int:
+    """Benchmarks must exist and have the options; other programs are run."""
+    if arguments[0] != "-m":
+        return run([sys.executable, *arguments])
+    module, options = arguments[1], [a.partition("=")[0] for a in arguments if a.startswith("--")]
+    if module == "training":
+        return acorn(arguments[2:])
+    spec = find_spec(module)
+    if spec is None or spec.origin is None:
+        return expect(False, f"no module {module}")
+    constants = {
+        node.value
+        for node in ast.walk(ast.parse(Path(spec.origin).read_text()))
+        if isinstance(node, ast.Constant)
+    }
+    return expect(constants.issuperset(options), f"{module} has not all of {options}")
+
+
+def pip(arguments: Sequence[str]) -> int:
+    """Extras must be declared."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = re.findall(r"\[([a-z,-]+)\]", " ".join(arguments))
+    wanted = {name for each in extras for name in each.split(",")}
+    return expect(wanted <= project["optional-dependencies"].keys(), f"no extra among {wanted}")
+
+
+def docker(arguments: Sequence[str]) -> int:
+    """Services, build arguments and files must exist."""
+    compose = yaml.safe_load((ROOT / "compose.yaml").read_text())
+    if arguments[0] == "compose":
+        words = [a for a in arguments[2:] if not a.startswith("-")]
+        return expect(set(words) <= compose["services"].keys(), f"no service among {words}")
+    declared = re.findall(r"^ARG (\w+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    given = [b.partition("=")[0] for a, b in pairs(arguments) if a == "--build-arg"]
+    return expect(set(given) <= set(declared), f"no build argument among {given}")
+
+
+def kubectl(arguments: Sequence[str]) -> int:
+    """Files must exist."""
+    files = [b for a, b in pairs(arguments) if a in ("-f", "--filename")]
+    return expect(all((ROOT / file).exists() for file in files), f"no file among {files}")
+
+
+def pairs(arguments: Sequence[str]) -> list[tuple[str, str]]:
+    """Each argument and the next, with ``--option=value`` taken apart."""
+    split: list[str] = []
+    for each in arguments:
+        split += each.split("=", 1) if each.startswith("--") else [each]
+    return list(pairwise(split))
+
+
+def run(command: Sequence[str]) -> int:
+    """Become another program."""
+    os.execv(command[0], list(command))  # noqa: S606
+
+
+def expect(holds: bool, complaint: str) -> int:
+    """Give the exit code."""
+    if not holds:
+        sys.stderr.write(complaint + "\n")
+    return int(not holds)
+
+
+PROGRAMS: dict[str, Callable[[Sequence[str]], int]] = {
+    "acorn": acorn,
+    "docker": docker,
+    "kubectl": kubectl,
+    "make": make,
+    "pip": pip,
+    "python": python,
+}
+
+if __name__ == "__main__":
+    sys.exit(PROGRAMS[sys.argv[1]](sys.argv[2:]))

@@ -1,0 +1,176 @@
+"""Every code block of README and documentation runs, or is read, here.
+
+The commands of a page run in one shell, in a folder with label tables such as a reader has, against
+a real server of the released forests. Its Python runs as one program. Other programs than those of
+:data:`EVERYDAY` and of ``stand_ins.py`` do not exist there, so a page that needs a new one fails
+until it is said what is done about it. So does a block in an unknown language.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import httpx
+import polars as pl
+import pytest
+import yaml
+from blocks import PAGES, ROOT, SHELL, Block, agrees, blocks, read_elided, script
+from stand_ins import PROGRAMS, SAMPLE
+
+from benchmarks.server import running
+from models.spaces import get_space
+from service.keys import hash_line
+from service.settings import Settings
+
+pytestmark = pytest.mark.timeout(600)  # acorn starts a dozen times on a page
+
+EVERYDAY = (
+    *("bash", "cat", "cp", "curl", "env", "false", "grep", "head", "jq", "kill", "ls", "mkdir"),
+    *("rm", "sed", "sh", "sleep", "sort", "tail", "tr", "true", "wc"),
+)
+CURL = """curl() {
+  case " $* " in *" --fail "*) command curl "$@" ;; *) command curl --fail-with-body "$@" ;; esac
+}"""
+ADMIN = "acorn_documentation"
+TABLES = ("evaluate", "features", "predict", "serve", "train")
+"""Commands that a configuration file may have a table for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where a reader sits: programs, and a server's address."""
+
+    programs: Path
+    host: str
+    pid: int
+
+    def environment(self, folder: Path) -> dict[str, str]:
+        return {
+            **os.environ,
+            "PATH": str(self.programs),
+            "PYTHONPATH": str(ROOT),
+            "OMP_NUM_THREADS": "1",
+            "ACORN_VAR": str(folder / "var"),
+            "ACORN_URL": f"http://{self.host}",
+            "ADMIN": ADMIN,
+            "PID": str(self.pid),
+        }
+
+    def at_home(self, text: str) -> str:
+        """The same text, with this server's address in place of the usual one."""
+        return text.replace("localhost:8000", self.host).replace("127.0.0.1:8000", self.host)
+
+
+@pytest.fixture(scope="session")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """A server of the released forests, and the programs that there are."""
+    programs = tmp_path_factory.mktemp("programs")
+    for name in EVERYDAY:
+        if found := shutil.which(name):
+            (programs / name).symlink_to(found)
+    for name in PROGRAMS:
+        stand_in = f'exec {sys.executable} {ROOT}/tests/docs/stand_ins.py {name} "$@"'
+        (programs / name).write_text(f"#!/bin/sh\n{stand_in}\n")
+        (programs / name).chmod(0o755)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ACORN_ADMIN_KEYS", hash_line("documentation", ADMIN))
+        patch.setenv("ACORN_STARTING_SECONDS", "500")
+        with running("service serve", ready="live") as server:
+            desk = Desk(programs, f"127.0.0.1:{server.port}", server.pid)
+            while httpx.get(f"http://{desk.host}/health/ready").status_code != 200:
+                time.sleep(0.2)
+            yield desk
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with labels of the architectures that ``acorn features`` takes here."""
+    space, names = get_space("nats_tss"), ["arch", "cifar10.clean", "cifar10.pgd_linf_1.0"]
+    archs = space.sample(SAMPLE, seed=0)
+    rows = [(arch, 95 - 8 * arch.count("none"), 40 - 5 * arch.count("none")) for arch in archs]
+    table = pl.DataFrame(rows, schema=names, orient="row")
+    table[: SAMPLE - 6].write_csv(tmp_path / "labels.csv")
+    table[SAMPLE - 6 :].write_csv(tmp_path / "held_out.csv")
+    return tmp_path
+
+
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_block_is_of_a_kind_that_is_checked(page: Path) -> None:
+    for block in blocks(page):
+        assert block.language in (*SHELL, "python", "json", "yaml", "toml", "text"), block
+        if block.language == "json":
+            value = read_elided(block.text)
+            if isinstance(value, dict) and "nodes" in value:
+                get_space("graph").parse(value)
+        elif block.language == "yaml":
+            assert list(yaml.safe_load_all(block.text)), block
+        elif block.language == "toml":
+            known = {*Settings.model_fields, *TABLES}
+            assert tomllib.loads(block.text).keys() <= known, block
+        elif block.language == "console":
+            assert script(block).strip(), f"{block} has no line that begins with $"
+
+
+@pytest.mark.parametrize(
+    "page", [p for p in PAGES if any(b.language in SHELL for b in blocks(p))], ids=name_of
+)
+def test_commands_run(page: Path, desk: Desk, folder: Path) -> None:
+    found = blocks(page)
+    typed = [block for block in found if block.language in SHELL]
+    lines = ["set -euo pipefail", CURL]
+    for number, block in enumerate(typed):
+        lines += [f"echo '{block}' >&2", "{", desk.at_home(script(block)), f"}} > {number}.out"]
+    done = subprocess.run(
+        ["bash", "-c", "\n".join(lines)],
+        cwd=folder,
+        env=desk.environment(folder),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=580,
+    )
+    outputs = {block: folder / f"{number}.out" for number, block in enumerate(typed)}
+    written = [path.read_text() for path in outputs.values() if path.exists()]
+    assert done.returncode == 0, "\n".join([done.stderr, *written[-1:]])
+    for block, shown in shown_answers(found):
+        assert agrees(shown, json.loads(outputs[block].read_text())), block
+
+
+def shown_answers(found: list[Block]) -> list[tuple[Block, object]]:
+    """Pair each call of the server with the JSON that the page shows right after it."""
+    return [
+        (call, read_elided(answer.text))
+        for call, answer in pairwise(found)
+        if call.language in SHELL and "curl" in call.text and answer.language == "json"
+    ]
+
+
+@pytest.mark.parametrize(
+    "page", [p for p in PAGES if any(b.language == "python" for b in blocks(p))], ids=name_of
+)
+def test_python_runs(page: Path, desk: Desk, folder: Path) -> None:
+    program = "\n".join(b.text for b in blocks(page) if b.language == "python")
+    done = subprocess.run(
+        [sys.executable, "-c", desk.at_home(program)],
+        cwd=folder,
+        env=desk.environment(folder),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=580,
+    )
+    assert done.returncode == 0, done.stderr

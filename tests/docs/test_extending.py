@@ -1,0 +1,88 @@
+"""The worked examples of ``docs/extending.md`` are short, and do what it says in a checkout."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from blocks import ROOT, Block, blocks
+
+EXAMPLES = {
+    "models/proxies/agreement.py": (
+        ("models/proxies/__init__.py", "    az_complexity,\n", "    agreement,\n"),
+    ),
+    "models/spaces/stack.py": (
+        ("models/spaces/__init__.py", "        TimmSpace(),\n", "        StackSpace(),\n"),
+        (
+            "models/spaces/__init__.py",
+            "from models.spaces.timm_models",
+            "from models.spaces.stack import StackSpace\n",
+        ),
+    ),
+}
+"""Files of the page; for each, where it is listed, a line there, and what goes before that line."""
+
+
+def files() -> dict[str, Block]:
+    found = blocks(ROOT / "docs" / "extending.md")
+    return {block.title: block for block in found if block.title}
+
+
+def test_they_are_under_forty_lines() -> None:
+    assert files().keys() == EXAMPLES.keys()
+    for name, block in files().items():
+        assert sum(map(bool, block.text.splitlines())) < 40, name
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package, without released forests, with both examples added as the page says."""
+    folder = tmp_path_factory.mktemp("checkout")
+    for name in ("models", "service", "training"):
+        ignored = shutil.ignore_patterns("released", "__pycache__")
+        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+    for name, additions in EXAMPLES.items():
+        (folder / name).write_text(files()[name].text)
+        for listing, before, line in additions:
+            text = (folder / listing).read_text()
+            assert text.count(before) == 1
+            (folder / listing).write_text(text.replace(before, line + before))
+    return folder
+
+
+def test_commands_know_them(checkout: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "service", "features", "--space", "stack"),
+            *("--archs", "sample:3", "--dataset", "cifar10", "--proxies", "agreement"),
+            *("--batch-size", "4", "--workers", "1", "--json"),
+            *("--out", str(tmp_path / "features.parquet")),
+        ],
+        cwd=checkout,
+        env={**os.environ, "PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=170,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["rows"] == 3
+
+
+def test_the_example_space_costs_what_its_network_has(checkout: Path) -> None:
+    program = """
+import torch
+from models.datasets import get_dataset
+from models.spaces import get_space
+space, dataset = get_space("stack"), get_dataset("cifar10")
+for arch in ("305303", "000000", "555555"):
+    network = space.build(arch, dataset)
+    params = sum(p.numel() for p in network.parameters())
+    assert round(space.cost(arch, dataset).params * 1e6) == params, (arch, params)
+    assert network(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
+assert len({space.parse(arch).id for arch in space.enumerate()}) == sum(2**n for n in range(7))
+"""
+    subprocess.run([sys.executable, "-c", program], cwd=checkout, check=True, timeout=170)

@@ -1,0 +1,47 @@
+"""The site builds without a warning, has every page, and loads nothing from other servers."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from blocks import PAGES, ROOT
+
+CONFIG = ROOT / "zensical.toml"
+NAMES = [page.relative_to(ROOT / "docs") for page in PAGES[1:]]
+LOADED = re.compile(r'<(?:script|img)[^>]* src="?(?:https?:)?//|<link rel="?stylesheet"?[^>]*//')
+
+
+def listed(entry: Any) -> list[str]:
+    """Pages of a part of the navigation."""
+    if isinstance(entry, str):
+        return [entry]
+    parts = entry.values() if isinstance(entry, dict) else entry
+    return [page for part in parts for page in listed(part)]
+
+
+def test_every_page_is_in_the_navigation_once() -> None:
+    nav = tomllib.loads(CONFIG.read_text())["project"]["nav"]
+    assert sorted(listed(nav)) == sorted(map(str, NAMES))
+
+
+def test_the_site_builds(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    shutil.copy(CONFIG, tmp_path)
+    built = subprocess.run(
+        [sys.executable, "-m", "zensical", "build", "--strict"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=170,
+    )
+    assert built.returncode == 0, built.stdout + built.stderr
+    site = tmp_path / "build" / "site"
+    for name in NAMES:
+        folder = site if name.name == "index.md" else site / name.with_suffix("")
+        assert not LOADED.search((folder / "index.html").read_text()), name
+    assert (site / "notebooks" / "predict_and_explain.ipynb").is_file()
