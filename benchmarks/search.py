@@ -15,11 +15,11 @@ import polars as pl
 
 from models.datasets import get_dataset
 from models.forests import Bundle
+from models.pareto import is_best
 from models.spaces import Space, get_space
 from training.features import select_architectures
 from training.searching.evolution import evolve
 from training.searching.judging import Judge, Objectives
-from training.searching.pareto import is_best
 from training.searching.settings import Evolution
 
 RELEASED = Path("models/released")

@@ -84,6 +84,8 @@ def create_app(
         description="Predicts the clean and the robust test accuracy of neural architectures.",
         lifespan=lifespan,
         redirect_slashes=False,
+        docs_url=None,  # these pages would load their scripts from elsewhere
+        redoc_url=None,
         responses=ANY_PROBLEM,
         telemetry=tracing.config,
     )

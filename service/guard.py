@@ -23,7 +23,7 @@ ADMIN = "/admin/"
 OPEN = ("/health/", "/v2/health/", "/static/")
 """What answers everybody, at any rate: probes have no keys, and files cost as much as a refusal."""
 
-PUBLIC = frozenset({"/", "/openapi.json", "/docs", "/redoc"})
+PUBLIC = frozenset({"/", "/openapi.json"})
 """What answers without a key: it says nothing that is not in the documentation."""
 
 METRICS = "/metrics"

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from models.datasets import get_dataset
 from models.errors import UnknownTargetError
 from models.forests import Bundle
+from models.pareto import pareto_front
 from models.spaces import SPACES
 from service.forest import Forest
 from service.forests import Forests
@@ -120,7 +121,8 @@ class SpaceMaps:
 
     def _write(self, forest: Forest, axes: Sequence[str]) -> bytes:
         x, y = columns = self._columns_of(forest, axes)
-        front = pareto_front(*(_gain(*each) for each in zip(axes, columns, strict=True)))
+        gains = [_gain(*each) for each in zip(axes, columns, strict=True)]
+        front = pareto_front(np.column_stack(gains)).tolist()
         rows = _chosen(len(x), front)
         place = {row: position for position, row in enumerate(rows.tolist())}
         space_map = SpaceMap(
@@ -152,16 +154,6 @@ class SpaceMaps:
             predicted = forest.bundle.predict(X, targets=targets)
             known |= {target: each.value for target, each in predicted.items()}
         return [known[name] for name in names]
-
-
-def pareto_front(first: Floats, second: Floats) -> list[int]:
-    """Rows that no other beats in both; from the largest ``first`` on."""
-    best, rows = -np.inf, []
-    for row in np.lexsort((-second, -first)).tolist():
-        if second[row] > best:
-            best = second[row]
-            rows.append(row)
-    return rows
 
 
 def _axes(bundle: Bundle, wanted: dict[str, str]) -> list[str]:

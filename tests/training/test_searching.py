@@ -12,11 +12,11 @@ import pytest
 from models.datasets import get_dataset
 from models.errors import InputError
 from models.forests import Bundle
+from models.pareto import is_best, pareto_front
 from models.spaces import get_space
 from service.cli import run
 from training.searching.evolution import evolve
 from training.searching.judging import Judge, Objectives
-from training.searching.pareto import is_best, pareto_front
 from training.searching.settings import Evolution
 
 RELEASED = Path(__file__).parents[2] / "models" / "released"

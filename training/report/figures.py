@@ -14,6 +14,7 @@ from models.forests import Bundle
 from models.forests.bundle import HIGHEST, LOWEST, Prediction, bounded
 from models.forests.manifest import IMPORTANCES
 from models.forests.targets import ADVERSARIAL
+from models.pareto import pareto_front
 from training.evaluate import Evaluation
 from training.labels import Labels
 from training.metrics import tau
@@ -114,15 +115,14 @@ def counterpart(target: str, targets: Sequence[str]) -> tuple[str, str] | None:
 
 
 def front(first: Floats, second: Floats) -> list[int]:
-    """Rows that no other beats in both, from the largest ``first`` on; rows with NaN are none."""
+    """Rows that no other beats in both, from the largest ``first`` on.
+
+    One of equal rows; rows with NaN are none.
+    """
     there = np.flatnonzero(np.isfinite(first) & np.isfinite(second))
-    order = there[np.lexsort((-second[there], -first[there]))]
-    best, rows = -np.inf, []
-    for row in order:
-        if second[row] > best:
-            best = second[row]
-            rows.append(int(row))
-    return rows
+    rows = there[pareto_front(np.column_stack([first, second])[there])]
+    _, distinct = np.unique(first[rows], return_index=True)
+    return rows[np.sort(distinct)].tolist()
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ import numpy as np
 import polars as pl
 
 from models.errors import InputError
+from models.pareto import pareto_front
 from models.spaces import Space
 from training.features import select_architectures
 from training.optional import need
 from training.searching.judging import Judge, Objectives
-from training.searching.pareto import pareto_front
 from training.searching.settings import Evolution
 
 
