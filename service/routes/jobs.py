@@ -28,6 +28,13 @@ COMPLETE = "X-Job-Complete"
 NEXT_INDEX = "X-Job-Next-Index"
 
 _TEXT: dict[str, Any] = {"schema": {"type": "string"}}
+_EVENT: dict[str, Any] = {  # of each event: before OpenAPI 3.2 the schema of a stream is its items'
+    "schema": {
+        "type": "object",
+        "properties": {name: {"type": "string"} for name in ("event", "data", "id")},
+        "required": ["event", "data", "id"],
+    }
+}
 _BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 _SENT: dict[str, Any] = {
     "model": Job,
@@ -192,7 +199,7 @@ async def result(
     responses={
         200: {
             "description": "Server-sent events: `progress`, with the job as data, and `end`",
-            "content": {"text/event-stream": _TEXT},
+            "content": {"text/event-stream": _EVENT},
         },
         204: {"description": "The client has seen the end already"},
         **problems(404, 503),
