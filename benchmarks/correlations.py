@@ -22,14 +22,14 @@ import torch
 from scipy.stats import kendalltau, spearmanr
 
 from benchmarks.published_figures import PUBLISHED
-from benchmarks.release import find_release, sources
+from benchmarks.release import find_release
 from models.batches import embedded_batch
 from models.datasets import get_dataset
 from models.feature_table import FeatureTable
 from models.proxies import list_proxies, run
 from models.spaces import get_space
 from training.features import Recipe, compute_features
-from training.labels import Labels, read_labels
+from training.labels import Labels
 from training.progress import progress
 
 TABLES = Path(__file__).parent / "features"
@@ -39,12 +39,6 @@ TARGETS = ("clean", "pgd_linf_1.0", "adv.pgd_linf_8")
 MANY, REPEATED = 500, 200
 FLOOR = 0.5
 """A proxy whose ranks agree less with its own at another seed is marked."""
-
-
-def read(space: str, folder: Path) -> Labels:
-    """Labels of a space on CIFAR-10."""
-    tables = sources(find_release(space, "cifar10"), folder)
-    return read_labels(tables, space=space, dataset="cifar10")
 
 
 def path(space: str, seed: int = 0) -> Path:
@@ -125,8 +119,7 @@ def main() -> None:
     if options.compute:
         for space, seed in (*((space, 0) for space in SPACES), ("nats_tss", 1)):
             compute(space, seed)
-    folder = options.shared / "benchmarks"
-    labels = {space: read(space, folder) for space in SPACES}
+    labels = {space: find_release(space, "cifar10").read_labels(options.shared) for space in SPACES}
     frames = {space: FeatureTable.read(path(space)).frame for space in SPACES}
     names = list_proxies()
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.correlations import TABLES
-from benchmarks.release import RELEASED, RELEASES, sources
+from benchmarks.release import RELEASED, RELEASES
 from models.datasets import get_dataset
 from models.errors import InvalidArchitectureError
 from models.feature_table import FeatureTable
@@ -29,7 +29,6 @@ from models.forests.domain import Domain
 from models.spaces import UNIVERSAL, get_space
 from training.feature_sets import SIZE
 from training.features import Recipe, compute_features
-from training.labels import read_labels
 from training.progress import progress
 from training.splits import held_out
 
@@ -87,11 +86,7 @@ def main() -> None:
     )
     for release in RELEASES:
         bundle = bundles[release.name]
-        labels = read_labels(
-            sources(release, options.shared / "benchmarks"),
-            space=release.space,
-            dataset=release.dataset,
-        ).by_function()
+        labels = release.read_labels(options.shared).by_function()
         ids = [id_ for id_ in labels.ids if id_ in bundle.table]
         X = matrix(bundle.table, bundle.feature_names, ids)
         out = held_out(ids, fraction=0.2)

@@ -14,12 +14,12 @@ import polars as pl
 from scipy.stats import kendalltau
 from sklearn.ensemble import RandomForestRegressor
 
-from benchmarks.release import SHIPPED, find_release, sources
+from benchmarks.release import SHIPPED, find_release
 from models.feature_table import FeatureTable
 from models.spaces.nats_tss import OPERATIONS, parse_cell
 from training.evaluate import evaluate
 from training.fit import train_bundle
-from training.labels import Labels, read_labels
+from training.labels import Labels
 from training.splits import held_out
 
 TARGETS = (
@@ -67,11 +67,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
 
-    labels = read_labels(
-        sources(find_release("nats_tss", "cifar10"), options.shared / "benchmarks"),
-        space="nats_tss",
-        dataset="cifar10",
-    )
+    labels = find_release("nats_tss", "cifar10").read_labels(options.shared)
     features = FeatureTable.read(options.features)
     ids = sorted(set(labels.ids) & set(features.ids))
     out = held_out(ids, fraction=0.2, seed=options.seed)

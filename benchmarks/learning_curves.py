@@ -13,12 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.release import RELEASED, RELEASES, sources
+from benchmarks.release import RELEASED, RELEASES
 from models.feature_table import FeatureTable
 from models.forests.bundle import bounded
 from training.feature_sets import feature_sets
 from training.growing import Configuration, Groups, grow
-from training.labels import read_labels
 from training.metrics import tau
 
 RESULTS = Path("benchmarks/results")
@@ -39,11 +38,7 @@ def main() -> None:
 
     release = next(each for each in RELEASES if each.name == options.bundle)
     table = FeatureTable.read(RELEASED / release.name / "features.parquet")
-    labels = read_labels(
-        sources(release, options.shared / "benchmarks"),
-        space=release.space,
-        dataset=release.dataset,
-    ).by_function()
+    labels = release.read_labels(options.shared).by_function()
     labels = labels.only(set(table.ids))
     targets = [target for target in TARGETS if target in labels.targets]
     X = bounded(table.matrix(table.feature_names, labels.ids))

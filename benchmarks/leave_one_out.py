@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.release import RELEASED, find_release, sources
+from benchmarks.release import RELEASED, find_release
 from models.feature_table import FeatureTable
 from models.forests import Bundle
 from models.forests.bundle import bounded
@@ -22,7 +22,6 @@ from models.proxies import list_proxies
 from models.spaces import UNIVERSAL
 from training.feature_sets import feature_sets
 from training.growing import Configuration, grow
-from training.labels import read_labels
 from training.metrics import tau
 
 ADDED = (0, 10, 25, 50)
@@ -53,9 +52,7 @@ def main() -> None:
     parameters = Bundle.load(RELEASED / release.name).manifest.parameters
     how = Configuration(**{k: v for k, v in parameters.items() if k != "seed"})
     table = FeatureTable.read(RELEASED / release.name / "features.parquet")
-    labels = read_labels(
-        sources(release, options.shared / "benchmarks"), space=UNIVERSAL, dataset=release.dataset
-    ).by_function()
+    labels = release.read_labels(options.shared).by_function()
     labels = labels.only(set(table.ids))
     names = table.feature_names
     X, y = bounded(table.matrix(names, labels.ids)), labels.matrix([TARGET])[:, 0]

@@ -17,7 +17,7 @@ from models.proxy_settings import ProxySettings
 from models.spaces import UNIVERSAL, get_space
 from training.features import Recipe, extractor
 from training.fit import train_bundle
-from training.labels import read_labels
+from training.labels import Labels, read_labels
 
 RELEASED = Path("models/released")
 SHIPPED = re.compile(
@@ -52,6 +52,14 @@ class Release:
         """What its proxies are computed under."""
         recipe = Recipe("nats_tss", self.dataset, (), None, self.batch_size)
         return extractor(recipe).settings
+
+    def read_labels(self, shared: Path) -> Labels:
+        """Its labels, from the benchmarks' tables in a folder."""
+        found = []
+        for name in self.labels:
+            prefix, equals, file = name.rpartition("=")
+            found.append(f"{prefix}{equals}{shared / 'benchmarks' / file}")
+        return read_labels(found, space=self.space, dataset=self.dataset)
 
 
 RELEASES = (
@@ -102,15 +110,6 @@ def features(release: Release, computed: Iterable[Path]) -> FeatureTable:
     return table
 
 
-def sources(release: Release, folder: Path) -> list[str]:
-    """Label tables with their folder."""
-    found = []
-    for name in release.labels:
-        prefix, equals, file = name.rpartition("=")
-        found.append(f"{prefix}{equals}{folder / file}")
-    return found
-
-
 def main() -> None:
     """Train."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -129,11 +128,7 @@ def main() -> None:
             computed = sorted((options.features / release.name).glob("*.parquet"))
         else:
             computed = [options.features / f"{release.name}.parquet"]
-        labels = read_labels(
-            sources(release, options.shared / "benchmarks"),
-            space=release.space,
-            dataset=release.dataset,
-        )
+        labels = release.read_labels(options.shared)
         targets = [target for target in labels.targets if SHIPPED.fullmatch(target)]
         table = features(release, [path for path in computed if path.exists()])
         train_bundle(labels, table, RELEASED / release.name, targets=targets)

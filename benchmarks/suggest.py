@@ -12,11 +12,10 @@ from pathlib import Path
 import numpy as np
 from sklearn.ensemble import ExtraTreesRegressor
 
-from benchmarks.release import RELEASED, RELEASES, sources
+from benchmarks.release import RELEASED, RELEASES
 from models.feature_table import FeatureTable
 from models.forests.bundle import bounded
 from training.feature_sets import feature_sets
-from training.labels import read_labels
 from training.metrics import tau
 from training.suggesting.choosing import choose
 from training.suggesting.likeness import Kernel, ranked, squared_distances
@@ -36,9 +35,7 @@ class Problem:
     def __init__(self, shared: Path) -> None:
         release = next(each for each in RELEASES if each.name == "nats_tss-cifar10")
         table = FeatureTable.read(RELEASED / release.name / "features.parquet")
-        labels = read_labels(
-            sources(release, shared / "benchmarks"), space=release.space, dataset=release.dataset
-        ).by_function()
+        labels = release.read_labels(shared).by_function()
         labels = labels.only(set(table.ids))
         Y = labels.matrix(TARGETS)
         there = np.isfinite(Y).all(axis=1)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import joblib
 
-from models.batches import embedded_batch, load_batch
+from models.batches import open_batch
 from models.datasets import get_dataset
 from models.errors import InputError
 from models.feature_table import FeatureRow, FeatureTable, check_settings
@@ -41,7 +41,7 @@ class Recipe:
     proxies
         Names of proxies, or ``"all"``.
     images
-        A source that :func:`models.batches.load_batch` reads; None is the embedded batch.
+        A source that :func:`models.batches.open_batch` reads; None is the embedded batch.
     batch_size, seed, device
         As in :class:`~models.features.FeatureExtractor`.
     """
@@ -59,10 +59,7 @@ class Recipe:
 def extractor(recipe: Recipe) -> FeatureExtractor:
     """Make a recipe's extractor, once a process."""
     dataset = get_dataset(recipe.dataset)
-    if recipe.images is None:
-        batch = embedded_batch(dataset, size=recipe.batch_size)
-    else:
-        batch = load_batch(recipe.images, dataset, size=recipe.batch_size)
+    batch = open_batch(recipe.images, dataset, size=recipe.batch_size)
     return FeatureExtractor(
         dataset, batch, proxies=recipe.proxies, seed=recipe.seed, device=recipe.device
     )

@@ -192,17 +192,25 @@ def _spaces(ids: Sequence[str]) -> NDArray[np.int64]:
     return numbers
 
 
-def _scores(problem: Problem, predicted: OutOfFold) -> dict[str, dict[str, float | int | None]]:
-    """Scores of cross-validation; the intervals of a fold are calibrated on the others."""
-    fold = problem.folds(FINAL_FOLDS)
-    value = predicted.value
+def half_widths(problem: Problem, predicted: OutOfFold) -> NDArray[np.float64]:
+    """Half the width of the intervals at :data:`LEVEL`, shape (functions, targets).
+
+    Those of a fold are calibrated on the other folds.
+    """
+    fold, value, spread = problem.folds(FINAL_FOLDS), predicted.value, predicted.spread
     residuals = problem.Y - value
     half = np.empty_like(residuals)
     for f in np.unique(fold):
         own = fold == f
-        calibrated = Intervals.fit(residuals[~own], value[~own], predicted.spread[~own])
-        every = list(range(len(problem.targets)))
-        half[own] = calibrated.half_width(value[own], predicted.spread[own], LEVEL, every)
+        calibrated = Intervals.fit(residuals[~own], value[~own], spread[~own])
+        every = range(len(problem.targets))
+        half[own] = calibrated.half_width(value[own], spread[own], LEVEL, every)
+    return half
+
+
+def _scores(problem: Problem, predicted: OutOfFold) -> dict[str, dict[str, float | int | None]]:
+    """Scores of cross-validation."""
+    value, half = predicted.value, half_widths(problem, predicted)
     lower = np.clip(value - half, LOWEST, HIGHEST)
     upper = np.clip(value + half, LOWEST, HIGHEST)
     columns = zip(problem.Y.T, value.T, lower.T, upper.T, strict=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.batches.batch import Batch, check_size, make_batch
+from models.batches.batch import Batch, check_size, embedded_batch, make_batch
 from models.batches.cifar import find_cifar
 from models.batches.image_folder import read_folder
 from models.batches.npz import read_npz
@@ -58,6 +58,13 @@ def load_batch(source: str | Path, dataset: Dataset, *, size: int = 64, seed: in
     chosen = _choose(labels, size, seed)
     pixels = images.read(numbers[chosen])
     return make_batch(pixels, labels[chosen], dataset, name=f"{path.name}, seed {seed}")
+
+
+def open_batch(source: str | Path | None, dataset: Dataset, *, size: int = 64) -> Batch:
+    """Read a user's images as :func:`load_batch` does; without a source, the embedded batch."""
+    if source is None:
+        return embedded_batch(dataset, size=size)
+    return load_batch(source, dataset, size=size)
 
 
 def _open(path: Path, dataset: Dataset) -> Source:

@@ -12,7 +12,7 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
-from models.batches import Batch, embedded_batch, load_batch
+from models.batches import Batch, open_batch
 from models.datasets import get_dataset
 from models.spaces import get_space
 from training.device import find_device
@@ -36,7 +36,7 @@ class Source:
     space, dataset
         Names.
     images
-        A source that :func:`models.batches.load_batch` reads; None is the embedded batch.
+        A source that :func:`models.batches.open_batch` reads; None is the embedded batch.
     batch_size, seed, device
         Number of images; seed of weights and noise; where to measure.
     """
@@ -57,10 +57,7 @@ class Source:
 
 @cache
 def _batch(source: Source) -> Batch:
-    dataset = get_dataset(source.dataset)
-    if source.images is None:
-        return embedded_batch(dataset, size=source.batch_size)
-    return load_batch(source.images, dataset, size=source.batch_size)
+    return open_batch(source.images, get_dataset(source.dataset), size=source.batch_size)
 
 
 @dataclass(frozen=True, eq=False)
