@@ -1,5 +1,6 @@
 """The database: SQLite by default, PostgreSQL where several servers share one."""
 
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from service.tables import upgrade
 
 CONNECT_SECONDS = 5
 RETRY_AFTER_SECONDS = 10
+LOCKED_SECONDS = 5.0
+LOCKED_RETRY_SECONDS = 0.01
 _WRITE = "acorn_write"
 
 
@@ -143,10 +146,27 @@ def _tune_sqlite(connection: object, _record: object) -> None:
     # The driver would begin transactions by itself, and not before the first that writes.
     connection.isolation_level = None  # type: ignore[attr-defined]
     cursor = connection.cursor()  # type: ignore[attr-defined]
-    cursor.execute("PRAGMA busy_timeout=5000")
-    cursor.execute("PRAGMA journal_mode=WAL")  # readers go on while one writes
+    cursor.execute(f"PRAGMA busy_timeout={LOCKED_SECONDS * 1000:.0f}")
+    _write_ahead(cursor)
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.close()
+
+
+def _write_ahead(cursor: sqlite3.Cursor) -> None:
+    """Let readers go on while one writes.
+
+    Where two connections to a new file meet, SQLite refuses the change at once, whatever its busy
+    timeout; the wait is therefore ours.
+    """
+    end = time.monotonic() + LOCKED_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(LOCKED_RETRY_SECONDS)
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

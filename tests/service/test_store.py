@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -177,6 +179,40 @@ def test_servers_that_start_together_make_the_tables_once(url: str) -> None:
     assert execute(url, "select version from schema_version order by 1") == VERSIONS
     for store in stores:
         store.close()
+
+
+def test_a_new_file_that_another_is_writing_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "features.sqlite"
+    store = FeatureStore(Database(f"sqlite:///{path}"))
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")  # SQLite's own timeout does not wait for this one
+
+        def let_go(_seconds: float) -> None:
+            if other.in_transaction:
+                other.execute("ROLLBACK")
+
+        monkeypatch.setattr("service.database.time.sleep", let_go)
+        store.put(ROW, dataset="cifar10", settings="s")
+        assert not other.in_transaction
+        assert store.get(["space/a"], "s") == {"space/a": ROW}
+    assert store.failures == 0
+    store.close()
+
+
+def test_a_new_file_that_stays_locked_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("service.database.LOCKED_SECONDS", 0)
+    path = tmp_path / "features.sqlite"
+    store = FeatureStore(Database(f"sqlite:///{path}"))
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert store.get(["space/a"], "s") == {}
+    assert "database is locked" in caplog.text
+    assert store.failures == 1
+    store.close()
 
 
 @pytest.mark.parametrize("url", ["no url", "nosuchdb://x", "mysql://user@host/db"])
