@@ -30,6 +30,7 @@ export class MapView {
     this.onPick = onPick;
     this.place = byId("map");
     this.tip = el("div", { class: "tip", hidden: true });
+    this.named = ""; // the architecture that the tip names
     /** @type {any} */
     this.view = null;
     /** @type {SpaceMap | null} */
@@ -59,6 +60,7 @@ export class MapView {
     ]);
     if (turn !== this.turn) return; // a newer one is under way
     this.map = map;
+    this.tip.hidden = true;
     this.#list();
     await this.draw();
   }
@@ -67,6 +69,7 @@ export class MapView {
   clear() {
     this.turn += 1;
     this.map = null;
+    this.tip.hidden = true;
     this.view?.finalize();
     this.view = null;
     this.place.replaceChildren();
@@ -143,6 +146,8 @@ export class MapView {
 
   /** @param {PointerEvent} event */
   #click(event) {
+    // A click has whole pixels where a move may have parts of them: what the tip names is what is meant.
+    if (event.pointerType !== "touch" && !this.tip.hidden) return this.onPick(this.named);
     const i = this.#nearest(event);
     if (i >= 0 && this.map) this.onPick(this.map.points.arch[i]);
   }
@@ -154,6 +159,7 @@ export class MapView {
     const { arch, x, y } = this.map.points;
     this.view.data("meant", i < 0 ? [] : [{ x: x[i], y: y[i] }]).runAsync();
     if (i < 0) return;
+    this.named = arch[i];
     this.tip.replaceChildren(el("code", {}, arch[i]), el("br"), this.#values(i));
     const [left, top] = this.position(i);
     const onTheLeft = left > this.place.clientWidth / 2;
