@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from threading import Barrier
 
 import pytest
 from conftest import KEY, Kind
@@ -83,12 +84,15 @@ def test_a_full_queue_empties(
     first = 20 if kind is Client else 40
     cells = small.unknown[first : first + 20]
 
+    together = Barrier(10)
+
     def ask(cell: str) -> str:
         with kind(narrow.url) as client:
+            together.wait()
             found: str = client.predict(cell, space="nats_tss").predictions[0].id
             return found
 
-    with ThreadPoolExecutor(5) as threads, statuses(caplog) as seen:
+    with ThreadPoolExecutor(10) as threads, statuses(caplog) as seen:
         assert [*threads.map(ask, cells[:10])] == [small.id(cell) for cell in cells[:10]]
     assert "429" in seen
     with kind(narrow.url) as client:

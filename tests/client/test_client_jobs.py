@@ -22,24 +22,36 @@ from service.client import (
     ValidationProblem,
 )
 from service.jobs.schemas import Job
+from service.jobs.submission import MIN_PART
 
 
 @pytest.fixture(scope="module")
-def slow(small: SmallForest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def gate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file without which the slow server gets no further with what it does not know."""
+    path = tmp_path_factory.mktemp("gate") / "open"
+    path.touch()
+    return path
+
+
+@pytest.fixture(scope="module")
+def slow(
+    small: SmallForest, gate: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
     """A server that takes a while for whatever it does not know, and one job at a time."""
     with quick_server(
-        tmp_path_factory.mktemp("slow"), small, default="sleep 0.1", max_active_jobs=1
+        tmp_path_factory.mktemp("slow"), small, default=f"gate {gate}", max_active_jobs=1
     ) as server:
         yield server
 
 
 @pytest.fixture
-def patient(slow: Server, kind: Kind) -> Iterator[Any]:
+def patient(slow: Server, gate: Path, kind: Kind) -> Iterator[Any]:
     """A client of the slow server, which has nothing to do at the beginning."""
     with kind(slow.url) as client:
         yield client
         for job in client.jobs.list().jobs:
             client.jobs.cancel(job)
+        gate.touch()
 
 
 @pytest.fixture(scope="module")
@@ -77,19 +89,28 @@ def test_a_list_is_sent_followed_and_read(client: Any, small: SmallForest) -> No
         client.jobs.get(job)
 
 
-def test_results_come_while_the_job_runs(patient: Any, fresh: Iterator[str]) -> None:
-    job = patient.jobs.submit(islice(fresh, 20), space="nats_tss", features=False)
+def test_results_come_while_the_job_runs(
+    patient: Any, small: SmallForest, gate: Path, fresh: Iterator[str]
+) -> None:
+    gate.unlink()  # its first part is known, and the others have to wait
+    cells = [*small.known[:MIN_PART], *islice(fresh, 20 - MIN_PART)]
+    job = patient.jobs.submit(cells, space="nats_tss", features=False)
     results = patient.jobs.results(job)
     assert next(results).index == 0
     assert patient.jobs.get(job).state == "running"
+    gate.touch()
     assert [line.index for line in results] == [*range(1, 20)]
     assert patient.jobs.get(job).state == "done"
     assert len([*patient.jobs.results(job)]) == 20
 
 
-def test_events_until_the_end(patient: Any, fresh: Iterator[str]) -> None:
+def test_events_until_the_end(patient: Any, gate: Path, fresh: Iterator[str]) -> None:
+    gate.unlink()
     job = patient.jobs.submit(islice(fresh, 10), space="nats_tss")
-    events = [*patient.jobs.events(job)]
+    coming = patient.jobs.events(job)
+    events = [next(coming)]
+    gate.touch()
+    events += coming
     assert len(events) > 1
     assert [each.done for each in events] == sorted(each.done for each in events)
     assert events[-1] == patient.jobs.get(job)
@@ -110,8 +131,9 @@ def test_the_same_key_leads_to_the_same_job(patient: Any, small: SmallForest) ->
 
 
 def test_a_job_is_cancelled_once_and_for_all(
-    patient: Any, small: SmallForest, fresh: Iterator[str]
+    patient: Any, small: SmallForest, gate: Path, fresh: Iterator[str]
 ) -> None:
+    gate.unlink()
     job = patient.jobs.submit(islice(fresh, 30), space="nats_tss")
     with pytest.raises(JobTimeout) as late:
         patient.jobs.wait(job, timeout=0.1)
@@ -130,8 +152,9 @@ def test_a_job_is_cancelled_once_and_for_all(
 
 
 def test_a_server_with_jobs_enough_says_so(
-    patient: Any, slow: Server, small: SmallForest, fresh: Iterator[str]
+    patient: Any, slow: Server, small: SmallForest, gate: Path, fresh: Iterator[str]
 ) -> None:
+    gate.unlink()
     job = patient.jobs.submit(islice(fresh, 20), space="nats_tss")
     kind = type(patient)
     with kind(slow.url, deadline=0.2) as other, pytest.raises(TooManyRequests) as caught:

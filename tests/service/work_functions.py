@@ -1,8 +1,8 @@
 """Work functions for real worker processes: they wait, fail and die on demand.
 
 A payload is a text of commands: ``sleep 0.1``, ``die``, ``die-once FILE``, ``raise TEXT``,
-``input-error TEXT``, ``log FILE TEXT`` (which takes 50 ms), ``hold BYTES``, ``pid``; anything else
-is echoed.
+``input-error TEXT``, ``log FILE TEXT`` (which takes 50 ms), ``gate FILE`` (which takes 100 ms, and
+for as long as the file is not there), ``hold BYTES``, ``pid``; anything else is echoed.
 """
 
 import os
@@ -22,6 +22,10 @@ def work(payload: str) -> str:
     match command:
         case "sleep":
             time.sleep(float(argument))
+        case "gate":
+            time.sleep(0.1)
+            while not Path(argument).exists():
+                time.sleep(0.01)
         case "die":
             os.kill(os.getpid(), signal.SIGKILL)
         case "die-once":

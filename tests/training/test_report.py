@@ -217,7 +217,7 @@ def test_curves_and_protocols_are_shown(write, evaluation, tmp_path):
     assert rows[1] | {"mean": 0.375, "low": 0.25, "high": 0.5, "draws": 2} == rows[1]
     assert "No learning curves" not in page.text
     assert "0.876 ± 0.012" in page.text
-    assert "0.111" not in page.text
+    assert "0.111 ±" not in page.text
 
 
 def test_one_target_without_a_pair(write, bundle, labels):
