@@ -1,8 +1,8 @@
 """Coverage in each third of the predicted range: ``python -m benchmarks.coverage``.
 
 For clean accuracy in every released bundle of one space: forests of the bundle's own configuration
-predict each fifth of the functions from the others (clean accuracy alone, where the bundle learns
-targets together), and 90% intervals of a fifth are calibrated on the others. Thirds hold equally
+predict each fifth of the functions from the others, and 90% intervals of a fifth are calibrated on
+the others. Thirds hold equally
 many functions, ordered by the prediction. The width is the median of a third, in percent points.
 """
 
@@ -13,11 +13,10 @@ import numpy as np
 
 from benchmarks.release import RELEASED, RELEASES
 from models.forests import Bundle
-from models.forests.bundle import bounded
 from models.spaces import UNIVERSAL
-from training.fit import half_widths
+from training.fit import half_widths, make_problem
 from training.growing import Configuration
-from training.search import FINAL_FOLDS, Problem, cross_validate
+from training.search import FINAL_FOLDS, cross_validate
 
 TARGET = "clean"
 
@@ -26,29 +25,22 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shared", type=Path, default=Path("../shared"))
+    parser.add_argument("names", nargs="*", help="bundles; all of one space when none is named")
     options = parser.parse_args()
     print(f"{'bundle':24s} {'n':>6s}   coverage (width) in the lower, middle and upper third")
     for release in RELEASES:
-        if release.space == UNIVERSAL:
+        wanted = not options.names or release.name in options.names
+        if release.space == UNIVERSAL or not wanted:
             continue
         bundle = Bundle.load(RELEASED / release.name)
-        labels = release.read_labels(options.shared).by_function()
-        labels = labels.only(set(bundle.table.ids))
+        labels = release.read_labels(options.shared)
         found = {k: v for k, v in bundle.manifest.parameters.items() if k != "seed"}
-        configuration = Configuration(**found).but(composition="joint")
-        problem = Problem(
-            labels.ids,
-            bounded(bundle.table.matrix(bundle.manifest.features, labels.ids)),
-            [TARGET],
-            labels.matrix([TARGET]),
-            {configuration.features: range(len(bundle.manifest.features))},
-            seed=0,
-            n_jobs=-1,
-        )
+        configuration = Configuration(**found)
+        problem = make_problem(labels, bundle.table, bundle.targets, configuration.features)
         predicted = cross_validate(problem, configuration, FINAL_FOLDS)
-        y, value, half = (
-            each[:, 0] for each in (problem.Y, predicted.value, half_widths(problem, predicted))
-        )
+        column = bundle.targets.index(TARGET)
+        half = half_widths(problem, predicted)
+        y, value, half = (each[:, column] for each in (problem.Y, predicted.value, half))
         covered = np.abs(y - value) <= half
         thirds = np.array_split(np.argsort(value, kind="stable"), 3)
         shown = "   ".join(

@@ -1,18 +1,21 @@
 """The protocols of the literature beside ours: ``python -m benchmarks.protocols``.
 
-How a split is drawn decides what a score means. The same forest, the same features and the same
-labels, split (1) by rows at random, (2) by isomorphism class, (3) by function, each 80/20, and
-(4) scored on an accuracy-stratified part of the random split's test rows: 20 bins of equal width
-with up to 30 rows each. Then with few labels: 1,024 random rows of the published proxies' cells
-(GRAF's protocol, scored on all other rows), and 100 functions (mean of 20 draws, scored on all
-other functions). Last the protocol of Lukasik et al. (GCPR 2023): a random forest of 100 trees on
-the thirteen published proxies, 80/20 of the published cells at random, for clean and robust
-accuracy; and on the same rows our features and trees. Writes ``benchmarks/results/protocols.json``.
+How a split is drawn decides what a score means. The same model (trees, and labels smoothed over all
+functions of the space, averaged, as in the composition ``blend``; one row a function to learn
+from), the same features and the same labels of clean accuracy alone, split (1) by rows at random,
+(2) by isomorphism class, (3) by function, each 80/20, and (4) scored on an accuracy-stratified part
+of the random split's test rows: 20 bins of equal width with up to 30 rows each. Then with few
+labels: 1,024 random rows of the published proxies' cells (GRAF's protocol, scored on all other
+rows), and 100 functions (mean of 20 draws, scored on all other functions). Last the protocol of
+Lukasik et al. (GCPR 2023): a random forest of 100 trees on the thirteen published proxies, 80/20 of
+the published cells at random, for clean and robust accuracy; and on the same rows our model. Writes
+``benchmarks/results/protocols.json``.
 """
 
 import argparse
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,36 +30,67 @@ from models.spaces import get_space
 from training.feature_sets import feature_sets
 from training.growing import Configuration, grow
 from training.metrics import explained, tau
+from training.smoothing import smooth
 
 DATASETS = ("cifar10", "cifar100", "ImageNet16-120")
 RESULTS = Path("benchmarks/results/protocols.json")
 TEST = 0.2
 BINS, ROWS_A_BIN = 20, 30
-MANY_ROWS = 10_000
+MANY = 10_000
+COMPUTED = 0.95
+"""Share of values that must be there for proxies to be read beside structure."""
 GRAF_ROWS = 1024
 ROBUST = (
     "clean", "fgsm_linf_1.0", "pgd_linf_1.0", "apgd_ce_linf_1.0", "square_linf_1.0",
 )  # fmt: skip
 
-Rows = NDArray[np.int64]
+Numbers = NDArray[np.int64]
 
 
-def forest_tau(X: np.ndarray, y: np.ndarray, train: Rows, test: Rows, columns: list[int]) -> float:
-    """Tau of a forest of extremely randomised trees."""
-    return tau(y[test], predicted(X, y, train, test, columns))
+@dataclass(frozen=True)
+class Rows:
+    """Labelled architectures, and the functions that they compute.
+
+    Attributes
+    ----------
+    X
+        Features of all functions, shape (functions, features).
+    function
+        Number of each row's function.
+    y
+        Label of each row, in percent.
+    """
+
+    X: np.ndarray
+    function: Numbers
+    y: np.ndarray
+
+    def once(self) -> "Rows":
+        """One row a function that has rows: their mean label."""
+        functions, row = np.unique(self.function, return_inverse=True)
+        return Rows(self.X, functions, np.bincount(row, self.y) / np.bincount(row))
+
+    def of(self, rows: Numbers) -> "Rows":
+        """Some of the rows."""
+        return Rows(self.X, self.function[rows], self.y[rows])
+
+    def predicted(self, train: Numbers, columns: Sequence[int]) -> np.ndarray:
+        """Predictions for all rows, learned from some: trees and smooth labels, averaged."""
+        known = self.of(train).once()
+        configuration = Configuration(min_samples_leaf=3 if len(known.y) > MANY else 1)
+        X, y = self.X[known.function], known.y[:, None]
+        forest = grow(X, y, [(0,)], columns, configuration, seed=0, n_jobs=-1)
+        none = np.empty((len(y), 0))
+        made = smooth(self.X[:, columns], known.function, y, none, seed=0)
+        value = (forest.distribution(self.X, [0])[0] + made.value) / 2
+        return value[self.function, 0]
+
+    def tau(self, train: Numbers, test: Numbers, columns: Sequence[int]) -> float:
+        """Tau of some rows, predicted from others."""
+        return tau(self.y[test], self.predicted(train, columns)[test])
 
 
-def predicted(
-    X: np.ndarray, y: np.ndarray, train: Rows, test: Rows, columns: list[int]
-) -> np.ndarray:
-    """Predictions of a forest of extremely randomised trees."""
-    leaf = 3 if len(train) > MANY_ROWS else 1
-    configuration = Configuration(min_samples_leaf=leaf)
-    forest = grow(X[train], y[train, None], [(0,)], columns, configuration, seed=0, n_jobs=-1)
-    return forest.distribution(X[test], [0])[0][:, 0]
-
-
-def split(groups: Rows, seed: int) -> tuple[Rows, Rows]:
+def split(groups: Numbers, seed: int) -> tuple[Numbers, Numbers]:
     """Rows to train and to test, with no group on both sides."""
     names = np.unique(groups)
     held = np.random.default_rng(seed).permutation(names)[: int(TEST * len(names))]
@@ -64,7 +98,7 @@ def split(groups: Rows, seed: int) -> tuple[Rows, Rows]:
     return np.flatnonzero(~inside), np.flatnonzero(inside)
 
 
-def stratified(y: np.ndarray, seed: int) -> Rows:
+def stratified(y: np.ndarray, seed: int) -> Numbers:
     """Up to 30 rows of each of 20 bins of equal width."""
     edges = np.linspace(y.min(), y.max(), BINS + 1)
     bins = np.clip(np.digitize(y, edges) - 1, 0, BINS - 1)
@@ -73,49 +107,47 @@ def stratified(y: np.ndarray, seed: int) -> Rows:
     return np.concatenate(parts)
 
 
-def matrix(space: str, dataset: str, archs: list[str]) -> tuple[np.ndarray, list[str], list[str]]:
-    """Features of rows, their names, and the function of each row."""
+def labelled(space: str, dataset: str, archs: Sequence[str], y: np.ndarray) -> tuple[Rows, dict]:
+    """Rows of architectures, and the feature sets of their columns."""
     table = FeatureTable.read(RELEASED / f"{space}-{dataset}" / "features.parquet")
     owner = get_space(space)
-    ids = [owner.parse(arch).id for arch in archs]
-    return bounded(table.matrix(table.feature_names, ids)), table.feature_names, ids
+    place = {id_: row for row, id_ in enumerate(table.ids)}
+    function = np.array([place[owner.parse(arch).id] for arch in archs])
+    return Rows(bounded(table.matrix(table.feature_names)), function, y), feature_sets(
+        table.feature_names
+    )
 
 
 def measured(shared: Path, space: str, dataset: str, seed: int) -> Iterator[tuple[str, int, float]]:
     """Protocol, number of training rows and tau of each protocol that the space has."""
     labels = pl.read_parquet(shared / f"benchmarks/{space}_clean.parquet")
     labels = labels.drop_nulls(f"{dataset}.clean")
-    X, names, ids = matrix(space, dataset, labels["arch"].to_list())
-    sets = feature_sets(names)
-    columns = sets.get("space", sets["structure"])
     y = labels[f"{dataset}.clean"].to_numpy()
-    every = np.arange(len(y))
-    train, test = split(every, seed)
-    value = predicted(X, y, train, test, columns)
-    yield "rows at random", len(train), tau(y[test], value)
-    few = stratified(y[test], seed)
-    yield "the same, stratified by accuracy", len(train), tau(y[test][few], value[few])
+    rows, sets = labelled(space, dataset, labels["arch"].to_list(), y)
+    columns = sets.get("space", sets["structure"])
+    train, test = split(np.arange(len(y)), seed)
+    value = rows.predicted(train, columns)
+    yield "rows at random", len(train), tau(y[test], value[test])
+    few = test[stratified(y[test], seed)]
+    yield "the same, stratified by accuracy", len(train), tau(y[few], value[few])
     if space != "nats_tss":
         return
     train, test = split(labels["isomorphism_class"].to_numpy(), seed)
-    yield "by isomorphism class", len(train), forest_tau(X, y, train, test, columns)
-    function = np.unique(ids, return_inverse=True)[1]
-    train, test = split(function, seed)
-    yield "by function, all rows", len(train), forest_tau(X, y, train, test, columns)
-    order = np.argsort(function, kind="stable")
-    first = order[np.unique(function[order], return_index=True)[1]]
-    mean = np.bincount(function, y) / np.bincount(function)
-    once_X, once_y = X[first], mean
-    train, test = split(np.arange(len(first)), seed)
-    yield "by function, one row each", len(train), forest_tau(once_X, once_y, train, test, columns)
-    both = sets.get("space_and_proxies", columns)
-    orders = [np.random.default_rng(draw).permutation(len(first)) for draw in range(20)]
-    taus = [forest_tau(once_X, once_y, each[:100], each[100:], both) for each in orders]
+    yield "by isomorphism class", len(train), rows.tau(train, test, columns)
+    train, test = split(rows.function, seed)
+    yield "by function, all rows", len(train), rows.tau(train, test, columns)
+    once = rows.once()
+    train, test = split(np.arange(len(once.y)), seed)
+    yield "by function, one row each", len(train), once.tau(train, test, columns)
+    dear = sets.get("space_and_proxies", columns)
+    both = dear if np.isfinite(rows.X[:, dear]).mean() > COMPUTED else columns
+    orders = [np.random.default_rng(draw).permutation(len(once.y)) for draw in range(20)]
+    taus = [once.tau(each[:100], each[100:], both) for each in orders]
     yield "100 functions, mean of 20 draws", 100, float(np.mean(taus))
     oracle = pl.read_parquet(shared / "oracles/naslib_proxies_nats_tss_cifar10.parquet")
     inside = np.flatnonzero(labels["arch"].is_in(oracle["arch"].to_list()).to_numpy())
     order = inside[np.random.default_rng(seed).permutation(len(inside))]
-    few_taus = forest_tau(X, y, order[:GRAF_ROWS], order[GRAF_ROWS:], columns)
+    few_taus = rows.tau(order[:GRAF_ROWS], order[GRAF_ROWS:], columns)
     yield "1,024 rows of the published cells", GRAF_ROWS, few_taus
 
 
@@ -131,15 +163,14 @@ def lukasik(shared: Path, seed: int) -> Iterator[tuple[str, str, int, float, flo
         .drop_nulls(names)
     )
     published = bounded(rows.select(proxies.columns[1:]).to_numpy().astype(np.float32))
-    ours, known, _ = matrix("nats_tss", "cifar10", rows["arch"].to_list())
-    columns = feature_sets(known)["space"]
     train, test = split(np.arange(len(rows)), seed)
     for target, name in zip(ROBUST, names, strict=True):
         y = rows[name].to_numpy()
         forest = RandomForestRegressor(100, random_state=seed, n_jobs=-1)
         value = forest.fit(published[train], y[train]).predict(published[test])
         yield target, "thirteen proxies", len(train), tau(y[test], value), explained(y[test], value)
-        value = predicted(ours, y, train, test, columns)
+        ours, sets = labelled("nats_tss", "cifar10", rows["arch"].to_list(), y)
+        value = ours.predicted(train, sets["space"])[test]
         yield target, "our structure", len(train), tau(y[test], value), explained(y[test], value)
 
 

@@ -59,7 +59,7 @@ class Release:
         for name in self.labels:
             prefix, equals, file = name.rpartition("=")
             found.append(f"{prefix}{equals}{shared / 'benchmarks' / file}")
-        return read_labels(found, space=self.space, dataset=self.dataset)
+        return read_labels(found, space=self.space, dataset=self.dataset, companions=True)
 
 
 RELEASES = (
@@ -116,6 +116,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="bundles to train; all when none is named")
     parser.add_argument("--shared", type=Path, default=Path("../shared"))
     parser.add_argument("--features", type=Path, help="folder with tables NAME.parquet, or NAME/*")
+    parser.add_argument("--out", type=Path, default=RELEASED, help="folder of the bundles")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     for release in RELEASES:
@@ -131,7 +132,7 @@ def main() -> None:
         labels = release.read_labels(options.shared)
         targets = [target for target in labels.targets if SHIPPED.fullmatch(target)]
         table = features(release, [path for path in computed if path.exists()])
-        train_bundle(labels, table, RELEASED / release.name, targets=targets)
+        train_bundle(labels, table, options.out / release.name, targets=targets)
 
 
 if __name__ == "__main__":

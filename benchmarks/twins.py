@@ -12,9 +12,9 @@ from pathlib import Path
 
 from scipy.stats import kendalltau
 
-from benchmarks.held_out import FILES, TARGETS
+from benchmarks.held_out import TARGETS
+from benchmarks.release import find_release
 from models.spaces.nats_tss import isomorphism_form, parse_cell
-from training.labels import read_labels
 
 
 def main() -> None:
@@ -24,8 +24,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=5)
     options = parser.parse_args()
 
-    sources = [file.format(options.shared / "benchmarks") for file in FILES]
-    labels = read_labels(sources, space="nats_tss", dataset="cifar10").frame
+    labels = find_release("nats_tss", "cifar10").read_labels(options.shared).frame
     classes: dict[str, dict[str, int]] = defaultdict(dict)
     for row, (id_, arch) in enumerate(labels.select("id", "arch").iter_rows()):
         classes[id_].setdefault(isomorphism_form(parse_cell(arch)), row)

@@ -6,6 +6,17 @@ from typing import Any
 from models.forests.manifest import Manifest
 
 SHOWN_FEATURES = 5
+_REPEATS = "For a function of the training data the forests mostly repeat its label."
+_SMOOTH = (
+    "The forests are grown on smooth labels: what a Gaussian process over all functions, all "
+    "targets and the labels on other datasets says of each function without the luck of its "
+    "training runs. For a function of the training data they do not repeat its label. Targets "
+    "with nine equal labels in ten are left to trees on the labels as they are."
+)
+_MEMORY = {
+    "smooth": _SMOOTH,
+    "blend": _SMOOTH + " Their mean with a forest on the labels as they are is what is predicted.",
+}
 SCORES = ("kendall_tau", "spearman_rho", "r2", "mae", "coverage", "median_width")
 
 
@@ -42,7 +53,7 @@ def model_card(manifest: Manifest, ranking: Mapping[str, Sequence[Mapping[str, A
             ("file", "prefix", "rows", "SHA-256"),
             ((s.file, s.prefix, s.rows, s.sha256[:16]) for s in manifest.labels),
         ),
-        "For a function of the training data the forests mostly repeat its label.",
+        _MEMORY.get(str(manifest.parameters.get("composition")), _REPEATS),
         "## Scores",
         "Cross-validation by function, one row a function: what the forests say of functions that "
         "they did not see. Coverage and width are of intervals at 90%.",

@@ -86,7 +86,7 @@ def train(
     from training.fit import train_bundle
 
     bundle = train_bundle(
-        read_labels(labels, space=space, dataset=dataset),
+        read_labels(labels, space=space, dataset=dataset, companions=True),
         FeatureTable.read(features),
         out,
         targets=None if targets is None else [name.strip() for name in targets.split(",")],

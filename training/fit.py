@@ -31,6 +31,7 @@ from training.growing import Configuration
 from training.importance import importances
 from training.labels import Labels
 from training.metrics import score
+from training.pools import Pool
 from training.search import FINAL_FOLDS, OutOfFold, Problem, Search
 
 logger = logging.getLogger(__name__)
@@ -89,7 +90,7 @@ def train_bundle(
         If the features are of another dataset than the labels.
     """
     out = Path(out)
-    problem = _problem(labels, features, targets, feature_set, seed=seed, n_jobs=n_jobs)
+    problem = make_problem(labels, features, targets, feature_set, seed=seed, n_jobs=n_jobs)
     search = Search(problem)
     chosen, predicted = search.run(configuration or Configuration())
     logger.info("growing the forests of %d targets: %s", len(problem.targets), chosen)
@@ -143,16 +144,16 @@ def train_bundle(
     return write_bundle(out, contents, manifest)
 
 
-def _problem(
+def make_problem(
     labels: Labels,
     features: FeatureTable,
-    targets: Sequence[str] | None,
-    feature_set: str | None,
+    targets: Sequence[str] | None = None,
+    feature_set: str | None = None,
     *,
-    seed: int,
-    n_jobs: int,
+    seed: int = 0,
+    n_jobs: int = -1,
 ) -> Problem:
-    """Put labels and features of functions side by side."""
+    """Put labels and features of functions side by side; see :func:`train_bundle`."""
     if features.settings.dataset != labels.dataset:
         got = f"features on {features.settings.dataset}"
         raise MismatchError(f"got {got}; expected {labels.dataset}, the dataset of the labels")
@@ -166,6 +167,7 @@ def _problem(
     if len(ids) < len(by_function.ids):
         logger.warning("%d of %d functions have features", len(ids), len(by_function.ids))
     Y = Y[labelled]
+    companions = known.matrix(known.companions)[labelled] if known.companions else None
     fewest = int(np.isfinite(Y).sum(axis=0).min()) if len(Y) else 0
     if fewest < LEAST_FUNCTIONS:
         raise InputError(
@@ -177,8 +179,10 @@ def _problem(
     if feature_set is not None:
         columns = {feature_set: columns[feature_set]}
     X = bounded(features.matrix(features.feature_names, ids))
-    spaces = _spaces(ids) if labels.space == UNIVERSAL else None
-    return Problem(ids, X, wanted, Y, columns, seed, n_jobs, spaces)
+    if labels.space == UNIVERSAL:
+        return Problem(ids, X, wanted, Y, columns, seed, n_jobs, spaces=_spaces(ids))
+    pool = Pool.of(labels.space, ids, features)
+    return Problem(ids, X, wanted, Y, columns, seed, n_jobs, companions=companions, pool=pool)
 
 
 def _spaces(ids: Sequence[str]) -> NDArray[np.int64]:

@@ -3,9 +3,13 @@
 Targets are correlated and their labels are noisy. A forest grown on many targets at once finds
 splits that hold for all of them, which steadies those of the noisiest; one grown on a single kind
 of target finds splits that only this kind needs. Averaging both is better than either.
+
+Better still, where functions are like each other, are forests on smooth labels (see
+:mod:`training.smoothing`): trees, each grown on what a steadier model says of many functions, are
+that model in the form that is served and explained (Breiman and Shang, Born again trees, 1996).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -16,8 +20,12 @@ from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 from models.forests.ensemble import Ensemble, Member
 from models.forests.packed import PackedForest
 from models.forests.targets import kind
+from training.smoothing import Smooth
 
 Floats = NDArray[np.float64]
+
+MOST_LEAVES, LEAST_TREES = 500_000, 16
+"""Leaves of a forest on smooth labels, and trees that it has whatever their size."""
 
 ALGORITHMS = {"extra_trees": ExtraTreesRegressor, "random_forest": RandomForestRegressor}
 
@@ -37,7 +45,8 @@ class Configuration:
     min_samples_leaf
         Least number of functions in a leaf.
     composition
-        ``"joint"``: one forest for all targets; ``"kind"``: one for each kind; ``"both"``.
+        ``"joint"``: one forest for all targets; ``"kind"``: one for each kind; ``"both"``;
+        ``"smooth"``: one on smooth labels; ``"blend"``: that one and the joint one.
     trees
         Number of trees of each forest.
     monotone
@@ -84,7 +93,7 @@ class Groups:
         """The groups that a composition has a forest for."""
         if composition == "both":
             return list(dict.fromkeys(self.joint + self.kind))
-        return self.joint if composition == "joint" else self.kind
+        return self.kind if composition == "kind" else self.joint
 
 
 def grow(
@@ -134,6 +143,64 @@ def grow(
         packed = PackedForest.from_sklearn(forest, scale=scale, shift=mean)
         members.append(Member(packed, columns, group))
     return Ensemble(members)
+
+
+def narrowed(members: Sequence[Member], targets: Collection[int]) -> list[Member]:
+    """Members for some targets only, grown on all of theirs."""
+    found = []
+    for member in members:
+        outputs = [place for place, target in enumerate(member.targets) if target in targets]
+        if outputs:
+            values = np.ascontiguousarray(member.forest.values[:, outputs])
+            kept = tuple(member.targets[place] for place in outputs)
+            found.append(Member(replace(member.forest, values=values), member.features, kept))
+    return found
+
+
+def grow_smooth(
+    X: NDArray[np.float32],
+    labels: Smooth,
+    targets: tuple[int, ...],
+    columns: Sequence[int],
+    configuration: Configuration,
+    *,
+    seed: int,
+    n_jobs: int,
+) -> Member:
+    """Grow a forest on smooth labels.
+
+    One half of the trees learns labels raised by their deviation, the other half lowered ones: the
+    mean over trees is the smooth label, and their spread is its deviation.
+
+    Parameters
+    ----------
+    X
+        Features of all functions that have smooth labels, shape (functions, features).
+    labels
+        Of these functions.
+    targets
+        Numbers of the targets that the labels are of.
+    columns, configuration, seed, n_jobs
+        As in :func:`grow`.
+    """
+    mean, scale = labels.value.mean(axis=0), np.maximum(labels.value.std(axis=0), 1e-6)
+    halves = []
+    for half, moved in enumerate((labels.deviation, -labels.deviation)):
+        standard = (labels.value + moved - mean) / scale
+        forest = ExtraTreesRegressor(
+            n_estimators=max(1, smooth_trees(configuration, len(X)) // 2),
+            max_features=configuration.max_features,
+            random_state=seed + half,
+            n_jobs=n_jobs,
+        )
+        halves.append(forest.fit(X[:, columns], standard if len(targets) > 1 else standard[:, 0]))
+    halves[0].estimators_ += halves[1].estimators_
+    return Member(PackedForest.from_sklearn(halves[0], scale=scale, shift=mean), columns, targets)
+
+
+def smooth_trees(configuration: Configuration, functions: int) -> int:
+    """Number of trees on smooth labels: fewer where each is large, since each knows them all."""
+    return int(min(configuration.trees, max(LEAST_TREES, MOST_LEAVES // functions)))
 
 
 def _grouped(keys: Sequence[Any]) -> list[tuple[int, ...]]:

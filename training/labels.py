@@ -20,6 +20,9 @@ from models.spaces import SPACES, UNIVERSAL, Space, get_space
 
 FUNCTION_CLASS = "function_class"
 
+COMPANION = "/"
+"""Stands between dataset and target in the names of labels on other datasets."""
+
 
 @dataclass(frozen=True)
 class Labels:
@@ -31,7 +34,8 @@ class Labels:
         Names.
     frame
         One row an architecture: ``id`` of its function, ``arch`` as its space spells it, and a
-        nullable float64 column for each target.
+        nullable float64 column for each target, and for each target on another dataset that was
+        asked for, ``<dataset>/<target>``.
     sources
         Where they came from.
     """
@@ -44,7 +48,12 @@ class Labels:
     @property
     def targets(self) -> list[str]:
         """Names of the targets."""
-        return self.frame.columns[2:]
+        return [name for name in self.frame.columns[2:] if COMPANION not in name]
+
+    @property
+    def companions(self) -> list[str]:
+        """Names of the targets on other datasets: the same functions, other training runs."""
+        return [name for name in self.frame.columns[2:] if COMPANION in name]
 
     @property
     def ids(self) -> list[str]:
@@ -60,7 +69,8 @@ class Labels:
 
         Twins are trained one by one, so their mean is a better measurement of what they share.
         """
-        frame = self.frame.group_by("id").agg(pl.col("arch").min(), pl.col(self.targets).mean())
+        labels = pl.exclude("id", "arch").mean()
+        frame = self.frame.group_by("id").agg(pl.col("arch").min(), labels)
         return Labels(self.space, self.dataset, frame.sort("id"), self.sources)
 
     def only(self, ids: set[str]) -> "Labels":
@@ -69,7 +79,9 @@ class Labels:
         return Labels(self.space, self.dataset, frame, self.sources)
 
 
-def read_labels(sources: Sequence[str], *, space: str, dataset: str) -> Labels:
+def read_labels(
+    sources: Sequence[str], *, space: str, dataset: str, companions: bool = False
+) -> Labels:
     """Read and merge label tables.
 
     Parameters
@@ -83,6 +95,8 @@ def read_labels(sources: Sequence[str], *, space: str, dataset: str) -> Labels:
         which is then named.
     dataset
         Whose columns to take.
+    companions
+        Take the columns of other datasets, too.
 
     Raises
     ------
@@ -91,18 +105,26 @@ def read_labels(sources: Sequence[str], *, space: str, dataset: str) -> Labels:
     """
     if not sources:
         raise InputError("got no label table; expected at least one")
-    tables, origins = zip(*(_read_one(source, space, dataset) for source in sources), strict=True)
+    tables, origins = zip(
+        *(_read_one(source, space, dataset, companions=companions) for source in sources),
+        strict=True,
+    )
     return Labels(space, dataset, _merge(tables), tuple(origins))
 
 
-def _read_one(source: str, wanted: str, dataset: str) -> tuple[pl.DataFrame, LabelSource]:
+def _read_one(
+    source: str, wanted: str, dataset: str, *, companions: bool
+) -> tuple[pl.DataFrame, LabelSource]:
     space, rest = _owner(source, wanted)
     adversarial = rest.startswith("adv=") and not Path(rest).exists()
     path = Path(rest.removeprefix("adv=") if adversarial else rest)
     table = read_file(path)
-    columns = _target_columns(table, dataset, path)
     prefix = ADVERSARIAL if adversarial else ""
-    names = {column: prefix + column.removeprefix(f"{dataset}.") for column in columns}
+    names = {
+        column: ("" if owner == dataset else owner + COMPANION) + prefix + target
+        for column, owner, target in _target_columns(table, dataset, path)
+        if owner == dataset or companions
+    }
     labels = table.select(
         _percent(table[column], path).alias(name) for column, name in names.items()
     )
@@ -142,16 +164,16 @@ def read_file(path: Path) -> pl.DataFrame:
         raise InvalidTableError(f"{path} is no Parquet or CSV table: {first}") from error
 
 
-def _target_columns(table: pl.DataFrame, dataset: str, path: Path) -> list[str]:
+def _target_columns(table: pl.DataFrame, dataset: str, path: Path) -> list[tuple[str, str, str]]:
+    """Columns with labels, and dataset and target of each."""
     if "arch" not in table.columns:
         raise InvalidTableError(f"{path} has no column 'arch'; it has {_some(table.columns)}")
-    split = [(*column.partition(".")[::2], column) for column in table.columns]
-    labels = [(owner, column) for owner, target, column in split if is_target(target)]
-    found = [column for owner, column in labels if owner == dataset]
-    if not found:
-        owners = ", ".join(sorted({owner for owner, _ in labels})) or "none"
+    split = [(column, *column.partition(".")[::2]) for column in table.columns]
+    labels = [each for each in split if is_target(each[2])]
+    if all(owner != dataset for _, owner, _ in labels):
+        owners = ", ".join(sorted({owner for _, owner, _ in labels})) or "none"
         raise InvalidTableError(f"{path} has no labels for {dataset}; it has them for: {owners}")
-    return found
+    return labels
 
 
 def _percent(column: pl.Series, path: Path) -> pl.Series:

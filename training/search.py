@@ -1,16 +1,19 @@
 """Choosing a configuration by cross-validation over functions, and keeping what lost."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.forests.ensemble import Ensemble
+from models.forests.ensemble import Ensemble, Member
 from models.forests.manifest import Candidate
-from training.growing import Configuration, Groups, grow
+from training.growing import Configuration, Groups, grow, grow_smooth, narrowed
 from training.metrics import tau
+from training.pools import Pool
+from training.smoothing import most_common, smooth
 from training.splits import folds
 
 logger = logging.getLogger(__name__)
@@ -22,9 +25,16 @@ MARGIN = 0.002
 """Gain in tau that a challenger needs: about the noise of a difference on some 4,000 functions."""
 
 CHEAPER = 0.0005
-"""Loss in tau at which a cheaper set of features is preferred."""
+"""Loss in tau at which a cheaper set of features is preferred: proxies must gain something."""
 
 FINAL_FOLDS = 5
+
+MOSTLY_ONE_VALUE = 0.9
+"""Share of equal labels from which on a target is left to plain trees and decides no choice: its
+ranks are about ties."""
+
+PLAIN, SMOOTH = ("both", "joint", "kind"), ("smooth", "blend")
+"""Compositions of forests on the labels as they are, and of those with smooth ones."""
 
 RISING = "size"
 """The feature set with which accuracy rises, in spaces that no forest has seen, too."""
@@ -51,6 +61,10 @@ class Problem:
     spaces
         Number of the space of each function, where what counts is how forests do on a space that
         they never saw: each fold is a space then.
+    companions
+        Labels on other datasets, shape (functions, any), NaN where there is none.
+    pool
+        All functions of the space, where they can be listed.
     """
 
     ids: Sequence[str]
@@ -61,6 +75,15 @@ class Problem:
     seed: int
     n_jobs: int
     spaces: NDArray[np.int64] | None = None
+    companions: Floats | None = None
+    pool: Pool | None = None
+
+    @cached_property
+    def telling(self) -> list[int]:
+        """Numbers of the targets whose labels mostly differ; all, where there is no such target."""
+        shares = [most_common(column[np.isfinite(column)]) for column in self.Y.T]
+        found = [t for t, share in enumerate(shares) if share < MOSTLY_ONE_VALUE]
+        return found or [*range(len(shares))]
 
     def groups(self, composition: str) -> list[tuple[int, ...]]:
         """Targets of each forest of a composition."""
@@ -68,15 +91,53 @@ class Problem:
 
     def grow(self, configuration: Configuration, rows: NDArray[np.bool_]) -> Ensemble:
         """Grow forests on some of the functions."""
-        return grow(
+        composition = configuration.composition
+        plain = grow(
             self.X[rows],
             self.Y[rows],
-            self.groups(configuration.composition),
+            self.groups(composition),
             self.columns[configuration.features],
             configuration,
             seed=self.seed,
             n_jobs=self.n_jobs,
         )
+        if composition not in SMOOTH:
+            return plain
+        blend = Ensemble([*plain.members, *self._grow_smooth(configuration, rows)])
+        return blend if composition == "blend" else self.unblended(blend)
+
+    def _grow_smooth(
+        self, configuration: Configuration, rows: NDArray[np.bool_]
+    ) -> Iterator[Member]:
+        """Grow forests on smooth labels, one for all telling targets that are labelled together."""
+        columns = self.columns[configuration.features]
+        for group in self.groups("joint"):
+            targets = tuple(t for t in group if t in self.telling)
+            if not targets:
+                continue
+            labelled = rows & np.isfinite(self.Y[:, targets[0]])
+            if self.pool is not None and self.pool.covers(columns):
+                X, place = self.pool.X, self.pool.place[labelled]
+            else:
+                X, place = self.X[labelled], np.arange(np.count_nonzero(labelled))
+            Y = self.Y[labelled][:, targets]
+            made = smooth(X[:, columns], place, Y, self._beside(labelled), seed=self.seed)
+            yield grow_smooth(
+                X, made, targets, columns, configuration, seed=self.seed, n_jobs=self.n_jobs
+            )
+
+    def unblended(self, blend: Ensemble) -> Ensemble:
+        """Forests on smooth labels alone, with plain trees for what cannot be smoothed."""
+        groups = len(self.groups("joint"))
+        dull = set(range(len(self.targets))) - set(self.telling)
+        return Ensemble([*narrowed(blend.members[:groups], dull), *blend.members[groups:]])
+
+    def _beside(self, labelled: NDArray[np.bool_]) -> Floats:
+        """Labels on other datasets that all these functions have."""
+        if self.companions is None:
+            return np.empty((np.count_nonzero(labelled), 0))
+        found = self.companions[labelled]
+        return found[:, np.isfinite(found).all(axis=0)]
 
     def folds(self, n_folds: int) -> NDArray[np.int64]:
         """Number of the fold of each function: a space, or one of ``n_folds`` random ones."""
@@ -102,9 +163,9 @@ class OutOfFold:
     ensembles: Sequence[Ensemble]
 
     def kendall_tau(self, problem: Problem) -> float:
-        """Mean over targets, and over spaces where folds are spaces."""
+        """Mean over telling targets, and over spaces where folds are spaces."""
         groups = [slice(None)] if problem.spaces is None else _members(problem.spaces)
-        pairs = list(zip(problem.Y.T, self.value.T, strict=True))
+        pairs = [(problem.Y[:, t], self.value[:, t]) for t in problem.telling]
         return float(np.mean([tau(y[rows], value[rows]) for rows in groups for y, value in pairs]))
 
 
@@ -152,16 +213,37 @@ class Search:
         return challenger if scores[challenger] > best_score + MARGIN else best
 
     def _composition(self, best: Configuration) -> tuple[Configuration, OutOfFold]:
-        """Compare the compositions, all from the same forests."""
+        """Compare the compositions, those of plain trees all from the same forests."""
         found = {
             best.but(composition=name): predicted
-            for name, predicted in compositions(self.problem, best).items()
+            for name, predicted in compositions(self.problem, best, PLAIN).items()
         }
+        for features in self._smoothed_sets(best):
+            start = best.but(features=features, algorithm="extra_trees", min_samples_leaf=1)
+            found |= {
+                start.but(composition=name): predicted
+                for name, predicted in compositions(self.problem, start, SMOOTH).items()
+            }
         scores = {each: predicted.kendall_tau(self.problem) for each, predicted in found.items()}
         for each, score in scores.items():
             self._record("composition", each, score)
-        chosen = max(scores, key=lambda configuration: scores[configuration])
+        most = max(scores.values())
+        near = [each for each in scores if scores[each] > most - CHEAPER]
+        chosen = max(near, key=lambda each: (self._is_free(each.features), scores[each]))
         return chosen, found[chosen]
+
+    def _is_free(self, features: str) -> bool:
+        """Whether every function of the space has a feature set, without a pass."""
+        pool = self.problem.pool
+        return pool is not None and pool.own.issuperset(self.problem.columns[features])
+
+    def _smoothed_sets(self, best: Configuration) -> list[str]:
+        """Feature sets to smooth labels by: the one that trees like best, and what is free."""
+        if self.problem.spaces is not None:  # what is alike within a space does not carry over
+            return []
+        pool, columns = self.problem.pool, self.problem.columns
+        free = [name for name in columns if pool is not None and pool.own.issuperset(columns[name])]
+        return list(dict.fromkeys([best.features, *free]))
 
     def _score(self, stage: str, configuration: Configuration) -> float:
         predicted = cross_validate(self.problem, configuration, SEARCH_FOLDS)
@@ -183,18 +265,28 @@ def cross_validate(problem: Problem, configuration: Configuration, n_folds: int)
     return _predict(problem, fold, ensembles)
 
 
-def compositions(problem: Problem, configuration: Configuration) -> dict[str, OutOfFold]:
-    """Cross-validate each composition; their forests are grown once."""
+def compositions(
+    problem: Problem, configuration: Configuration, names: Sequence[str]
+) -> dict[str, OutOfFold]:
+    """Cross-validate compositions of :data:`PLAIN`, or of :data:`SMOOTH`; forests grow once."""
     fold = problem.folds(FINAL_FOLDS)
-    both = configuration.but(composition="both")
-    grown = [problem.grow(both, ~own) for own in _members(fold)]
+    widest = configuration.but(composition="blend" if names == SMOOTH else "both")
+    grown = [problem.grow(widest, ~own) for own in _members(fold)]
     found = {}
-    for name in ("both", "joint", "kind"):
-        groups = problem.groups(name)
-        chosen = [Ensemble([m for m in e.members if tuple(m.targets) in groups]) for e in grown]
-        if name == "both" or len(groups) < len(grown[0].members):
+    for name in names:
+        chosen = [_of(name, problem, ensemble) for ensemble in grown]
+        repeats = name in PLAIN[1:] and len(chosen[0].members) == len(grown[0].members)
+        if not repeats:
             found[name] = _predict(problem, fold, chosen)
     return found
+
+
+def _of(name: str, problem: Problem, widest: Ensemble) -> Ensemble:
+    """A composition, from the widest of its like."""
+    if name in SMOOTH:
+        return widest if name == "blend" else problem.unblended(widest)
+    groups = problem.groups(name)
+    return Ensemble([member for member in widest.members if tuple(member.targets) in groups])
 
 
 def _predict(problem: Problem, fold: NDArray[np.int64], ensembles: Sequence[Ensemble]) -> OutOfFold:

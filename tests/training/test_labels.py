@@ -1,3 +1,4 @@
+import numpy as np
 import polars as pl
 import pytest
 
@@ -157,3 +158,25 @@ def test_the_published_labels(shared):
     assert {"clean", "pgd_linf_1.0", "corruption_fog", "adv.pgd_linf_8"} <= set(labels.targets)
     assert "clean_single_seed" not in labels.targets
     assert len(labels.by_function().frame) == 3_728
+
+
+def test_labels_on_other_datasets_come_along_when_asked_for(tmp_path):
+    cells = get_space("nats_tss").sample(3, seed=0)
+    path = tmp_path / "two.csv"
+    table = {
+        "arch": cells,
+        "cifar10.clean": [90.0, 91.0, 92.0],
+        "cifar100.clean": [60.0, None, 70.0],
+    }
+    pl.DataFrame(table).write_csv(path)
+    sources = [str(path), f"adv={path}"]
+    plain = read_labels(sources, space="nats_tss", dataset="cifar10")
+    assert (plain.targets, plain.companions) == (["clean", "adv.clean"], [])
+    both = read_labels(sources, space="nats_tss", dataset="cifar10", companions=True)
+    assert both.targets == ["clean", "adv.clean"]
+    assert both.companions == ["cifar100/clean", "cifar100/adv.clean"]
+    once = both.by_function()
+    assert once.companions == both.companions
+    kept = both.matrix(["cifar100/clean"])[:, 0]
+    assert kept[[0, 2]].tolist() == [60.0, 70.0]
+    assert np.isnan(kept[1])

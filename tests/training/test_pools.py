@@ -1,0 +1,49 @@
+"""All functions of a space, for forests on smooth labels."""
+
+import numpy as np
+import pytest
+
+from models.feature_table import FeatureRow, FeatureTable
+from models.proxy_settings import ProxySettings
+from models.spaces import get_space
+from training.pools import Pool
+
+SETTINGS = ProxySettings(
+    dataset="cifar10", batch="none", batch_size=1, batch_digest="0" * 64, seed=0
+)
+SPACE = get_space("nasbench_macro")
+
+
+def table(ids, **more):
+    rows = [FeatureRow(id_, SPACE.columns(id_.partition("/")[2]) | more) for id_ in ids]
+    return FeatureTable.from_rows(rows, SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def ids():
+    return sorted({SPACE.parse(arch).id for arch in SPACE.sample(50, seed=0)})
+
+
+def test_a_space_is_listed_with_its_columns(ids):
+    features = table(ids, synflow=3.0)
+    pool = Pool.of("nasbench_macro", ids[:20], features)
+    assert pool.X.shape == (3969, len(features.feature_names))
+    assert pool.known.sum() == len(ids)
+    assert np.array_equal(pool.X[pool.place], features.matrix(features.feature_names, ids[:20]))
+    own = sorted(pool.own)
+    assert np.isfinite(pool.X[:, own]).all()
+    assert pool.covers(own)
+
+
+def test_a_proxy_of_some_functions_covers_no_space(ids):
+    features = table(ids, synflow=3.0)
+    pool = Pool.of("nasbench_macro", ids, features)
+    everything = [*range(len(features.feature_names))]
+    assert not pool.covers(everything)
+    assert not pool.covers([features.feature_names.index("synflow")])
+
+
+def test_no_pool_without_an_end_or_without_the_columns(ids):
+    assert Pool.of("darts", [], table(ids)) is None
+    rows = [FeatureRow(id_, {"synflow": 1.0}) for id_ in ids]
+    assert Pool.of("nasbench_macro", ids, FeatureTable.from_rows(rows, SETTINGS)) is None

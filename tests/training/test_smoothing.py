@@ -1,0 +1,157 @@
+"""Smooth labels: closer to the truth than the labels, and honest about how far labels lie off."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.stats import kendalltau
+
+from training.growing import Configuration, grow_smooth
+from training.smoothing import Smooth, most_common, smooth
+from training.smoothing.inputs import standardised
+from training.smoothing.posterior import Posterior
+from training.smoothing.relevance import covariance, relevance
+from training.smoothing.scores import NormalScores
+
+PERCENT = st.floats(0, 100, allow_subnormal=False, width=32)
+
+
+@pytest.fixture(scope="module")
+def signal():
+    """Features of 400 functions, two true targets that go together, and a column of noise."""
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, (400, 4)).astype(np.float32)
+    bend = np.sin(2 * X[:, 0]) + X[:, 1] ** 2
+    return X, np.column_stack([60 + 10 * bend, 30 + 5 * bend + 2 * X[:, 1]]).astype(np.float64)
+
+
+@given(arrays(np.float64, st.integers(1, 40), elements=PERCENT))
+def test_scores_keep_the_order_and_lead_back(labels):
+    known = NormalScores.of(labels)
+    scores = known.forward(labels)
+    assert np.isfinite(scores).all()
+    assert (np.diff(scores[np.argsort(labels)]) >= 0).all()
+    assert np.allclose(known.backward(scores), labels)
+    assert known.backward(np.array([-99.0, 99.0])).tolist() == [labels.min(), labels.max()]
+
+
+def test_equal_labels_share_a_score():
+    scores = NormalScores.of(np.array([5.0, 1.0, 5.0, 9.0])).forward(np.array([5.0, 5.0]))
+    assert scores[0] == scores[1] == 0.0
+
+
+def test_most_common_is_the_share_of_the_largest_tie():
+    assert most_common(np.array([0.0, 0.0, 0.0, 1.0])) == 0.75
+    assert most_common(np.array([1.0, 2.0])) == 0.5
+
+
+def test_columns_are_put_on_one_scale():
+    rng = np.random.default_rng(0)
+    usual = rng.normal(size=300)
+    missing = usual.copy()
+    missing[3] = np.nan
+    heavy = 10.0 ** (8 * rng.normal(size=300))
+    X = np.column_stack(
+        [np.full(300, 7.0), usual, 3 - 2 * usual, missing, heavy, np.full(300, np.nan)]
+    )
+    Z = standardised(X.astype(np.float32))
+    assert Z.shape == (300, 3)  # neither the constant, nor the copy, nor what is all missing
+    assert np.allclose(Z.mean(axis=0), 0)
+    assert np.allclose(Z.std(axis=0), 1)
+    assert np.abs(Z).max() < 9  # the heavy tail is gone
+    assert (np.argsort(Z[:, 2]) == np.argsort(heavy)).all()
+
+
+def test_what_never_varies_is_one_column_of_zeros():
+    assert standardised(np.ones((5, 3), np.float32)).tolist() == [[0.0]] * 5
+
+
+def test_the_covariance_is_materns():
+    A, B = np.array([[0.0, 0.0]]), np.array([[3.0, 4.0], [0.0, 0.0]])
+    r = np.sqrt(3) * 5
+    assert covariance(A, B)[0] == pytest.approx([(1 + r) * np.exp(-r), 1.0], abs=1e-5)
+
+
+def test_what_does_not_matter_is_forgotten(signal):
+    X, truth = signal
+    Z = standardised(X)
+    found = relevance(Z, (truth - truth.mean(axis=0)) / truth.std(axis=0), seed=0)
+    assert found.shape == (4,)
+    assert min(found[:2]) > 3 * max(found[2:])
+
+
+def test_smooth_labels_are_nearer_to_the_truth_than_the_labels(signal):
+    X, truth = signal
+    rng = np.random.default_rng(1)
+    Y = truth + rng.normal(size=truth.shape) * [5, 3]
+    made = smooth(X, np.arange(len(X)), Y, np.empty((len(X), 0)), seed=0)
+    for t in range(2):
+        assert np.abs(made.value[:, t] - truth[:, t]).mean() < 0.4 * np.abs(Y - truth)[:, t].mean()
+        # A label lies about as far off as was said.
+        off = np.abs(Y - made.value)[:, t] / made.deviation[:, t]
+        assert 0.55 < (off < 1).mean() < 0.8
+
+
+def test_functions_without_a_label_are_told_from_the_others(signal):
+    X, truth = signal
+    labelled = np.arange(0, 400, 2)
+    made = smooth(X, labelled, truth[labelled], np.empty((200, 0)), seed=0)
+    rest = np.arange(1, 400, 2)
+    assert kendalltau(made.value[rest, 0], truth[rest, 0]).statistic > 0.9
+    far = np.concatenate([X, np.full((1, 4), 9, np.float32)])
+    unsure = smooth(far, labelled, truth[labelled], np.empty((200, 0)), seed=0).deviation
+    assert unsure[-1, 0] > unsure[:-1, 0].mean()
+
+
+def test_labels_on_other_datasets_help_a_noisy_target(signal):
+    X, truth = signal
+    rng = np.random.default_rng(2)
+    half = np.arange(0, 400, 2)
+    noisy = truth[half, :1] + 12 * rng.normal(size=(200, 1))
+    other = truth[half] + rng.normal(size=(200, 2))
+    rest = np.arange(1, 400, 2)
+
+    def error(companions):
+        value = smooth(X, half, noisy, companions, seed=0).value[rest, 0]
+        return 1 - kendalltau(value, truth[rest, 0]).statistic
+
+    alone = error(np.empty((200, 0)))
+    assert error(other) < 0.8 * alone
+    useless = np.zeros((200, 1))  # one value: nothing to learn from
+    assert error(useless) == alone
+
+
+def test_few_landmarks_say_nearly_the_same(signal, monkeypatch):
+    X, truth = signal
+    Z = standardised(X)
+    scores = (truth - truth.mean(axis=0)) / truth.std(axis=0)
+    exact, deviation = Posterior.fit(Z, scores, seed=0).at(Z)
+    monkeypatch.setattr("training.smoothing.posterior.LANDMARKS", 150)
+    near, wider = Posterior.fit(Z, scores, seed=0).at(Z)
+    assert np.abs(near - exact).mean() < 0.1
+    assert np.isfinite(wider).all()
+    assert (deviation > 0).all()
+
+
+def test_more_targets_than_functions_are_no_trouble():
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(30, 3)).astype(np.float32)
+    Y = 50 + 5 * X[:, :1] + rng.normal(size=(30, 45))
+    made = smooth(X, np.arange(20), Y[:20], np.empty((20, 0)), seed=0)
+    assert made.value.shape == made.deviation.shape == (30, 45)
+    assert np.isfinite(made.value).all()
+    assert ((made.value >= Y[:20].min()) & (made.value <= Y[:20].max())).all()
+
+
+def test_a_forest_repeats_smooth_labels_and_spreads_by_their_deviation(signal):
+    X, truth = signal
+    labels = Smooth(truth, np.abs(truth) / 50)
+    member = grow_smooth(X, labels, (4, 7), [0, 1, 3], Configuration(trees=10), seed=0, n_jobs=1)
+    assert member.targets == (4, 7)
+    first, second = member.forest.moments(X[:, [0, 1, 3]])
+    trees = member.forest.n_trees
+    assert trees == 10
+    mean = first / trees
+    assert np.allclose(mean, truth, atol=1e-4)
+    assert np.allclose(np.sqrt(second / trees - mean**2), labels.deviation, atol=1e-2)

@@ -1,0 +1,79 @@
+"""Smooth labels of all functions of a pool, from the labels of some of them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.smoothing.inputs import standardised
+from training.smoothing.posterior import Posterior
+from training.smoothing.relevance import relevance
+from training.smoothing.scores import NormalScores
+
+Floats = NDArray[np.float64]
+
+MOST_ALIKE = 0.5
+"""Share of equal labels up to which a target on another dataset can tell anything."""
+
+
+@dataclass(frozen=True)
+class Smooth:
+    """Smooth labels in percent, each of shape (functions, targets).
+
+    Attributes
+    ----------
+    value
+        What a function is expected to score.
+    deviation
+        How far a label is expected to lie from it: noise, and what the labels leave unknown.
+    """
+
+    value: Floats
+    deviation: Floats
+
+
+def most_common(labels: Floats) -> float:
+    """Share of the labels that have the most common value."""
+    return float(np.unique(labels, return_counts=True)[1].max() / len(labels))
+
+
+def smooth(
+    X: NDArray[np.float32],
+    labelled: NDArray[np.int64],
+    Y: Floats,
+    companions: Floats,
+    *,
+    seed: int,
+) -> Smooth:
+    """Smooth the labels of some targets over a pool of functions.
+
+    Parameters
+    ----------
+    X
+        Features of the pool, shape (functions, features).
+    labelled
+        Rows that have labels.
+    Y
+        Their labels in percent, shape (len(labelled), targets), without gaps.
+    companions
+        Their labels on other datasets, which share signal with the targets, shape
+        (len(labelled), any), without gaps.
+    seed
+        Of draws.
+    """
+    maps = [NormalScores.of(column) for column in Y.T]
+    helpful = [column for column in companions.T if most_common(column) < MOST_ALIKE]
+    scored = [known.forward(column) for known, column in zip(maps, Y.T, strict=True)]
+    scored += [NormalScores.of(column).forward(column) for column in helpful]
+    scores = np.column_stack(scored)
+    Z = standardised(X)
+    scaled = Z * relevance(Z[labelled], scores, seed=seed)
+    posterior = Posterior.fit(scaled[labelled], scores, seed=seed)
+    mean, deviation = (found[:, : len(maps)] for found in posterior.at(scaled))
+
+    def percent(scores: Floats) -> Floats:
+        back = (known.backward(s) for known, s in zip(maps, scores.T, strict=True))
+        return np.column_stack([*back])
+
+    spread = (percent(mean + deviation) - percent(mean - deviation)) / 2
+    return Smooth(percent(mean), spread)
