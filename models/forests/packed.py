@@ -116,7 +116,10 @@ class PackedForest:
             values = values * scale
         if shift is not None:
             values = values + shift
-        book, code = np.unique(values.astype(np.float32), axis=0, return_inverse=True)
+        values = np.ascontiguousarray(values, np.float32)
+        # Whole rows as bytes sort several times faster than number by number.
+        rows = values.view(np.dtype((np.void, values.strides[0]))).ravel()
+        _, first, code = np.unique(rows, return_index=True, return_inverse=True)
         return cls(
             sizes=np.array([tree.node_count for tree in trees], np.uint32),
             leaf_bits=np.packbits(leaf),
@@ -124,8 +127,8 @@ class PackedForest:
             feature=joined("feature")[~leaf].astype(np.int16),
             threshold=round_down(joined("threshold")[~leaf]),
             count=_compact(joined("weighted_n_node_samples")[leaf]),
-            code=code.ravel().astype(np.uint16 if len(book) <= 1 << 16 else np.uint32),
-            values=book,
+            code=code.astype(np.uint16 if len(first) <= 1 << 16 else np.uint32),
+            values=values[first],
             n_features=int(forest.n_features_in_),
         )
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -11,7 +12,7 @@ from training.growing import Configuration, grow_smooth
 from training.smoothing import Smooth, most_common, smooth
 from training.smoothing.inputs import standardised
 from training.smoothing.posterior import Posterior
-from training.smoothing.relevance import covariance, relevance
+from training.smoothing.relevance import covariance, matern, relevance, surprise
 from training.smoothing.scores import NormalScores
 
 PERCENT = st.floats(0, 100, allow_subnormal=False, width=32)
@@ -71,6 +72,21 @@ def test_the_covariance_is_materns():
     A, B = np.array([[0.0, 0.0]]), np.array([[3.0, 4.0], [0.0, 0.0]])
     r = np.sqrt(3) * 5
     assert covariance(A, B)[0] == pytest.approx([(1 + r) * np.exp(-r), 1.0], abs=1e-5)
+
+
+def test_evidence_has_the_slope_that_is_worked_out():
+    rng = np.random.default_rng(0)
+    Z, Y = (torch.from_numpy(rng.normal(size=(12, columns))) for columns in (3, 2))
+    Z[1] = Z[0]  # so that eigenvalues are equal, where automatic slopes divide by zero
+
+    def of(scales: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        scaled = Z * scales
+        return surprise(matern(scaled, scaled), Y, noise)
+
+    start = [
+        torch.full((n,), v, dtype=Z.dtype, requires_grad=True) for n, v in ((3, 0.7), (2, 0.1))
+    ]
+    assert torch.autograd.gradcheck(of, start)
 
 
 def test_what_does_not_matter_is_forgotten(signal):

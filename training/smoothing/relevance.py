@@ -63,15 +63,35 @@ def relevance(Z: Floats, scores: Floats, *, seed: int) -> Floats:
         rows = torch.randperm(len(X), generator=generator)[:ROWS]
         scaled = X[rows] * scales.exp()
         optimiser.zero_grad()
-        surprise = _surprise(matern(scaled, scaled), Y[rows], noise.exp())
-        surprise.backward()
+        surprise(matern(scaled, scaled), Y[rows], noise.exp()).backward()
         optimiser.step()
     return scales.detach().exp().numpy()
 
 
-def _surprise(K: Tensor, Y: Tensor, noise: Tensor) -> Tensor:
-    """Negative log evidence a label, mean over targets, at each target's best variance."""
-    values, vectors = torch.linalg.eigh(K + 1e-6 * torch.eye(len(K), dtype=K.dtype))
-    spread = values.clamp_min(0)[:, None] + noise
-    variance = ((vectors.T @ Y).square() / spread).mean(0).clamp_min(1e-9)
-    return 0.5 * (spread.log().mean(0) + variance.log()).mean()
+def surprise(K: Tensor, Y: Tensor, noise: Tensor) -> Tensor:
+    """Negative log evidence a label, mean over targets, at each target's best variance.
+
+    Its slope in ``K`` is worked out, since that of an eigendecomposition has the differences of
+    eigenvalues as denominators, and these may be equal.
+
+    Parameters
+    ----------
+    K
+        Covariance of the functions, shape (n, n).
+    Y
+        Scores, shape (n, targets).
+    noise
+        Share of noise of each target, shape (targets,).
+    """
+    with torch.no_grad():
+        values, vectors = torch.linalg.eigh(K + 1e-6 * torch.eye(len(K), dtype=K.dtype))
+        values, along = values.clamp_min(0)[:, None], vectors.T @ Y
+    spread = values + noise
+    variance = (along.square() / spread).mean(0).clamp_min(1e-9)
+    evidence = 0.5 * (spread.log().mean(0) + variance.log()).mean()
+    with torch.no_grad():
+        inverse = (vectors * spread.reciprocal().sum(1)) @ vectors.T
+        weighed = vectors @ (along / spread / variance.sqrt())
+        slope = 0.5 * (inverse - weighed @ weighed.T) / Y.numel()
+        constant = (slope * K).sum()
+    return evidence + (slope * K).sum() - constant
