@@ -11,12 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.release import RELEASED, RELEASES
-from models.forests import Bundle
+from benchmarks.crossed import crossed
+from benchmarks.release import RELEASES
 from models.spaces import UNIVERSAL
-from training.fit import half_widths, make_problem
-from training.growing import Configuration
-from training.search import FINAL_FOLDS, cross_validate
+from training.fit import half_widths
 
 TARGET = "clean"
 
@@ -32,13 +30,8 @@ def main() -> None:
         wanted = not options.names or release.name in options.names
         if release.space == UNIVERSAL or not wanted:
             continue
-        bundle = Bundle.load(RELEASED / release.name)
-        labels = release.read_labels(options.shared)
-        found = {k: v for k, v in bundle.manifest.parameters.items() if k != "seed"}
-        configuration = Configuration(**found)
-        problem = make_problem(labels, bundle.table, bundle.targets, configuration.features)
-        predicted = cross_validate(problem, configuration, FINAL_FOLDS)
-        column = bundle.targets.index(TARGET)
+        problem, predicted = crossed(release, options.shared)
+        column = problem.targets.index(TARGET)
         half = half_widths(problem, predicted)
         y, value, half = (each[:, column] for each in (problem.Y, predicted.value, half))
         covered = np.abs(y - value) <= half

@@ -1,8 +1,11 @@
 """What label noise allows: ``python -m benchmarks.twins``.
 
 Twins compute the same function and were trained apart. Kendall tau between the labels of one twin
-and of another, over functions, is what training once more would score as a predictor. Robust
-labels were measured once an isomorphism class and copied, so twins are taken from two classes.
+and of another, over functions, is what training once more would score as a predictor; beside it,
+what the forests score that did not see these functions, against the same labels. The last column
+is the share of the forests' squared error that is the luck of the training run: the variance
+between twins. Robust labels were measured once an isomorphism class and copied, so twins are taken
+from two classes.
 """
 
 import argparse
@@ -10,11 +13,13 @@ import random
 from collections import defaultdict
 from pathlib import Path
 
-from scipy.stats import kendalltau
+import numpy as np
 
+from benchmarks.crossed import crossed
 from benchmarks.held_out import TARGETS
 from benchmarks.release import find_release
 from models.spaces.nats_tss import isomorphism_form, parse_cell
+from training.metrics import tau
 
 
 def main() -> None:
@@ -24,21 +29,29 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=5)
     options = parser.parse_args()
 
-    labels = find_release("nats_tss", "cifar10").read_labels(options.shared).frame
+    release = find_release("nats_tss", "cifar10")
+    labels = release.read_labels(options.shared).frame
     classes: dict[str, dict[str, int]] = defaultdict(dict)
     for row, (id_, arch) in enumerate(labels.select("id", "arch").iter_rows()):
         classes[id_].setdefault(isomorphism_form(parse_cell(arch)), row)
     several = [[*rows.values()] for rows in classes.values() if len(rows) > 1]
     rng = random.Random(0)
-    draws = [[rng.sample(rows, 2) for rows in several] for _ in range(options.draws)]
-    print(f"{len(several)} functions with twins of two isomorphism classes, {len(draws)} draws")
+    pairs = [np.array([rng.sample(rows, 2) for rows in several]) for _ in range(options.draws)]
+    problem, predicted = crossed(release, options.shared)
+    place = {id_: row for row, id_ in enumerate(problem.ids)}
+    function = np.array([place[id_] for id_ in labels["id"]])
+    print(f"{len(several)} functions with twins of two isomorphism classes, {len(pairs)} draws")
+    print(f"{'target':28s} {'a twin':>7s} {'forests':>7s} {'luck':>5s}")
     for target in TARGETS:
         label = labels[target].to_numpy()
-        taus = [
-            kendalltau(*zip(*((label[a], label[b]) for a, b in pairs), strict=True)).statistic
-            for pairs in draws
-        ]
-        print(f"{target:28s} {sum(taus) / len(taus):.3f}")
+        value = predicted.value[function, problem.targets.index(target)]
+        found = []
+        for one, other in (each.T for each in pairs):
+            luck = np.square(label[one] - label[other]).mean() / 2
+            error = np.square(label[one] - value[one]).mean()
+            found.append((tau(label[one], label[other]), tau(label[one], value[one]), luck / error))
+        twin, forests, share = np.mean(found, axis=0)
+        print(f"{target:28s} {twin:7.3f} {forests:7.3f} {share:5.0%}")
 
 
 if __name__ == "__main__":

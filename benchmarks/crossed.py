@@ -1,0 +1,19 @@
+"""What a released bundle is scored by: predictions for functions that its forests did not see."""
+
+from pathlib import Path
+
+from benchmarks.release import RELEASED, Release
+from models.forests import Bundle
+from training.fit import make_problem
+from training.growing import Configuration
+from training.search import FINAL_FOLDS, OutOfFold, Problem, cross_validate
+
+
+def crossed(release: Release, shared: Path) -> tuple[Problem, OutOfFold]:
+    """Cross-validate forests of the bundle's own configuration, by function."""
+    bundle = Bundle.load(RELEASED / release.name)
+    parameters = {k: v for k, v in bundle.manifest.parameters.items() if k != "seed"}
+    configuration = Configuration(**parameters)
+    labels = release.read_labels(shared)
+    problem = make_problem(labels, bundle.table, bundle.targets, configuration.features)
+    return problem, cross_validate(problem, configuration, FINAL_FOLDS)
