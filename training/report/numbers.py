@@ -51,7 +51,7 @@ class Numbers:
     correlated
         Features of the correlation map, in order.
     compared
-        Published scores with ours.
+        Published scores, each with ours and the split that it is of.
     """
 
     evaluation: Evaluation
@@ -62,11 +62,6 @@ class Numbers:
     pairs: list[tuple[int, int]]
     correlated: list[str]
     compared: Rows
-
-    @property
-    def splits(self) -> list[str]:
-        """Splits under which there are scores of ours."""
-        return sorted({name for row in self.compared for name in row["ours"]})
 
     @classmethod
     def of(
@@ -253,16 +248,18 @@ def _fronts(
 def _compared(evaluation: Evaluation, protocols: Sequence[Ours]) -> Rows:
     """Published scores of the bundle's space and dataset, with ours under the same protocol."""
     forest, targets = evaluation.result["forest"], evaluation.result["targets"]
-    ours: dict[tuple[str, ...], dict[str, Ours]] = {}
-    for mine in protocols:
-        ours.setdefault(mine.setting, {})[mine.split] = mine
     found = []
     for row in read_published():
-        splits = ours.get(row.setting, {})
+        ours = [
+            {"split": mine.split, "value": mine.value, "std": mine.std}
+            for mine in protocols
+            if mine.setting == row.setting
+        ]
         is_here = row.space == forest["space"] and row.dataset == forest["dataset"]
-        if is_here and (row.value is not None or splits):
+        if is_here and (row.value is not None or ours):
             scores: Mapping[str, Any] = targets.get(row.target, {}).get("by_function", {})
-            found.append({"row": row, "ours": splits, "here": scores.get(row.measure)})
+            here = {"split": "this evaluation, by function", "value": scores.get(row.measure)}
+            found.append({"row": row, "ours": [*ours, here]})
     return found
 
 

@@ -85,7 +85,7 @@ def _render(numbers: Numbers) -> str:
         fronts=numbers.datasets["fronts"],
         importances=numbers.datasets["importances"],
         compared=numbers.compared,
-        splits=numbers.splits,
+        has_ours=any(len(row["ours"]) > 1 for row in numbers.compared),
         has_curves=bool(numbers.datasets["curves"]),
         has_correlations=bool(numbers.correlated),
         has_ceilings=any(row["ceiling"] is not None for row in numbers.rows),
