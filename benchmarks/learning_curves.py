@@ -1,23 +1,24 @@
-"""What features are worth, by number of labels: ``python -m benchmarks.learning_curves``.
+"""What features and smooth labels are worth: ``python -m benchmarks.learning_curves``.
 
-Kendall tau on functions that the forest never saw, one row a function, with structure only, the
-space's own structure only, proxies only and both, for 25 to all labels, several draws each. The
-same draws for every set of features. Writes ``benchmarks/results/<bundle>-curves.json``, which
-``acorn evaluate --report --curves`` draws.
+Kendall tau on functions that the forest never saw, one row a function, for 25 to all labels,
+several draws each, the same draws for all. Trees on labels as they are (``kind``), with structure
+only, the space's own structure only, proxies only and both; and, with the space's own structure,
+forests on smooth labels (``smooth``) and their mean with trees (``blend``). Writes
+``benchmarks/results/<bundle>-curves.json``, which ``acorn evaluate --report --curves`` draws.
 """
 
 import argparse
 import json
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.release import RELEASED, RELEASES
+from benchmarks.release import RELEASED, RELEASES, SHIPPED
 from models.feature_table import FeatureTable
-from models.forests.bundle import bounded
-from training.feature_sets import feature_sets
-from training.growing import Configuration, Groups, grow
+from training.fit import make_problem
+from training.growing import Configuration
 from training.metrics import tau
 
 RESULTS = Path("benchmarks/results")
@@ -38,29 +39,32 @@ def main() -> None:
 
     release = next(each for each in RELEASES if each.name == options.bundle)
     table = FeatureTable.read(RELEASED / release.name / "features.parquet")
-    labels = release.read_labels(options.shared).by_function()
-    labels = labels.only(set(table.ids))
-    targets = [target for target in TARGETS if target in labels.targets]
-    X = bounded(table.matrix(table.feature_names, labels.ids))
-    Y = labels.matrix(targets)
-    there = np.isfinite(Y).all(axis=1)
-    X, Y = X[there], Y[there]
-    groups = Groups.of(targets, Y).kind
-    held = int(HELD_OUT * len(X))
-    sizes = [size for size in SIZES if size < len(X) - held] + [len(X) - held]
+    labels = release.read_labels(options.shared)
+    shipped = [target for target in labels.targets if SHIPPED.fullmatch(target)]
+    problem = make_problem(labels, table, shipped)
+    targets = [target for target in TARGETS if target in shipped]
+    places = [shipped.index(target) for target in targets]
+    X, Y, functions = problem.X, problem.Y[:, places], len(problem.ids)
+    plain = replace(problem, targets=targets, Y=Y, companions=None, pool=None)
+    held = int(HELD_OUT * functions)
+    sizes = [size for size in SIZES if size < functions - held] + [functions - held]
+    own = "space" if "space" in problem.columns else "structure"
     curves: dict[str, list[dict[str, object]]] = defaultdict(list)
-    print(f"{len(X)} functions, {held} of them held out; mean tau of {options.draws} draws")
+    print(f"{functions} functions, {held} of them held out; mean tau of {options.draws} draws")
     for size in sizes:
         found: dict[tuple[str, str], list[float]] = defaultdict(list)
         for draw in range(options.draws):
-            order = np.random.default_rng(draw).permutation(len(X))
-            test, train = order[:held], order[held : held + size]
-            for name, columns in feature_sets(table.feature_names).items():
-                configuration = Configuration(features=name)
-                forest = grow(
-                    X[train], Y[train], groups, columns, configuration, seed=draw, n_jobs=-1
-                )
-                value, _ = forest.distribution(X[test], range(len(targets)))
+            order = np.random.default_rng(draw).permutation(functions)
+            test, train = order[:held], np.isin(np.arange(functions), order[held : held + size])
+            trees = replace(plain, seed=draw)
+            predicted = {}
+            for name in problem.columns:
+                forest = trees.grow(Configuration(features=name, composition="kind"), train)
+                predicted[name] = forest.distribution(X[test], range(len(targets)))[0]
+            blend = problem.grow(Configuration(features=own, composition="blend"), train)
+            predicted[f"{own}, smooth"] = problem.unblended(blend).distribution(X[test], places)[0]
+            predicted[f"{own}, blend"] = blend.distribution(X[test], places)[0]
+            for name, value in predicted.items():
                 for number, target in enumerate(targets):
                     found[name, target].append(tau(Y[test][:, number], value[:, number]))
         for (name, target), taus in found.items():
