@@ -2,10 +2,9 @@
 
 Twins compute the same function and were trained apart. Kendall tau between the labels of one twin
 and of another, over functions, is what training once more would score as a predictor; beside it,
-what the forests score that did not see these functions, against the same labels. The last column
-is the share of the forests' squared error that is the luck of the training run: the variance
-between twins. Robust labels were measured once an isomorphism class and copied, so twins are taken
-from two classes.
+what the forests score that did not see these functions (cross-validation), against the same
+labels. Robust labels were measured once an isomorphism class and copied, so twins are taken from
+two classes.
 """
 
 import argparse
@@ -41,17 +40,16 @@ def main() -> None:
     place = {id_: row for row, id_ in enumerate(problem.ids)}
     function = np.array([place[id_] for id_ in labels["id"]])
     print(f"{len(several)} functions with twins of two isomorphism classes, {len(pairs)} draws")
-    print(f"{'target':28s} {'a twin':>7s} {'forests':>7s} {'luck':>5s}")
+    print(f"{'target':28s} {'a twin':>7s} {'forests':>7s}")
     for target in TARGETS:
         label = labels[target].to_numpy()
         value = predicted.value[function, problem.targets.index(target)]
-        found = []
-        for one, other in (each.T for each in pairs):
-            luck = np.square(label[one] - label[other]).mean() / 2
-            error = np.square(label[one] - value[one]).mean()
-            found.append((tau(label[one], label[other]), tau(label[one], value[one]), luck / error))
-        twin, forests, share = np.mean(found, axis=0)
-        print(f"{target:28s} {twin:7.3f} {forests:7.3f} {share:5.0%}")
+        found = [
+            (tau(label[one], label[other]), tau(label[one], value[one]))
+            for one, other in (each.T for each in pairs)
+        ]
+        twin, forests = np.mean(found, axis=0)
+        print(f"{target:28s} {twin:7.3f} {forests:7.3f}")
 
 
 if __name__ == "__main__":
