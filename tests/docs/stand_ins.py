@@ -18,9 +18,16 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-QUICK = {"evaluate", "forests", "keys", "predict", "train"}
+QUICK = {"evaluate", "forests", "keys", "predict"}
 """Commands of acorn that are run as they stand."""
 SAMPLE = 32
+SMALL_FORESTS = """
+from training import growing
+growing.MOST_LEAVES = 1
+from service.cli import main
+main()
+"""
+"""Acorn with as few trees on the smooth labels of a whole space as there may be."""
 
 
 def acorn(arguments: Sequence[str]) -> int:
@@ -34,6 +41,8 @@ def acorn(arguments: Sequence[str]) -> int:
         few = [re.sub(r"^sample:\d+$", f"sample:{SAMPLE}", each) for each in arguments]
         cheap = ["--proxies", "params,flops", "--batch-size", "2", "--workers", "1"]
         return run([sys.executable, "-m", "service", *few, *cheap])
+    if arguments[0] == "train":
+        return run([sys.executable, "-c", SMALL_FORESTS, *arguments])
     if arguments[0] in QUICK:
         return run([sys.executable, "-m", "service", *arguments])
     return 0

@@ -16,7 +16,7 @@ SETTINGS = ProxySettings(
     dataset="cifar10", batch="none", batch_size=1, batch_digest="0" * 64, seed=0
 )
 TARGETS = ["clean", "pgd_linf_1"]
-FUNCTIONS = 1000
+FUNCTIONS = 600
 
 
 @pytest.fixture(scope="module")
