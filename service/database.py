@@ -131,8 +131,9 @@ class Database:
         with self._preparing:
             if self._prepared:
                 return
-            database = self._engine.url.database
-            if self.dialect == "sqlite" and database and database != ":memory:":
+            database = self._engine.url.database or ":memory:"
+            is_path = database != ":memory:" and not database.startswith("file:")  # which is a URI
+            if self.dialect == "sqlite" and is_path:
                 Path(database).parent.mkdir(parents=True, exist_ok=True)
             upgrade(self._begin)
             self._prepared = True

@@ -127,8 +127,9 @@ def test_what_a_database_cannot_hold_costs_that_row_only(
 
 
 def test_a_read_only_database_can_be_read_on(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     path = tmp_path / "features.sqlite"
     first = FeatureStore(Database(f"sqlite:///{path}"))
     first.put(ROW, dataset="cifar10", settings="s")
@@ -137,6 +138,7 @@ def test_a_read_only_database_can_be_read_on(
     assert "readonly database" in caplog.text
     assert store.failures == 1
     assert store.get(["space/a"], "s") == {"space/a": ROW}
+    assert [each for each in tmp_path.iterdir() if each.is_dir()] == []  # the URI is no folder's
     store.close()
     first.close()
 
