@@ -2,8 +2,8 @@
 
 For clean accuracy in every released bundle of one space: forests of the bundle's own configuration
 predict each fifth of the functions from the others, and 90% intervals of a fifth are calibrated on
-the others. Thirds hold equally
-many functions, ordered by the prediction. The width is the median of a third, in percent points.
+the others. Thirds hold equally many functions, ordered by the prediction. The width is the median
+of a third, in percent points.
 """
 
 import argparse

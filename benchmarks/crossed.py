@@ -9,11 +9,15 @@ from training.growing import Configuration
 from training.search import FINAL_FOLDS, OutOfFold, Problem, cross_validate
 
 
+def configuration_of(bundle: Bundle) -> Configuration:
+    """How a bundle's forests were grown."""
+    return Configuration(**{k: v for k, v in bundle.manifest.parameters.items() if k != "seed"})
+
+
 def crossed(release: Release, shared: Path) -> tuple[Problem, OutOfFold]:
     """Cross-validate forests of the bundle's own configuration, by function."""
     bundle = Bundle.load(RELEASED / release.name)
-    parameters = {k: v for k, v in bundle.manifest.parameters.items() if k != "seed"}
-    configuration = Configuration(**parameters)
+    configuration = configuration_of(bundle)
     labels = release.read_labels(shared)
     problem = make_problem(labels, bundle.table, bundle.targets, configuration.features)
     return problem, cross_validate(problem, configuration, FINAL_FOLDS)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.crossed import configuration_of
 from benchmarks.release import RELEASED, find_release
 from models.feature_table import FeatureTable
 from models.forests import Bundle
@@ -49,8 +50,7 @@ def main() -> None:
     options = parser.parse_args()
 
     release = find_release(UNIVERSAL, "cifar10")
-    parameters = Bundle.load(RELEASED / release.name).manifest.parameters
-    how = Configuration(**{k: v for k, v in parameters.items() if k != "seed"})
+    how = configuration_of(Bundle.load(RELEASED / release.name))
     table = FeatureTable.read(RELEASED / release.name / "features.parquet")
     labels = release.read_labels(options.shared).by_function()
     labels = labels.only(set(table.ids))

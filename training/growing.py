@@ -46,7 +46,8 @@ class Configuration:
         Least number of functions in a leaf.
     composition
         ``"joint"``: one forest for all targets; ``"kind"``: one for each kind; ``"both"``;
-        ``"smooth"``: one on smooth labels; ``"blend"``: that one and the joint one.
+        ``"smooth"``: one on smooth labels; ``"blend"``: that one and the joint one,
+        a mean over the trees of both, of which :func:`smooth_trees` may be fewer.
     trees
         Number of trees of each forest.
     monotone

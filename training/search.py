@@ -241,8 +241,7 @@ class Search:
         """Feature sets to smooth labels by: the one that trees like best, and what is free."""
         if self.problem.spaces is not None:  # what is alike within a space does not carry over
             return []
-        pool, columns = self.problem.pool, self.problem.columns
-        free = [name for name in columns if pool is not None and pool.own.issuperset(columns[name])]
+        free = [name for name in self.problem.columns if self._is_free(name)]
         return list(dict.fromkeys([best.features, *free]))
 
     def _score(self, stage: str, configuration: Configuration) -> float:

@@ -258,8 +258,9 @@ def _compared(evaluation: Evaluation, protocols: Sequence[Ours]) -> Rows:
         is_here = row.space == forest["space"] and row.dataset == forest["dataset"]
         if is_here and (row.value is not None or ours):
             scores: Mapping[str, Any] = targets.get(row.target, {}).get("by_function", {})
-            here = {"split": "this evaluation, by function", "value": scores.get(row.measure)}
-            found.append({"row": row, "ours": [*ours, here]})
+            here = scores.get(row.measure)
+            ours.append({"split": "this evaluation, by function", "value": here, "std": None})
+            found.append({"row": row, "ours": ours})
     return found
 
 
