@@ -121,7 +121,7 @@ class Problem:
             else:
                 X, place = self.X[labelled], np.arange(np.count_nonzero(labelled))
             Y = self.Y[labelled][:, targets]
-            made = smooth(X[:, columns], place, Y, self._beside(labelled), seed=self.seed)
+            made = smooth(X[:, columns], place, Y, self.beside(labelled), seed=self.seed)
             yield grow_smooth(
                 X, made, targets, columns, configuration, seed=self.seed, n_jobs=self.n_jobs
             )
@@ -132,7 +132,7 @@ class Problem:
         dull = set(range(len(self.targets))) - set(self.telling)
         return Ensemble([*narrowed(blend.members[:groups], dull), *blend.members[groups:]])
 
-    def _beside(self, labelled: NDArray[np.bool_]) -> Floats:
+    def beside(self, labelled: NDArray[np.bool_]) -> Floats:
         """Labels on other datasets that all these functions have."""
         if self.companions is None:
             return np.empty((np.count_nonzero(labelled), 0))

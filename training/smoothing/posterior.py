@@ -39,14 +39,23 @@ _JITTER, _FLOOR = 1e-6, 1e-9
 _ROWS_AT_ONCE = 4096
 
 
-class _Mixture(NamedTuple):
-    """Combinations with unit noise: strength of each one's signal, and their weights by target."""
+class Mixture(NamedTuple):
+    """Combinations of targets that are independent, each with noise of unit variance.
+
+    Attributes
+    ----------
+    strength
+        Variance of each one's signal, shape (targets,).
+    weights
+        Of each target in each combination, shape (targets, combinations).
+    """
 
     strength: Floats
     weights: Floats
 
     @classmethod
     def of(cls, signal: Floats, noise: Floats) -> Self:
+        """Find those of a signal's and a noise's covariance between targets."""
         strength, weights = eigh(signal, noise)
         return cls(strength.clip(_FLOOR), weights)
 
@@ -81,7 +90,7 @@ class Posterior:
     basis: Floats
     variance: Floats
     mean: Floats
-    mixture: _Mixture
+    mixture: Mixture
 
     @classmethod
     def fit(cls, scaled: Floats, scores: Floats, *, seed: int) -> Self:
@@ -129,18 +138,18 @@ class Posterior:
         return directions @ self.mean, deviation
 
 
-def _kept(variance: Floats, mixture: _Mixture) -> Floats:
+def _kept(variance: Floats, mixture: Mixture) -> Floats:
     """Share of a label that is signal, for each direction and combination."""
     signal = variance[:, None] * mixture.strength
     return signal / (signal + 1)
 
 
-def _learn(along: Floats, beside: Floats, variance: Floats, n: int) -> _Mixture:
+def _learn(along: Floats, beside: Floats, variance: Floats, n: int) -> Mixture:
     """Find the combinations by expectation and maximisation."""
     targets = along.shape[1]
     total = (along.T @ along + beside) / n
     total += 1e-3 * np.eye(targets)
-    mixture = _Mixture.of((1 - FIRST_NOISE) * total, FIRST_NOISE * total)
+    mixture = Mixture.of((1 - FIRST_NOISE) * total, FIRST_NOISE * total)
     for _ in range(ITERATIONS):
         seen, kept, back = along @ mixture.weights, _kept(variance, mixture), mixture.back
         signal = kept * seen
@@ -149,7 +158,7 @@ def _learn(along: Floats, beside: Floats, variance: Floats, n: int) -> _Mixture:
         signals += np.diag((kept / variance[:, None]).sum(axis=0))
         noises = residual.T @ residual + mixture.weights.T @ beside @ mixture.weights
         noises += np.diag(kept.sum(axis=0))
-        mixture = _Mixture.of(
+        mixture = Mixture.of(
             _steadied(back.T @ signals @ back / len(variance), len(variance)),
             _steadied(back.T @ noises @ back / n, n),
         )

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from training.smoothing import networks
 from training.smoothing.inputs import standardised
-from training.smoothing.posterior import Posterior
+from training.smoothing.posterior import Mixture, Posterior
 from training.smoothing.relevance import relevance
 from training.smoothing.scores import NormalScores
 
@@ -14,6 +15,14 @@ Floats = NDArray[np.float64]
 
 MOST_ALIKE = 0.5
 """Share of equal labels up to which a target on another dataset can tell anything."""
+
+NETWORKS_SHARE = 0.3
+"""Share of the networks in a smooth label; the rest is the Gaussian process's."""
+
+TRUST = 0.3
+"""How much more a combination of targets counts to the networks the more of it is signal: 0 is not
+at all, so that all are learned alike; 1 is as by likelihood, which leaves little to the noisy ones.
+"""
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,7 @@ def smooth(
     companions: Floats,
     *,
     seed: int,
+    networks_share: float = NETWORKS_SHARE,
 ) -> Smooth:
     """Smooth the labels of some targets over a pool of functions.
 
@@ -60,6 +70,8 @@ def smooth(
         (len(labelled), any), without gaps.
     seed
         Of draws.
+    networks_share
+        Share of the networks in a smooth label.
     """
     maps = [NormalScores.of(column) for column in Y.T]
     helpful = [column for column in companions.T if most_common(column) < MOST_ALIKE]
@@ -69,11 +81,24 @@ def smooth(
     Z = standardised(X)
     scaled = Z * relevance(Z[labelled], scores, seed=seed)
     posterior = Posterior.fit(scaled[labelled], scores, seed=seed)
-    mean, deviation = (found[:, : len(maps)] for found in posterior.at(scaled))
+    mean, deviation = posterior.at(scaled)
+    learned = _learned(Z, labelled, scores, posterior.mixture, seed=seed)
+    mean += networks_share * (learned - mean)
 
     def percent(scores: Floats) -> Floats:
-        back = (known.backward(s) for known, s in zip(maps, scores.T, strict=True))
+        targets = scores[:, : len(maps)].T
+        back = (known.backward(column) for known, column in zip(maps, targets, strict=True))
         return np.column_stack([*back])
 
     spread = (percent(mean + deviation) - percent(mean - deviation)) / 2
     return Smooth(percent(mean), spread)
+
+
+def _learned(
+    Z: Floats, labelled: NDArray[np.int64], scores: Floats, mixture: Mixture, *, seed: int
+) -> Floats:
+    """Scores of all functions by networks, which learn combinations whose noise goes apart."""
+    variance = mixture.strength + 1  # that of the noise is one
+    columns = scores @ mixture.weights / np.sqrt(variance)
+    found = networks.predict(Z[labelled], columns, variance**TRUST, Z, seed=seed)
+    return found * np.sqrt(variance) @ mixture.back

@@ -1,0 +1,66 @@
+"""What smooth labels are made of: ``python -m benchmarks.smoothers [BUNDLE]``.
+
+Cross-validation by function of the smooth labels themselves, before any forest is grown on them: by
+the Gaussian process alone, by the networks alone, and by both as ``acorn train`` has them. With
+``--folds 20`` each function is told from 95% of the others, nearly as many labels as a released
+forest has.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.crossed import configuration_of
+from benchmarks.held_out import TARGETS
+from benchmarks.release import RELEASED, find_release
+from models.forests import Bundle
+from training.fit import make_problem
+from training.metrics import tau
+from training.smoothing import smooth
+from training.smoothing.smooth import NETWORKS_SHARE
+
+SHARES = {"process": 0.0, "networks": 1.0, "both": NETWORKS_SHARE}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("bundle", nargs="?", default="nats_tss-cifar10")
+    parser.add_argument("--shared", type=Path, default=Path("../shared"))
+    parser.add_argument("--folds", type=int, default=5)
+    options = parser.parse_args()
+
+    bundle = Bundle.load(RELEASED / options.bundle)
+    configuration = configuration_of(bundle)
+    labels = find_release(bundle.manifest.space, bundle.manifest.dataset)
+    problem = make_problem(
+        labels.read_labels(options.shared), bundle.table, bundle.targets, configuration.features
+    )
+    pool, columns = problem.pool, problem.columns[configuration.features]
+    if pool is None or not pool.covers(columns):
+        parser.error(f"got {bundle.name}; expected a bundle of a space that can be listed")
+    fold = problem.folds(options.folds)
+    found = {name: np.full(problem.Y.shape, np.nan) for name in SHARES}
+    for f in range(options.folds):
+        rows, own = fold != f, fold == f
+        for name, share in SHARES.items():
+            made = smooth(
+                pool.X[:, columns],
+                pool.place[rows],
+                problem.Y[rows][:, problem.telling],
+                problem.beside(rows),
+                seed=problem.seed,
+                networks_share=share,
+            )
+            found[name][np.ix_(own, problem.telling)] = made.value[pool.place[own]]
+    print(f"{bundle.name}, {len(problem.ids)} functions, {options.folds} folds")
+    print(f"{'target':28s}" + "".join(f" {name:>8s}" for name in SHARES))
+    for target in (target for target in TARGETS if target in problem.targets):
+        t = problem.targets.index(target)
+        scores = (tau(problem.Y[:, t], value[:, t]) for value in found.values())
+        print(f"{target:28s}" + "".join(f" {score:8.4f}" for score in scores))
+
+
+if __name__ == "__main__":
+    main()
