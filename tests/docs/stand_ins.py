@@ -23,11 +23,13 @@ QUICK = {"evaluate", "forests", "keys", "predict"}
 SAMPLE = 32
 SMALL_FORESTS = """
 from training import growing
-growing.MOST_LEAVES = 1
+from training.smoothing import networks
+growing.MOST_LEAVES = networks.FEWEST_STEPS = 1
 from service.cli import main
 main()
 """
-"""Acorn with as few trees on the smooth labels of a whole space as there may be."""
+"""Acorn with as few trees on the smooth labels of a whole space, and as few steps towards these, as
+there may be."""
 
 
 def acorn(arguments: Sequence[str]) -> int:
