@@ -24,12 +24,12 @@ SAMPLE = 32
 SMALL_FORESTS = """
 from training import growing
 from training.smoothing import networks
-growing.MOST_LEAVES = networks.FEWEST_STEPS = 1
+growing.MOST_LEAVES, networks.MOST_STEPS = 1, 30
 from service.cli import main
 main()
 """
-"""Acorn with as few trees on the smooth labels of a whole space, and as few steps towards these, as
-there may be."""
+"""Acorn with as few trees on the smooth labels of a whole space as there may be, and with networks
+that learn next to nothing."""
 
 
 def acorn(arguments: Sequence[str]) -> int:

@@ -74,7 +74,7 @@ def table(labels):
 
 
 @pytest.fixture(scope="module")
-def bundle(parts, table, tmp_path_factory):
+def bundle(parts, table, tmp_path_factory, few_steps):
     out = tmp_path_factory.mktemp("bundles") / "nats_tss-cifar10"
     train_bundle(parts[0], table, out, configuration=SMALL, n_jobs=1)
     return Bundle.load(out)
@@ -157,13 +157,14 @@ def test_rows_without_features_are_counted(parts, table, bundle, tmp_path):
     _, new = parts
     known = set(new.ids[: len(new.ids) // 2])
     kept = FeatureTable(bundle.table.frame.filter(~pl.col("id").is_in(known)), table.settings)
-    poor = train_bundle(parts[0], kept, tmp_path / "poor", configuration=SMALL, n_jobs=1)
+    small = {"feature_set": "structure", "configuration": SMALL, "n_jobs": 1}
+    poor = train_bundle(parts[0], kept, tmp_path / "poor", **small)
     without = evaluate(poor, new)["forest"]
     assert without["rows_without_features"] == sum(id_ in known for id_ in new.ids)
     assert without["rows"] + without["rows_without_features"] == len(new.ids)
     assert evaluate(poor, new, features=table)["forest"]["rows_without_features"] == 0
     nothing = FeatureTable(table.frame.filter(pl.col("id").is_in(parts[0].ids)), table.settings)
-    blind = train_bundle(parts[0], nothing, tmp_path / "blind", configuration=SMALL, n_jobs=1)
+    blind = train_bundle(parts[0], nothing, tmp_path / "blind", **small)
     with pytest.raises(InputError, match="none has features"):
         evaluate(blind, new)
 

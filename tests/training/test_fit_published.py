@@ -16,7 +16,7 @@ SETTINGS = ProxySettings(
     dataset="cifar10", batch="none", batch_size=1, batch_digest="0" * 64, seed=0
 )
 TARGETS = ["clean", "pgd_linf_1"]
-FUNCTIONS = 600
+FUNCTIONS = 1100
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def parts(shared, tmp_path_factory):
     ids = sorted(set(labels.ids))
     rows = [FeatureRow(id_, space.columns(id_.partition("/")[2])) for id_ in ids]
     table = FeatureTable.from_rows(rows, SETTINGS)
-    out = {id_ for id_, is_out in zip(ids, held_out(ids, fraction=0.3), strict=True) if is_out}
+    out = {id_ for id_, is_out in zip(ids, held_out(ids, fraction=0.6), strict=True) if is_out}
     bundle = train_bundle(
         labels.only(set(ids) - out),
         table,

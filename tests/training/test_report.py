@@ -70,7 +70,7 @@ def labels():
 
 
 @pytest.fixture(scope="module")
-def folder(labels, tmp_path_factory):
+def folder(labels, tmp_path_factory, few_steps):
     out = tmp_path_factory.mktemp("bundles") / "nats_tss-cifar10"
     seen = {i for i, o in zip(labels.ids, held_out(labels.ids, fraction=0.4), strict=True) if not o}
     train_bundle(
