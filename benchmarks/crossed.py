@@ -14,10 +14,16 @@ def configuration_of(bundle: Bundle) -> Configuration:
     return Configuration(**{k: v for k, v in bundle.manifest.parameters.items() if k != "seed"})
 
 
-def crossed(release: Release, shared: Path) -> tuple[Problem, OutOfFold]:
-    """Cross-validate forests of the bundle's own configuration, by function."""
+def problem_of(release: Release, shared: Path) -> tuple[Problem, Configuration]:
+    """What a bundle was trained on, with the columns that its forests read, and how."""
     bundle = Bundle.load(RELEASED / release.name)
     configuration = configuration_of(bundle)
     labels = release.read_labels(shared)
     problem = make_problem(labels, bundle.table, bundle.targets, configuration.features)
+    return problem, configuration
+
+
+def crossed(release: Release, shared: Path) -> tuple[Problem, OutOfFold]:
+    """Cross-validate forests of the bundle's own configuration, by function."""
+    problem, configuration = problem_of(release, shared)
     return problem, cross_validate(problem, configuration, FINAL_FOLDS)

@@ -11,11 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.crossed import configuration_of
+from benchmarks.crossed import problem_of
 from benchmarks.held_out import TARGETS
-from benchmarks.release import RELEASED, find_release
-from models.forests import Bundle
-from training.fit import make_problem
+from benchmarks.release import RELEASES
 from training.metrics import tau
 from training.smoothing import smooth
 from training.smoothing.smooth import NETWORKS_SHARE
@@ -31,15 +29,11 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=5)
     options = parser.parse_args()
 
-    bundle = Bundle.load(RELEASED / options.bundle)
-    configuration = configuration_of(bundle)
-    labels = find_release(bundle.manifest.space, bundle.manifest.dataset)
-    problem = make_problem(
-        labels.read_labels(options.shared), bundle.table, bundle.targets, configuration.features
-    )
+    release = next(each for each in RELEASES if each.name == options.bundle)
+    problem, configuration = problem_of(release, options.shared)
     pool, columns = problem.pool, problem.columns[configuration.features]
     if pool is None or not pool.covers(columns):
-        parser.error(f"got {bundle.name}; expected a bundle of a space that can be listed")
+        parser.error(f"got {release.name}; expected a bundle of a space that can be listed")
     fold = problem.folds(options.folds)
     found = {name: np.full(problem.Y.shape, np.nan) for name in SHARES}
     for f in range(options.folds):
@@ -54,7 +48,7 @@ def main() -> None:
                 networks_share=share,
             )
             found[name][np.ix_(own, problem.telling)] = made.value[pool.place[own]]
-    print(f"{bundle.name}, {len(problem.ids)} functions, {options.folds} folds")
+    print(f"{release.name}, {len(problem.ids)} functions, {options.folds} folds")
     print(f"{'target':28s}" + "".join(f" {name:>8s}" for name in SHARES))
     for target in (target for target in TARGETS if target in problem.targets):
         t = problem.targets.index(target)

@@ -84,10 +84,10 @@ def smooth(
     mean, deviation = posterior.at(scaled)
     learned = _learned(Z, labelled, scores, posterior.mixture, seed=seed)
     mean += networks_share * (learned - mean)
+    mean, deviation = mean[:, : len(maps)], deviation[:, : len(maps)]
 
     def percent(scores: Floats) -> Floats:
-        targets = scores[:, : len(maps)].T
-        back = (known.backward(column) for known, column in zip(maps, targets, strict=True))
+        back = (known.backward(s) for known, s in zip(maps, scores.T, strict=True))
         return np.column_stack([*back])
 
     spread = (percent(mean + deviation) - percent(mean - deviation)) / 2
