@@ -9,9 +9,8 @@ import polars as pl
 import pytest
 
 from models.spaces import get_space
-from models.spaces.nats_sss import parse_channels, size_params
 
-SPACE = get_space("nats_sss")
+SPACE = get_space("nasbench_macro")
 ARCHS = SPACE.sample(60, seed=5)
 
 
@@ -26,14 +25,13 @@ def acorn(*arguments: str, program: str = "service") -> subprocess.CompletedProc
 
 
 def write_labels(path: Path, archs: list[str]) -> Path:
-    """Accuracy that grows with the number of parameters, with a second, harder target."""
-    counts = [size_params(parse_channels(arch), 120) / 1e4 for arch in archs]
-    clean = [30 + min(60, count) for count in counts]
+    """Accuracy that grows with the width of the layers, with a second, harder target."""
+    clean = [50 + 2.0 * sum(map(int, arch)) + 0.5 * arch.count("2") for arch in archs]
     pl.DataFrame(
         {
             "arch": archs,
-            "ImageNet16-120.clean": clean,
-            "ImageNet16-120.pgd_linf_1.0": [value / 2 for value in clean],
+            "cifar10.clean": clean,
+            "cifar10.pgd_linf_1.0": [value / 2 for value in clean],
         }
     ).write_csv(path)
     return path
@@ -45,8 +43,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("commands")
     (folder / "archs.txt").write_text("\n".join(ARCHS))
     made = acorn(
-        "features", "--space", "nats_sss", "--archs", str(folder / "archs.txt"),
-        "--dataset", "ImageNet16-120", "--out", str(folder / "features.parquet"),
+        "features", "--space", "nasbench_macro", "--archs", str(folder / "archs.txt"),
+        "--dataset", "cifar10", "--out", str(folder / "features.parquet"),
         "--proxies", "l2_norm,params", "--batch-size", "2", "--workers", "1", "--json",
     )  # fmt: skip
     assert made.returncode == 0, made.stderr
@@ -55,9 +53,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_labels(folder / "train.csv", ARCHS[:40])
     write_labels(folder / "held_out.csv", ARCHS[40:])
     trained = acorn(
-        "train", "--space", "nats_sss", "--dataset", "ImageNet16-120",
+        "train", "--space", "nasbench_macro", "--dataset", "cifar10",
         "--labels", str(folder / "train.csv"), "--features", str(folder / "features.parquet"),
-        "--out", str(folder / "nats_sss-ImageNet16-120"), "--json",
+        "--out", str(folder / "nasbench_macro-cifar10"), "--json",
     )  # fmt: skip
     assert trained.returncode == 0, trained.stderr
     assert set(json.loads(trained.stdout)["scores"]) == {"clean", "pgd_linf_1.0"}
@@ -65,11 +63,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_evaluation_on_rows_never_seen(folder: Path) -> None:
-    bundle = str(folder / "nats_sss-ImageNet16-120")
+    bundle = str(folder / "nasbench_macro-cifar10")
     result = acorn("evaluate", bundle, "--labels", str(folder / "held_out.csv"), "--json")
     assert result.returncode == 0, result.stderr
     scores = json.loads(result.stdout)
-    assert scores["forest"]["name"] == "nats_sss-ImageNet16-120"
+    assert scores["forest"]["name"] == "nasbench_macro-cifar10"
     for target in ("clean", "pgd_linf_1.0"):
         for rows in ("all", "by_function"):
             score = scores["targets"][target][rows]
@@ -89,7 +87,7 @@ def test_python_m_training_is_acorn_train(folder: Path) -> None:
     helped = acorn("--help", program="training")
     assert helped.returncode == 0
     assert "--features" in helped.stdout
-    missing = acorn("--space", "nats_sss", program="training")
+    missing = acorn("--space", "nasbench_macro", program="training")
     assert missing.returncode == 2
 
 

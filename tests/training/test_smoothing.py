@@ -142,9 +142,10 @@ def test_few_landmarks_say_nearly_the_same(signal, monkeypatch):
     X, truth = signal
     Z = standardised(X)
     scores = (truth - truth.mean(axis=0)) / truth.std(axis=0)
-    exact, deviation = Posterior.fit(Z, scores, seed=0).at(Z)
+    every = np.arange(len(Z))
+    exact, deviation = Posterior.fit(Z, every, scores, seed=0).scores()
     monkeypatch.setattr("training.smoothing.posterior.LANDMARKS", 150)
-    near, wider = Posterior.fit(Z, scores, seed=0).at(Z)
+    near, wider = Posterior.fit(Z, every, scores, seed=0).scores()
     assert np.abs(near - exact).mean() < 0.1
     assert np.isfinite(wider).all()
     assert (deviation > 0).all()

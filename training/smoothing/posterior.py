@@ -67,68 +67,67 @@ class Mixture(NamedTuple):
 
 @dataclass(frozen=True)
 class Posterior:
-    """Mean and standard deviation of any function's scores, given the labels.
+    """Mean and standard deviation of the scores of a pool of functions, given labels of some.
 
     Attributes
     ----------
-    landmarks
-        Scaled features, shape (m, features).
-    factor
-        Cholesky factor of their covariance.
+    whitened
+        Covariances with the landmarks in units of theirs, shape (functions, landmarks).
     basis
-        From the landmarks' whitened covariances to directions that are independent.
+        From these to directions that are independent among labelled functions.
     variance
-        Prior variance along each direction, shape (m,).
+        Prior variance along each direction, shape (landmarks,).
     mean
         Posterior mean along each direction, of each target.
     mixture
         Combinations of targets.
     """
 
-    landmarks: Floats
-    factor: Floats
+    whitened: Floats
     basis: Floats
     variance: Floats
     mean: Floats
     mixture: Mixture
 
     @classmethod
-    def fit(cls, scaled: Floats, scores: Floats, *, seed: int) -> Self:
+    def fit(cls, scaled: Floats, labelled: NDArray[np.int64], scores: Floats, *, seed: int) -> Self:
         """Learn from labelled functions.
 
         Parameters
         ----------
         scaled
-            Features times their relevance, shape (n, features).
+            Features of the pool times their relevance, shape (functions, features).
+        labelled
+            Rows that have labels.
         scores
-            Normal scores of labels, shape (n, targets).
+            Normal scores of their labels, shape (len(labelled), targets).
         seed
             Of the landmarks.
         """
-        order = np.random.default_rng(seed).permutation(len(scaled))
-        landmarks = scaled[np.sort(order[:LANDMARKS])]
-        K = covariance(landmarks, landmarks)
-        factor = cholesky(K + _JITTER * np.eye(len(K)), lower=True)
-        whitened = solve_triangular(factor, covariance(landmarks, scaled), lower=True).T
-        variance, vectors = np.linalg.eigh(whitened.T @ whitened)
+        order = np.random.default_rng(seed).permutation(len(labelled))
+        landmarks = labelled[np.sort(order[:LANDMARKS])]
+        K = covariance(scaled[landmarks], scaled)
+        within = K[:, landmarks] + _JITTER * np.eye(len(landmarks))
+        whitened = solve_triangular(cholesky(within, lower=True), K, lower=True).T
+        known = whitened[labelled]
+        variance, vectors = np.linalg.eigh(known.T @ known)
         variance = variance.clip(_FLOOR)
         basis = vectors / np.sqrt(variance)
-        along = (whitened @ basis).T @ scores
+        along = basis.T @ (known.T @ scores)
         beside = scores.T @ scores - along.T @ along  # of what no direction can tell: noise
         mixture = _learn(along, beside, variance, len(scores))
         kept = _kept(variance, mixture)
         mean = (kept * (along @ mixture.weights)) @ mixture.back
-        return cls(landmarks, factor, basis, variance, mean, mixture)
+        return cls(whitened, basis, variance, mean, mixture)
 
-    def at(self, scaled: Floats) -> tuple[Floats, Floats]:
+    def scores(self) -> tuple[Floats, Floats]:
         """Expected scores, and the standard deviation of a label, each of shape (n, targets)."""
-        parts = range(0, len(scaled), _ROWS_AT_ONCE)
-        found = [self._at(scaled[start : start + _ROWS_AT_ONCE]) for start in parts]
+        parts = range(0, len(self.whitened), _ROWS_AT_ONCE)
+        found = [self._scores(self.whitened[start : start + _ROWS_AT_ONCE]) for start in parts]
         means, deviations = zip(*found, strict=True)
         return np.concatenate(means), np.concatenate(deviations)
 
-    def _at(self, scaled: Floats) -> tuple[Floats, Floats]:
-        whitened = solve_triangular(self.factor, covariance(self.landmarks, scaled), lower=True).T
+    def _scores(self, whitened: Floats) -> tuple[Floats, Floats]:
         directions = whitened @ self.basis
         beyond = (1 - np.square(whitened).sum(axis=1)).clip(0)
         # Of each combination, whose noise has unit variance: what the labels leave unknown.

@@ -80,8 +80,8 @@ def smooth(
     scores = np.column_stack(scored)
     Z = standardised(X)
     scaled = Z * relevance(Z[labelled], scores, seed=seed)
-    posterior = Posterior.fit(scaled[labelled], scores, seed=seed)
-    mean, deviation = posterior.at(scaled)
+    posterior = Posterior.fit(scaled, labelled, scores, seed=seed)
+    mean, deviation = posterior.scores()
     learned = _learned(Z, labelled, scores, posterior.mixture, seed=seed)
     mean += networks_share * (learned - mean)
     mean, deviation = mean[:, : len(maps)], deviation[:, : len(maps)]
