@@ -119,7 +119,9 @@ def main() -> None:
     if options.compute:
         for space, seed in (*((space, 0) for space in SPACES), ("nats_tss", 1)):
             compute(space, seed)
-    labels = {space: find_release(space, "cifar10").read_labels(options.shared) for space in SPACES}
+    labels = {
+        space: find_release(f"{space}-cifar10").read_labels(options.shared) for space in SPACES
+    }
     frames = {space: FeatureTable.read(path(space)).frame for space in SPACES}
     names = list_proxies()
 

@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
 
-    labels = find_release("nats_tss", "cifar10").read_labels(options.shared)
+    labels = find_release("nats_tss-cifar10").read_labels(options.shared)
     features = FeatureTable.read(options.features)
     ids = sorted(set(labels.ids) & set(features.ids))
     out = held_out(ids, fraction=0.2, seed=options.seed)

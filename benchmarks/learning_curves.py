@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.release import RELEASED, RELEASES, SHIPPED
+from benchmarks.release import RELEASED, SHIPPED, find_release
 from models.feature_table import FeatureTable
 from training.fit import make_problem
 from training.growing import Configuration
@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=5)
     options = parser.parse_args()
 
-    release = next(each for each in RELEASES if each.name == options.bundle)
+    release = find_release(options.bundle)
     table = FeatureTable.read(RELEASED / release.name / "features.parquet")
     labels = release.read_labels(options.shared)
     shipped = [target for target in labels.targets if SHIPPED.fullmatch(target)]

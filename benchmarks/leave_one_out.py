@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=5)
     options = parser.parse_args()
 
-    release = find_release(UNIVERSAL, "cifar10")
+    release = find_release(f"{UNIVERSAL}-cifar10")
     how = configuration_of(Bundle.load(RELEASED / release.name))
     table = FeatureTable.read(RELEASED / release.name / "features.parquet")
     labels = release.read_labels(options.shared).by_function()

@@ -82,9 +82,9 @@ RELEASES = (
 )
 
 
-def find_release(space: str, dataset: str) -> Release:
-    """The release of a space and dataset."""
-    return next(each for each in RELEASES if (each.space, each.dataset) == (space, dataset))
+def find_release(name: str) -> Release:
+    """The release of a bundle's name."""
+    return next(each for each in RELEASES if each.name == name)
 
 
 def own_columns(space: str, settings: ProxySettings) -> FeatureTable:

@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.crossed import problem_of
 from benchmarks.held_out import TARGETS
-from benchmarks.release import RELEASES
+from benchmarks.release import find_release
 from training.metrics import tau
 from training.smoothing import smooth
 from training.smoothing.smooth import NETWORKS_SHARE
@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=5)
     options = parser.parse_args()
 
-    release = next(each for each in RELEASES if each.name == options.bundle)
+    release = find_release(options.bundle)
     problem, configuration = problem_of(release, options.shared)
     pool, columns = problem.pool, problem.columns[configuration.features]
     if pool is None or not pool.covers(columns):

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.ensemble import ExtraTreesRegressor
 
-from benchmarks.release import RELEASED, RELEASES
+from benchmarks.release import RELEASED, find_release
 from models.feature_table import FeatureTable
 from models.forests.bundle import bounded
 from training.feature_sets import feature_sets
@@ -33,7 +33,7 @@ class Problem:
     """Features and labels of functions that have both, and the strategies on them."""
 
     def __init__(self, shared: Path) -> None:
-        release = next(each for each in RELEASES if each.name == "nats_tss-cifar10")
+        release = find_release("nats_tss-cifar10")
         table = FeatureTable.read(RELEASED / release.name / "features.parquet")
         labels = release.read_labels(shared).by_function()
         labels = labels.only(set(table.ids))

@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=5)
     options = parser.parse_args()
 
-    release = find_release("nats_tss", "cifar10")
+    release = find_release("nats_tss-cifar10")
     labels = release.read_labels(options.shared).frame
     classes: dict[str, dict[str, int]] = defaultdict(dict)
     for row, (id_, arch) in enumerate(labels.select("id", "arch").iter_rows()):
