@@ -15,8 +15,7 @@ from benchmarks.crossed import problem_of
 from benchmarks.held_out import TARGETS
 from benchmarks.release import find_release
 from training.metrics import tau
-from training.smoothing import smooth
-from training.smoothing.smooth import NETWORKS_SHARE
+from training.smoothing.smooth import NETWORKS_SHARE, expect
 
 SHARES = {"process": 0.0, "networks": 1.0, "both": NETWORKS_SHARE}
 
@@ -38,16 +37,16 @@ def main() -> None:
     found = {name: np.full(problem.Y.shape, np.nan) for name in SHARES}
     for f in range(options.folds):
         rows, own = fold != f, fold == f
+        expected = expect(
+            pool.X[:, columns],
+            pool.place[rows],
+            problem.Y[rows][:, problem.telling],
+            problem.beside(rows),
+            seed=problem.seed,
+        )
         for name, share in SHARES.items():
-            made = smooth(
-                pool.X[:, columns],
-                pool.place[rows],
-                problem.Y[rows][:, problem.telling],
-                problem.beside(rows),
-                seed=problem.seed,
-                networks_share=share,
-            )
-            found[name][np.ix_(own, problem.telling)] = made.value[pool.place[own]]
+            value = expected.smooth(share).value[pool.place[own]]
+            found[name][np.ix_(own, problem.telling)] = value
     print(f"{release.name}, {len(problem.ids)} functions, {options.folds} folds")
     print(f"{'target':28s}" + "".join(f" {name:>8s}" for name in SHARES))
     for target in (target for target in TARGETS if target in problem.targets):

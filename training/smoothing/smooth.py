@@ -1,5 +1,6 @@
 """Smooth labels of all functions of a pool, from the labels of some of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +47,36 @@ def most_common(labels: Floats) -> float:
     return float(np.unique(labels, return_counts=True)[1].max() / len(labels))
 
 
+@dataclass(frozen=True)
+class Expected:
+    """Normal scores that are expected of each function, each of shape (functions, targets).
+
+    Attributes
+    ----------
+    process, networks
+        By the Gaussian process and by the networks.
+    deviation
+        How far a label is expected to lie from them.
+    maps
+        From the labels of each target to normal scores and back.
+    """
+
+    process: Floats
+    networks: Floats
+    deviation: Floats
+    maps: Sequence[NormalScores]
+
+    def smooth(self, networks_share: float = NETWORKS_SHARE) -> Smooth:
+        """Mix both, and go back to percent."""
+        mean = self.process + networks_share * (self.networks - self.process)
+        spread = self._percent(mean + self.deviation) - self._percent(mean - self.deviation)
+        return Smooth(self._percent(mean), spread / 2)
+
+    def _percent(self, scores: Floats) -> Floats:
+        columns = zip(self.maps, scores.T, strict=True)
+        return np.column_stack([known.backward(column) for known, column in columns])
+
+
 def smooth(
     X: NDArray[np.float32],
     labelled: NDArray[np.int64],
@@ -53,9 +84,20 @@ def smooth(
     companions: Floats,
     *,
     seed: int,
-    networks_share: float = NETWORKS_SHARE,
 ) -> Smooth:
-    """Smooth the labels of some targets over a pool of functions.
+    """Smooth the labels of some targets over a pool of functions; see :func:`expect`."""
+    return expect(X, labelled, Y, companions, seed=seed).smooth()
+
+
+def expect(
+    X: NDArray[np.float32],
+    labelled: NDArray[np.int64],
+    Y: Floats,
+    companions: Floats,
+    *,
+    seed: int,
+) -> Expected:
+    """Learn from the labels of some functions what to expect of all of a pool.
 
     Parameters
     ----------
@@ -70,8 +112,6 @@ def smooth(
         (len(labelled), any), without gaps.
     seed
         Of draws.
-    networks_share
-        Share of the networks in a smooth label.
     """
     maps = [NormalScores.of(column) for column in Y.T]
     helpful = [column for column in companions.T if most_common(column) < MOST_ALIKE]
@@ -81,17 +121,10 @@ def smooth(
     Z = standardised(X)
     scaled = Z * relevance(Z[labelled], scores, seed=seed)
     posterior = Posterior.fit(scaled, labelled, scores, seed=seed)
-    mean, deviation = posterior.scores()
     learned = _learned(Z, labelled, scores, posterior.mixture, seed=seed)
-    mean += networks_share * (learned - mean)
-    mean, deviation = mean[:, : len(maps)], deviation[:, : len(maps)]
-
-    def percent(scores: Floats) -> Floats:
-        back = (known.backward(s) for known, s in zip(maps, scores.T, strict=True))
-        return np.column_stack([*back])
-
-    spread = (percent(mean + deviation) - percent(mean - deviation)) / 2
-    return Smooth(percent(mean), spread)
+    process, deviation = posterior.scores()
+    own = slice(len(maps))  # without the companions
+    return Expected(process[:, own], learned[:, own], deviation[:, own], maps)
 
 
 def _learned(
