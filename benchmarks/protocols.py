@@ -9,7 +9,8 @@ labels: 1,024 random rows of the published proxies' cells (GRAF's protocol, scor
 rows), and 100 functions (mean of 20 draws, scored on all other functions). Last the protocol of
 Lukasik et al. (GCPR 2023): a random forest of 100 trees on the thirteen published proxies, 80/20 of
 the published cells at random, for clean and robust accuracy; and on the same rows our model. Writes
-``benchmarks/results/protocols.json``.
+``benchmarks/results/protocols.json``; with names, such as ``nats_tss-cifar10``, only these bundles
+are measured, and the other entries stay.
 """
 
 import argparse
@@ -183,16 +184,14 @@ def entry(protocol: str, where: Sequence[str], split: str, value: float, **more:
     }  # fmt: skip
 
 
-def main() -> None:
-    """Measure, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--shared", type=Path, default=Path("../shared"))
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
+def measure(shared: Path, names: Sequence[str], seed: int) -> list[dict]:
+    """Measure what is named, or all, and print it."""
     found = []
     for space in ("nats_tss", "nats_sss"):
         for dataset in DATASETS:
-            for protocol, rows, score in measured(options.shared, space, dataset, options.seed):
+            if names and f"{space}-{dataset}" not in names:
+                continue
+            for protocol, rows, score in measured(shared, space, dataset, seed):
                 print(f"{space:10s} {dataset:15s} {protocol:36s} {rows:6d} {score:.3f}", flush=True)
                 found.append(
                     entry(
@@ -202,13 +201,30 @@ def main() -> None:
                         score,
                     )
                 )
+    if names and "nats_tss-cifar10" not in names:
+        return found
     print("\nProtocol of Lukasik et al., CIFAR-10, random rows: tau and R2")
-    for target, features, rows, score, r2 in lukasik(options.shared, options.seed):
+    for target, features, rows, score, r2 in lukasik(shared, seed):
         print(f"{target:18s} {features:16s} {rows:6d} {score:.3f} {r2:.3f}", flush=True)
         where = ("nats_tss", "cifar10", target)
         how = f"{features}, {rows} to train"
         found.append(entry("lukasik", where, how, score, measure="kendall_tau"))
         found.append(entry("lukasik", where, how, r2, measure="r2"))
+    return found
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help="bundles; all of these spaces when none is named")
+    parser.add_argument("--shared", type=Path, default=Path("../shared"))
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    found = measure(options.shared, options.names, options.seed)
+    if options.names:
+        again = {(each["protocol"], each["space"], each["dataset"]) for each in found}
+        kept = json.loads(RESULTS.read_text())
+        found += [e for e in kept if (e["protocol"], e["space"], e["dataset"]) not in again]
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(found, indent=1) + "\n")
 
