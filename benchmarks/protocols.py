@@ -31,7 +31,7 @@ from models.spaces import get_space
 from training.feature_sets import feature_sets
 from training.growing import Configuration, grow
 from training.metrics import explained, tau
-from training.smoothing import smooth
+from training.smoothing import expect
 
 DATASETS = ("cifar10", "cifar100", "ImageNet16-120")
 RESULTS = Path("benchmarks/results/protocols.json")
@@ -82,7 +82,7 @@ class Rows:
         X, y = self.X[known.function], known.y[:, None]
         forest = grow(X, y, [(0,)], columns, configuration, seed=0, n_jobs=-1)
         none = np.empty((len(y), 0))
-        made = smooth(self.X[:, columns], known.function, y, none, seed=0)
+        made = expect(self.X[:, columns], known.function, y, none, seed=0).smooth()
         value = (forest.distribution(self.X, [0])[0] + made.value) / 2
         return value[self.function, 0]
 

@@ -15,7 +15,7 @@ from benchmarks.crossed import problem_of
 from benchmarks.held_out import TARGETS
 from benchmarks.release import find_release
 from training.metrics import tau
-from training.smoothing.smooth import NETWORKS_SHARE, expect
+from training.smoothing.expected import NETWORKS_SHARE, expect
 
 SHARES = {"process": 0.0, "networks": 1.0, "both": NETWORKS_SHARE}
 

@@ -13,7 +13,7 @@ from models.forests.manifest import Candidate
 from training.growing import Configuration, Groups, grow, grow_smooth, narrowed
 from training.metrics import tau
 from training.pools import Pool
-from training.smoothing import most_common, smooth
+from training.smoothing import expect, most_common
 from training.splits import folds
 
 logger = logging.getLogger(__name__)
@@ -121,7 +121,7 @@ class Problem:
             else:
                 X, place = self.X[labelled], np.arange(np.count_nonzero(labelled))
             Y = self.Y[labelled][:, targets]
-            made = smooth(X[:, columns], place, Y, self.beside(labelled), seed=self.seed)
+            made = expect(X[:, columns], place, Y, self.beside(labelled), seed=self.seed).smooth()
             yield grow_smooth(
                 X, made, targets, columns, configuration, seed=self.seed, n_jobs=self.n_jobs
             )

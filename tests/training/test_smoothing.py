@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.stats import kendalltau
 
 from training.growing import Configuration, grow_smooth
-from training.smoothing import Smooth, most_common, smooth
+from training.smoothing import Smooth, expect, most_common
 from training.smoothing.inputs import standardised
 from training.smoothing.posterior import Posterior
 from training.smoothing.relevance import covariance, matern, relevance, surprise
@@ -101,7 +101,7 @@ def test_smooth_labels_are_nearer_to_the_truth_than_the_labels(signal):
     X, truth = signal
     rng = np.random.default_rng(1)
     Y = truth + rng.normal(size=truth.shape) * [5, 3]
-    made = smooth(X, np.arange(len(X)), Y, np.empty((len(X), 0)), seed=0)
+    made = expect(X, np.arange(len(X)), Y, np.empty((len(X), 0)), seed=0).smooth()
     for t in range(2):
         assert np.abs(made.value[:, t] - truth[:, t]).mean() < 0.4 * np.abs(Y - truth)[:, t].mean()
         # A label lies about as far off as was said.
@@ -112,11 +112,11 @@ def test_smooth_labels_are_nearer_to_the_truth_than_the_labels(signal):
 def test_functions_without_a_label_are_told_from_the_others(signal):
     X, truth = signal
     labelled = np.arange(0, 400, 2)
-    made = smooth(X, labelled, truth[labelled], np.empty((200, 0)), seed=0)
+    made = expect(X, labelled, truth[labelled], np.empty((200, 0)), seed=0).smooth()
     rest = np.arange(1, 400, 2)
     assert kendalltau(made.value[rest, 0], truth[rest, 0]).statistic > 0.9
     far = np.concatenate([X, np.full((1, 4), 9, np.float32)])
-    unsure = smooth(far, labelled, truth[labelled], np.empty((200, 0)), seed=0).deviation
+    unsure = expect(far, labelled, truth[labelled], np.empty((200, 0)), seed=0).smooth().deviation
     assert unsure[-1, 0] > unsure[:-1, 0].mean()
 
 
@@ -129,7 +129,7 @@ def test_labels_on_other_datasets_help_a_noisy_target(signal):
     rest = np.arange(1, 400, 2)
 
     def error(companions):
-        value = smooth(X, half, noisy, companions, seed=0).value[rest, 0]
+        value = expect(X, half, noisy, companions, seed=0).smooth().value[rest, 0]
         return 1 - kendalltau(value, truth[rest, 0]).statistic
 
     alone = error(np.empty((200, 0)))
@@ -155,7 +155,7 @@ def test_more_targets_than_functions_are_no_trouble():
     rng = np.random.default_rng(3)
     X = rng.normal(size=(30, 3)).astype(np.float32)
     Y = 50 + 5 * X[:, :1] + rng.normal(size=(30, 45))
-    made = smooth(X, np.arange(20), Y[:20], np.empty((20, 0)), seed=0)
+    made = expect(X, np.arange(20), Y[:20], np.empty((20, 0)), seed=0).smooth()
     assert made.value.shape == made.deviation.shape == (30, 45)
     assert np.isfinite(made.value).all()
     assert ((made.value >= Y[:20].min()) & (made.value <= Y[:20].max())).all()

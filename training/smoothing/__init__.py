@@ -6,6 +6,6 @@ over all functions, targets and datasets, and networks that learn from the same 
 each function would score without the luck.
 """
 
-from training.smoothing.smooth import Smooth, most_common, smooth
+from training.smoothing.expected import Smooth, expect, most_common
 
-__all__ = ["Smooth", "most_common", "smooth"]
+__all__ = ["Smooth", "expect", "most_common"]

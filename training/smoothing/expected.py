@@ -77,18 +77,6 @@ class Expected:
         return np.column_stack([known.backward(column) for known, column in columns])
 
 
-def smooth(
-    X: NDArray[np.float32],
-    labelled: NDArray[np.int64],
-    Y: Floats,
-    companions: Floats,
-    *,
-    seed: int,
-) -> Smooth:
-    """Smooth the labels of some targets over a pool of functions; see :func:`expect`."""
-    return expect(X, labelled, Y, companions, seed=seed).smooth()
-
-
 def expect(
     X: NDArray[np.float32],
     labelled: NDArray[np.int64],
