@@ -85,6 +85,11 @@ class Problem:
         found = [t for t, share in enumerate(shares) if share < MOSTLY_ONE_VALUE]
         return found or [*range(len(shares))]
 
+    @cached_property
+    def dull(self) -> set[int]:
+        """Numbers of the other targets."""
+        return set(range(len(self.targets))) - set(self.telling)
+
     def groups(self, composition: str) -> list[tuple[int, ...]]:
         """Targets of each forest of a composition."""
         return Groups.of(self.targets, self.Y).of_composition(composition)
@@ -92,10 +97,13 @@ class Problem:
     def grow(self, configuration: Configuration, rows: NDArray[np.bool_]) -> Ensemble:
         """Grow forests on some of the functions."""
         composition = configuration.composition
+        groups = self.groups(composition)
+        if composition == "smooth":  # plain trees are for what cannot be smoothed
+            groups = [group for group in groups if self.dull.intersection(group)]
         plain = grow(
             self.X[rows],
             self.Y[rows],
-            self.groups(composition),
+            groups,
             self.columns[configuration.features],
             configuration,
             seed=self.seed,
@@ -103,8 +111,8 @@ class Problem:
         )
         if composition not in SMOOTH:
             return plain
-        blend = Ensemble([*plain.members, *self._grow_smooth(configuration, rows)])
-        return blend if composition == "blend" else self.unblended(blend)
+        members = narrowed(plain.members, self.dull) if composition == "smooth" else plain.members
+        return Ensemble([*members, *self._grow_smooth(configuration, rows)])
 
     def _grow_smooth(
         self, configuration: Configuration, rows: NDArray[np.bool_]
@@ -129,8 +137,7 @@ class Problem:
     def unblended(self, blend: Ensemble) -> Ensemble:
         """Forests on smooth labels alone, with plain trees for what cannot be smoothed."""
         groups = len(self.groups("joint"))
-        dull = set(range(len(self.targets))) - set(self.telling)
-        return Ensemble([*narrowed(blend.members[:groups], dull), *blend.members[groups:]])
+        return Ensemble([*narrowed(blend.members[:groups], self.dull), *blend.members[groups:]])
 
     def beside(self, labelled: NDArray[np.bool_]) -> Floats:
         """Labels on other datasets that all these functions have."""
