@@ -15,6 +15,7 @@ from sklearn.ensemble import ExtraTreesRegressor
 from benchmarks.release import RELEASED, find_release
 from models.feature_table import FeatureTable
 from models.forests.bundle import bounded
+from models.proxies import SETS, list_proxies
 from training.feature_sets import feature_sets
 from training.metrics import tau
 from training.suggesting.choosing import choose
@@ -39,9 +40,11 @@ class Problem:
         labels = labels.only(set(table.ids))
         Y = labels.matrix(TARGETS)
         there = np.isfinite(Y).all(axis=1)
-        X = bounded(table.matrix(table.feature_names, labels.ids))[there]
+        dear = set(list_proxies()) - SETS["classic"]  # more than acorn features computes unasked
+        names = [name for name in table.feature_names if name not in dear]
+        X = bounded(table.matrix(names, labels.ids))[there]
         self.Y = Y[there]
-        self.X = X[:, feature_sets(table.feature_names)["space_and_proxies"]]
+        self.X = X[:, feature_sets(names)["space_and_proxies"]]
         self.Z = ranked(X)  # of all columns, as the command has it
 
     def forest(self, rows: Rows, seed: int) -> ExtraTreesRegressor:

@@ -11,6 +11,7 @@ from models.batches import embedded_batch
 from models.datasets import get_dataset
 from models.features import FeatureExtractor
 from models.forests import Bundle
+from models.proxies import SETS, list_proxies
 from models.spaces import UNIVERSAL, get_space
 
 ROOT = Path(__file__).parents[1]
@@ -85,7 +86,9 @@ def test_settings_are_those_of_a_fresh_clone(bundle: Bundle) -> None:
 def test_rows_are_what_a_worker_computes(bundle: Bundle, number: int) -> None:
     dataset = get_dataset("cifar10")
     batch = embedded_batch(dataset, size=bundle.table.settings.batch_size)
-    extractor = FeatureExtractor(dataset, batch, proxies="classic")
+    proxies = set(list_proxies()).intersection(bundle.table.feature_names)
+    assert proxies >= SETS["classic"]
+    extractor = FeatureExtractor(dataset, batch, proxies=sorted(proxies))
     id_ = bundle.table.ids[number]
     computed = extractor.compute(SPACE, id_.partition("/")[2])
     row = bundle.table.row(id_)
@@ -95,6 +98,12 @@ def test_rows_are_what_a_worker_computes(bundle: Bundle, number: int) -> None:
     for name, value in row.values.items():
         if name not in noisy:
             assert computed.values[name] == pytest.approx(value, rel=2e-2, abs=1e-6), name
+
+
+def test_every_function_has_its_proxies(bundle: Bundle) -> None:
+    proxies = set(list_proxies()).intersection(bundle.table.feature_names)
+    missing = np.isnan(bundle.table.matrix(sorted(proxies))).sum(axis=0)
+    assert missing.max() <= 1  # the function without any path has no signal to measure
 
 
 def test_twins_of_the_whole_space_are_known(bundle: Bundle) -> None:

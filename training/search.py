@@ -22,7 +22,8 @@ Floats = NDArray[np.float64]
 
 SEARCH_FOLDS, SEARCH_TREES = 3, 50
 MARGIN = 0.002
-"""Gain in tau that a challenger needs: about the noise of a difference on some 4,000 functions."""
+"""Gain in tau that a challenger needs, and proxies against columns that are free: about the noise
+of a difference on some 4,000 functions."""
 
 CHEAPER = 0.0005
 """Loss in tau at which a cheaper set of features is preferred: proxies must gain something."""
@@ -235,7 +236,7 @@ class Search:
         for each, score in scores.items():
             self._record("composition", each, score)
         most = max(scores.values())
-        near = [each for each in scores if scores[each] > most - CHEAPER]
+        near = [each for each in scores if scores[each] > most - MARGIN]
         chosen = max(near, key=lambda each: (self._is_free(each.features), scores[each]))
         return chosen, found[chosen]
 
