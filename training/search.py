@@ -1,7 +1,7 @@
 """Choosing a configuration by cross-validation over functions, and keeping what lost."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -235,22 +235,23 @@ class Search:
         scores = {each: predicted.kendall_tau(self.problem) for each, predicted in found.items()}
         for each, score in scores.items():
             self._record("composition", each, score)
-        most = max(scores.values())
-        near = [each for each in scores if scores[each] > most - MARGIN]
-        chosen = max(near, key=lambda each: (self._is_free(each.features), scores[each]))
+        chosen = preferred(scores, self._free)
         return chosen, found[chosen]
 
-    def _is_free(self, features: str) -> bool:
-        """Whether every function of the space has a feature set, without a pass."""
+    @property
+    def _free(self) -> list[str]:
+        """Feature sets that every function of the space has, without a pass."""
         pool = self.problem.pool
-        return pool is not None and pool.own.issuperset(self.problem.columns[features])
+        if pool is None:
+            return []
+        sets = self.problem.columns.items()
+        return [name for name, columns in sets if pool.own.issuperset(columns)]
 
     def _smoothed_sets(self, best: Configuration) -> list[str]:
         """Feature sets to smooth labels by: the one that trees like best, and what is free."""
         if self.problem.spaces is not None:  # what is alike within a space does not carry over
             return []
-        free = [name for name in self.problem.columns if self._is_free(name)]
-        return list(dict.fromkeys([best.features, *free]))
+        return list(dict.fromkeys([best.features, *self._free]))
 
     def _score(self, stage: str, configuration: Configuration) -> float:
         predicted = cross_validate(self.problem, configuration, SEARCH_FOLDS)
@@ -263,6 +264,13 @@ class Search:
         self.candidates.append(
             Candidate(stage=stage, parameters=configuration.to_dict(), kendall_tau=score)
         )
+
+
+def preferred(scores: Mapping[Configuration, float], free: Collection[str]) -> Configuration:
+    """Find the best, or one that reads a free feature set and is as good but for noise."""
+    most = max(scores.values())
+    near = [each for each in scores if scores[each] > most - MARGIN]
+    return max(near, key=lambda each: (each.features in free, scores[each]))
 
 
 def cross_validate(problem: Problem, configuration: Configuration, n_folds: int) -> OutOfFold:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from training.growing import Configuration, grow, narrowed
-from training.search import PLAIN, SMOOTH, Problem, compositions
+from training.search import MARGIN, PLAIN, SMOOTH, Problem, compositions, preferred
 
 TREES = Configuration(trees=10, features="structure")
 
@@ -55,6 +55,14 @@ def test_compositions_are_those_that_growing_gives(problem):
     own = problem.X[fold == 0]
     assert np.array_equal(found["smooth"].value[fold == 0], again.distribution(own, range(3))[0])
     assert {*compositions(problem, TREES, PLAIN)} == {"both", "joint", "kind"}
+
+
+def test_proxies_must_gain_more_than_noise_over_what_is_free():
+    free, dear = Configuration(features="space"), Configuration(features="space_and_proxies")
+    plain = free.but(algorithm="random_forest")
+    assert preferred({dear: 0.75, free: 0.75 - MARGIN / 2, plain: 0.7}, ["space"]) == free
+    assert preferred({dear: 0.75, free: 0.75 - MARGIN / 2}, []) == dear
+    assert preferred({dear: 0.75, free: 0.75 - 2 * MARGIN}, ["space"]) == dear
 
 
 def test_narrowed_members_predict_what_the_whole_ones_do(problem):
