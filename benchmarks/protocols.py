@@ -33,6 +33,7 @@ from training.growing import Configuration, grow
 from training.metrics import explained, tau
 from training.smoothing import expect
 
+SPACES = ("nats_tss", "nats_sss")
 DATASETS = ("cifar10", "cifar100", "ImageNet16-120")
 RESULTS = Path("benchmarks/results/protocols.json")
 TEST = 0.2
@@ -187,7 +188,7 @@ def entry(protocol: str, where: Sequence[str], split: str, value: float, **more:
 def measure(shared: Path, names: Sequence[str], seed: int) -> list[dict]:
     """Measure what is named, or all, and print it."""
     found = []
-    for space in ("nats_tss", "nats_sss"):
+    for space in SPACES:
         for dataset in DATASETS:
             if names and f"{space}-{dataset}" not in names:
                 continue
@@ -225,6 +226,13 @@ def main() -> None:
         again = {(each["protocol"], each["space"], each["dataset"]) for each in found}
         kept = json.loads(RESULTS.read_text())
         found += [e for e in kept if (e["protocol"], e["space"], e["dataset"]) not in again]
+        found.sort(
+            key=lambda e: (
+                e["protocol"] == "lukasik",
+                SPACES.index(e["space"]),
+                DATASETS.index(e["dataset"]),
+            )
+        )
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(found, indent=1) + "\n")
 
