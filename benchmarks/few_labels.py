@@ -23,7 +23,7 @@ from training.growing import Configuration, grow
 from training.metrics import tau
 
 SIZES = (25, 50, 100)
-HOW = Configuration(trees=100)
+HOW = Configuration()
 
 
 def main() -> None:
@@ -42,17 +42,12 @@ def main() -> None:
         labels = labels.only(set(table.ids))
         own = [[*get_space(name).columns(each.partition("/")[2]).values()] for each in labels.ids]
         structure = np.array(own, np.float32)
-        thirteen, proxies = (bounded(table.matrix(p, labels.ids)) for p in (classic, every))
-        features = (
-            thirteen,
-            proxies,
-            structure,
-            np.hstack([structure, thirteen]),
-            np.hstack([structure, proxies]),
-        )
+        few, many = (bounded(table.matrix(p, labels.ids)) for p in (classic, every))
+        beside = [np.hstack([structure, proxies]) for proxies in (few, many)]
+        features = (few, many, structure, *beside)
         for target in (each for each in TARGETS if each in labels.targets):
             y = labels.matrix([target])
-            single = [abs(tau(y[:, 0], np.nan_to_num(x, nan=-1e9))) for x in proxies.T]
+            single = [abs(tau(y[:, 0], np.nan_to_num(x, nan=-1e9))) for x in many.T]
             for size in SIZES:
                 found = np.empty((options.draws, len(features)))
                 for draw in range(options.draws):

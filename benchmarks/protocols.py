@@ -35,6 +35,7 @@ from training.smoothing import expect
 
 SPACES = ("nats_tss", "nats_sss")
 DATASETS = ("cifar10", "cifar100", "ImageNet16-120")
+BUNDLES = [f"{space}-{dataset}" for space in SPACES for dataset in DATASETS]
 RESULTS = Path("benchmarks/results/protocols.json")
 TEST = 0.2
 BINS, ROWS_A_BIN = 20, 30
@@ -186,11 +187,11 @@ def entry(protocol: str, where: Sequence[str], split: str, value: float, **more:
 
 
 def measure(shared: Path, names: Sequence[str], seed: int) -> list[dict]:
-    """Measure what is named, or all, and print it."""
+    """Measure what is named, and print it."""
     found = []
     for space in SPACES:
         for dataset in DATASETS:
-            if names and f"{space}-{dataset}" not in names:
+            if f"{space}-{dataset}" not in names:
                 continue
             for protocol, rows, score in measured(shared, space, dataset, seed):
                 print(f"{space:10s} {dataset:15s} {protocol:36s} {rows:6d} {score:.3f}", flush=True)
@@ -202,7 +203,7 @@ def measure(shared: Path, names: Sequence[str], seed: int) -> list[dict]:
                         score,
                     )
                 )
-    if names and "nats_tss-cifar10" not in names:
+    if "nats_tss-cifar10" not in names:
         return found
     print("\nProtocol of Lukasik et al., CIFAR-10, random rows: tau and R2")
     for target, features, rows, score, r2 in lukasik(shared, seed):
@@ -221,7 +222,9 @@ def main() -> None:
     parser.add_argument("--shared", type=Path, default=Path("../shared"))
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    found = measure(options.shared, options.names, options.seed)
+    if unknown := set(options.names) - set(BUNDLES):
+        parser.error(f"got {', '.join(sorted(unknown))}; expected some of {', '.join(BUNDLES)}")
+    found = measure(options.shared, options.names or BUNDLES, options.seed)
     if options.names:
         again = {(each["protocol"], each["space"], each["dataset"]) for each in found}
         kept = json.loads(RESULTS.read_text())
