@@ -1,5 +1,6 @@
 """The datasets that the labels speak of: input shape and number of classes."""
 
+import re
 from dataclasses import dataclass
 
 from models.errors import UnknownDatasetError
@@ -45,9 +46,53 @@ DATASETS = {
 }
 
 
+_PARTS = re.compile(r"[-_ ]|(?<=[a-z])(?=[0-9])")
+_LONGEST_NAME = 40
+
+
 def get_dataset(name: str) -> Dataset:
-    """Look up a dataset by name; raises :class:`UnknownDatasetError`."""
+    """Look up a dataset by name, in any usual spelling.
+
+    Parameters
+    ----------
+    name
+        Case does not matter, nor does what stands before a number (``-``, ``_``, a space or
+        nothing): ``CIFAR10``, ``cifar-10`` and ``imagenet16_120`` are found.
+
+    Raises
+    ------
+    UnknownDatasetError
+        If no dataset has this name.
+    """
     try:
         return DATASETS[name]
     except (KeyError, TypeError):
-        raise UnknownDatasetError(name, DATASETS) from None
+        dataset = _find_by_spelling(name)
+    if dataset is None:
+        raise UnknownDatasetError(name, DATASETS)
+    return dataset
+
+
+def canonical_name(name: str) -> str:
+    """Return a registered dataset's own spelling; any other name is returned unchanged.
+
+    Parameters
+    ----------
+    name
+        As :func:`get_dataset` reads it. Label tables may have columns of datasets that are not
+        registered, so an unknown name is no error here.
+    """
+    dataset = DATASETS.get(name) or _find_by_spelling(name)
+    return name if dataset is None else dataset.name
+
+
+def _find_by_spelling(name: object) -> Dataset | None:
+    if not isinstance(name, str) or len(name) > _LONGEST_NAME:
+        return None
+    parts = _split(name)
+    return next((each for each in DATASETS.values() if _split(each.name) == parts), None)
+
+
+def _split(name: str) -> list[str]:
+    """Split ``ImageNet16-120`` into imagenet, 16 and 120, so that ``cifar1-00`` stays unknown."""
+    return _PARTS.split(name.strip().lower())

@@ -4,8 +4,13 @@ from typing import Annotated
 
 import typer
 
-from models.datasets import DATASETS
+from models.datasets import DATASETS, canonical_name
 from models.spaces import SPACES
+
+
+def _own_spelling(dataset: str | None) -> str | None:
+    return dataset if dataset is None else canonical_name(dataset)
+
 
 Space = Annotated[
     str,
@@ -13,13 +18,18 @@ Space = Annotated[
 ]
 Dataset = Annotated[
     str,
-    typer.Option(help="Dataset, such as cifar10.", autocompletion=lambda: list(DATASETS)),
+    typer.Option(
+        help="Dataset, such as cifar10.",
+        autocompletion=lambda: list(DATASETS),
+        callback=_own_spelling,
+    ),
 ]
 LabelFiles = Annotated[
     list[str],
     typer.Option(
         help="Label table (Parquet or CSV); may be given several times. "
-        "adv=FILE reads labels of adversarially trained networks."
+        "adv=FILE reads labels of adversarially trained networks; percent=FILE accepts percent of "
+        "which all are at most 1."
     ),
 ]
 Shard = Annotated[

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from models.errors import InvalidArchitectureError, abbreviate
 from models.spaces.base import Architecture, Cost
+from models.spaces.spellings import read_index, read_integers
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,7 +27,10 @@ Channels = tuple[int, int, int, int, int]
 """Widths of first cell, first reduction, second cell, second reduction, third cell."""
 
 _WIDTH = "|".join(map(str, WIDTHS))
-_PATTERN = re.compile(rf"({_WIDTH})" + rf":({_WIDTH})" * (LAYERS - 1))
+_PATTERN = re.compile(
+    rf"({_WIDTH})\s*(?P<separator>[:,-])\s*({_WIDTH})"
+    + rf"\s*(?P=separator)\s*({_WIDTH})" * (LAYERS - 2)
+)
 
 
 class NatsSizeSpace:
@@ -39,7 +43,7 @@ class NatsSizeSpace:
     size = len(WIDTHS) ** LAYERS
 
     def parse(self, spec: object) -> Architecture:
-        """Read widths ``a:b:c:d:e``; raises :class:`~models.errors.InvalidArchitectureError`."""
+        """Read widths or an index, as :func:`parse_channels` does; raises as it does."""
         arch = format_channels(parse_channels(spec))
         return Architecture(self.name, arch, arch)
 
@@ -78,14 +82,45 @@ class NatsSizeSpace:
 
 
 def parse_channels(spec: object) -> Channels:
-    """Read ``a:b:c:d:e`` into five widths."""
+    """Read five widths, in any of the spellings in use.
+
+    Parameters
+    ----------
+    spec
+        Text ``64:64:64:64:64``, also with spaces and with ``-`` or ``,`` for ``:``; a list or tuple
+        of five integers, or its text; or the index in NATS-Bench's order, 0 to 32767, as an integer
+        or as text.
+
+    Raises
+    ------
+    InvalidArchitectureError
+        For anything else, in one line.
+    """
     match = _PATTERN.fullmatch(spec.strip()) if isinstance(spec, str) else None
-    if match is None:
+    if match is not None:
+        a, _, b, c, d, e = match.groups()
+        return int(a), int(b), int(c), int(d), int(e)
+    index = read_index(spec, NatsSizeSpace.size, benchmark="NATS-Bench")
+    if index is not None:
+        return _channels_at(index)
+    widths = read_integers(spec, LAYERS)
+    if widths is None or not set(widths) <= set(WIDTHS):
         raise InvalidArchitectureError(
-            f"got {abbreviate(spec)}; expected five widths 'a:b:c:d:e', "
-            f"each one of {', '.join(map(str, WIDTHS))}"
+            f"got {abbreviate(spec)}; expected five widths 'a:b:c:d:e' or [a, b, c, d, e], "
+            f"each one of {', '.join(map(str, WIDTHS))}, "
+            f"or an index from 0 to {NatsSizeSpace.size - 1}"
         )
-    a, b, c, d, e = map(int, match.groups())
+    a, b, c, d, e = widths
+    return a, b, c, d, e
+
+
+def _channels_at(index: int) -> Channels:
+    """Widths at an index in the benchmark's order: its digits to the base of eight."""
+    digits = []
+    for _ in range(LAYERS):
+        index, digit = divmod(index, len(WIDTHS))
+        digits.append(WIDTHS[digit])
+    e, d, c, b, a = digits
     return a, b, c, d, e
 
 

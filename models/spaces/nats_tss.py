@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from models.errors import InvalidArchitectureError, abbreviate
 from models.spaces.base import Architecture, Cost
+from models.spaces.spellings import read_index, read_integers
 
 if TYPE_CHECKING:
     from torch import nn
@@ -56,10 +57,26 @@ Term = Input | Pooled | Convolved
 NormalForm = tuple[Term, ...]
 """Terms of a node, sorted."""
 
-_EDGE = "|".join(OPERATIONS)
-_PATTERN = re.compile(
-    rf"\|({_EDGE})~0\|\+\|({_EDGE})~0\|({_EDGE})~1\|\+\|({_EDGE})~0\|({_EDGE})~1\|({_EDGE})~2\|"
-)
+NASLIB_OPERATIONS = ("skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3")
+"""Operations by their number in NASLib's tuples.
+
+The list ``OP_NAMES_NB201`` of NASLib's ``naslib/search_spaces/nasbench201/conversions.py``, which
+is also that of the keys of NAS-Bench-Suite-Zero.
+"""
+
+NASLIB_EDGES = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
+"""Edges in the order of NASLib's tuples: its ``EDGE_LIST``, which counts nodes from 1."""
+
+BENCHMARK_SEED = 88
+"""Shuffles :func:`all_cells` into NATS-Bench's order; equal to the published index of each cell."""
+
+_EDGE = f"({'|'.join(OPERATIONS)})"
+_TOKENS = [
+    token
+    for target in (1, 2, 3)
+    for token in (r"\+", *(t for s in range(target) for t in (r"\|", _EDGE, "~", str(s))), r"\|")
+]
+_PATTERN = re.compile(r"\s*".join(_TOKENS[1:]))
 
 
 class NatsTopologySpace:
@@ -75,7 +92,7 @@ class NatsTopologySpace:
     size = len(OPERATIONS) ** len(EDGES)
 
     def parse(self, spec: object) -> Architecture:
-        """Read a cell string; raises :class:`~models.errors.InvalidArchitectureError`."""
+        """Read a cell, as :func:`parse_cell` does; raises as it does."""
         cell = parse_cell(spec)
         return Architecture(self.name, format_cell(cell), format_cell(canonical_cell(cell)))
 
@@ -125,14 +142,38 @@ class NatsTopologySpace:
 
 
 def parse_cell(spec: object) -> Cell:
-    """Read ``|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`` into its six operations."""
+    """Read a cell into its six operations, in any of the spellings in use.
+
+    Parameters
+    ----------
+    spec
+        Text ``|op~0|+|op~0|op~1|+|op~0|op~1|op~2|``, also with spaces between its parts; the index
+        in NATS-Bench's order, 0 to 15624, as an integer or as text; or the six operation numbers
+        of NASLib, as a list, a tuple or the text of one. These are numbers of
+        :data:`NASLIB_OPERATIONS` on :data:`NASLIB_EDGES`: both orders differ from those of the
+        cell's text.
+
+    Raises
+    ------
+    InvalidArchitectureError
+        For anything else, in one line.
+    """
     match = _PATTERN.fullmatch(spec.strip()) if isinstance(spec, str) else None
-    if match is None:
+    if match is not None:
+        return match.groups()
+    index = read_index(spec, NatsTopologySpace.size, benchmark="NATS-Bench")
+    if index is not None:
+        return _benchmark_cells()[index]
+    numbers = read_integers(spec, len(EDGES))
+    if numbers is None or not set(numbers) <= set(range(len(NASLIB_OPERATIONS))):
         raise InvalidArchitectureError(
             f"got {abbreviate(spec)}; expected a cell '|op~0|+|op~0|op~1|+|op~0|op~1|op~2|' "
-            f"with each op one of {', '.join(OPERATIONS)}"
+            f"with each op one of {', '.join(OPERATIONS)}, an index from 0 to "
+            f"{NatsTopologySpace.size - 1}, or NASLib's six operation numbers, each 0 to "
+            f"{len(NASLIB_OPERATIONS) - 1}"
         )
-    return match.groups()
+    number_of = dict(zip(NASLIB_EDGES, numbers, strict=True))
+    return tuple(NASLIB_OPERATIONS[number_of[edge]] for edge in EDGES)
 
 
 def format_cell(cell: Cell) -> str:
@@ -211,6 +252,14 @@ def isomorphism_form(cell: Cell) -> str:
 def all_cells() -> Iterator[Cell]:
     """All 15,625 cells, in the order of :data:`OPERATIONS` on each edge."""
     return itertools.product(OPERATIONS, repeat=len(EDGES))
+
+
+@cache
+def _benchmark_cells() -> tuple[Cell, ...]:
+    """All cells in NATS-Bench's order: those of :func:`all_cells`, shuffled with its seed."""
+    cells = [*all_cells()]
+    random.Random(BENCHMARK_SEED).shuffle(cells)
+    return tuple(cells)
 
 
 @cache

@@ -1,7 +1,10 @@
+import json
 import math
+import re
 import subprocess
 import sys
 
+import numpy as np
 import polars as pl
 import pytest
 import torch
@@ -20,6 +23,7 @@ from models.spaces.nats_sss import (
 from models.trace import count_flops, count_params
 
 SPACE = NatsSizeSpace()
+ALL = [*SPACE.enumerate()]
 
 channels = st.tuples(*[st.sampled_from(WIDTHS)] * 5)
 specs = channels.map(lambda widths: ":".join(map(str, widths)))
@@ -34,9 +38,45 @@ def test_parsing_keeps_the_widths(spec):
     assert parsed.id == f"nats_sss/{spec}"
 
 
-almost = st.text(alphabet="0123456789:, -\n", max_size=20)
+@given(channels, st.sampled_from(":-,"), st.sampled_from(["", " ", "\t"]))
+def test_spellings_of_widths(widths, separator, space):
+    arch = ":".join(map(str, widths))
+    text = f"{space}{separator}{space}".join(map(str, widths))
+    numbers = list(map(np.int64, widths))
+    for spec in (text, [*widths], widths, numbers, json.dumps(widths), str(widths), f" {widths} "):
+        assert SPACE.parse(spec).arch == arch
+    assert parse_channels(text) == widths
+
+
+def test_an_index_is_one_of_the_benchmarks_order(shared):
+    table = pl.read_parquet(shared / "benchmarks" / "nats_sss_clean.parquet")
+    for index, arch in table.select("index", "arch").iter_rows():
+        assert SPACE.parse(index).arch == SPACE.parse(str(index)).arch == arch
+
+
+def test_all_indices_are_the_enumeration():
+    assert [SPACE.parse(index).arch for index in range(SPACE.size)] == [*SPACE.enumerate()]
+
+
+@pytest.mark.parametrize(
+    "spec", [-1, 32_768, "-1", "32768", pytest.param(10**5_000, id="huge"), "9" * 10_000, "1" * 13]
+)
+def test_an_index_out_of_range_is_refused(spec):
+    with pytest.raises(InvalidArchitectureError, match=r"^got index .*; expected 0 to 32767, in"):
+        SPACE.parse(spec)
+
+
+almost = st.text(alphabet="0123456789:,()[] -\n", max_size=30)
 anything = st.one_of(
-    st.text(), almost, st.none(), st.integers(), st.floats(), st.binary(), st.lists(st.integers())
+    st.text(),
+    almost,
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.binary(),
+    st.lists(st.integers()),
+    st.lists(st.one_of(st.sampled_from(WIDTHS), st.booleans(), st.floats()), min_size=5),
 )
 
 
@@ -46,21 +86,43 @@ anything = st.one_of(
 @example("8:8:8:8:72")
 @example("08:8:8:8:8")
 @example("8:8:8:8:8.0")
-@example("٨:8:8:8:8")
+@example("8:8-8:8:8")
+@example("[8, 8, 8, 8, 8)")
+@example("[8, 8, 8, 8]")
+@example("[8, 8, 8, 8, True]")
+@example([8, 8, 8, 8, True])
+@example([8, 8, 8, 8, 8.0])
+@example([8, 8, 8, 8, 10])
+@example([[8, 8, 8, 8, 8]])
+@example(True)
+@example(8.0)
+@example("007")
+@example("+7")
+@example("\u0668")
+@example("\u0668:8:8:8:8")
 @example("8:8:8:8:8\n8:8:8:8:8")
 @example({"a": 1})
-@example("9" * 10_000)
+@example("[" * 10_000)
+@example("8," * 10_000)
+@example(" " * 10_000 + "8:")
+@example([8] * 100_000)
 def test_anything_else_is_refused_in_one_short_line(spec):
-    words = spec.strip().split(":") if isinstance(spec, str) else []
-    if len(words) == 5 and all(word in map(str, WIDTHS) for word in words):
-        assert SPACE.parse(spec).arch == spec.strip()
+    try:
+        parsed = SPACE.parse(spec)
+    except InvalidArchitectureError as error:
+        message = str(error)
+    else:  # by chance one of the spellings; digits and their order say which
+        assert parsed.arch in ALL
+        text = spec if isinstance(spec, str) else repr(spec)
+        digits = [int(word) for word in re.findall("[0-9]+", text)]
+        assert digits in ([*parse_channels(parsed.arch)], [ALL.index(parsed.arch)])
         return
-    with pytest.raises(InvalidArchitectureError) as caught:
-        SPACE.parse(spec)
-    message = str(caught.value)
     assert len(message.splitlines()) == 1
     assert len(message) < 300
-    assert "expected five widths 'a:b:c:d:e', each one of 8, 16" in message
+    assert (
+        "expected five widths 'a:b:c:d:e' or [a, b, c, d, e], each one of 8, 16" in message
+        or "expected 0 to 32767" in message
+    )
 
 
 def test_enumeration():

@@ -1,12 +1,16 @@
 """The topology space: parsing, twins, networks."""
 
+import hashlib
+import json
+import re
 from collections import defaultdict
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -69,12 +73,116 @@ def test_canonical_form_is_a_fixed_point_without_dead_edges(cell: tuple[str, ...
     assert len(live_edges(canonical)) == sum(name != "none" for name in canonical)
 
 
-@given(st.one_of(st.text(), st.none(), st.integers(), st.lists(st.text()), st.floats()))
-def test_anything_else_is_refused_in_one_line(spec: object) -> None:
-    with pytest.raises(InvalidArchitectureError) as caught:
+@given(cells, st.sampled_from(["", " ", "  ", "\t", "\n "]))
+def test_spaces_between_the_parts_of_a_cell_are_read(cell: tuple[str, ...], space: str) -> None:
+    parts = re.findall(r"[|+~]|[a-z0-9_]+", format_cell(cell))
+    parsed = SPACE.parse(space.join(["", *parts, ""]))
+    assert parsed == SPACE.parse(format_cell(cell))
+    assert parsed.arch == format_cell(cell)
+
+
+def test_an_index_is_one_of_the_benchmarks_order(shared: Path) -> None:
+    table = pl.read_parquet(shared / "benchmarks/nats_tss_hardware.parquet")
+    assert len(table) == SPACE.size
+    for index, arch in table.select("index", "arch").iter_rows():
+        assert SPACE.parse(index).arch == SPACE.parse(f" {index}").arch == arch
+
+
+def test_the_benchmarks_order_does_not_depend_on_the_python() -> None:
+    """The order is a shuffle: other versions of Python must shuffle in the same way."""
+    order = [SPACE.parse(index).arch for index in range(SPACE.size)]
+    assert sorted(order) == sorted(SPACE.enumerate())
+    digest = hashlib.sha256("\n".join(order).encode()).hexdigest()
+    assert digest == "83abc799e45cf34e9d2163654668ab998b9a54d01c39e72ca1f71f2cdf356d84"
+
+
+@pytest.mark.parametrize(
+    "spec", [-1, 15_625, "-1", "15625", pytest.param(10**5_000, id="huge"), "9" * 10_000]
+)
+def test_an_index_out_of_range_is_refused(spec: object) -> None:
+    with pytest.raises(InvalidArchitectureError, match=r"^got index .*; expected 0 to 15624, in"):
         SPACE.parse(spec)
-    assert "expected a cell" in str(caught.value)
-    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_tuples_of_naslib() -> None:
+    """Pairs by hand from NASLib's EDGE_LIST and OP_NAMES_NB201, each edge another operation."""
+    assert SPACE.parse("(4, 0, 3, 1, 4, 3)").arch == (
+        "|avg_pool_3x3~0|+|skip_connect~0|none~1|+|nor_conv_1x1~0|avg_pool_3x3~1|nor_conv_1x1~2|"
+    )
+    assert SPACE.parse([0, 1, 2, 3, 4, 0]).arch == (
+        "|skip_connect~0|+|none~0|nor_conv_1x1~1|+|nor_conv_3x3~0|avg_pool_3x3~1|skip_connect~2|"
+    )
+
+
+def test_tuples_of_naslib_have_the_cost_that_it_published(shared: Path) -> None:
+    """The cell of NAS-Bench-Suite-Zero's first key, (4, 0, 3, 1, 4, 3), is the oracle's first."""
+    oracle = pl.read_parquet(shared / "oracles/naslib_proxies_nats_tss_cifar10.parquet")
+    arch = SPACE.parse((4, 0, 3, 1, 4, 3)).arch
+    assert oracle["arch"][0] == arch
+    assert oracle["params"][0] == pytest.approx(SPACE.cost(arch, get_dataset("cifar10")).params)
+
+
+numbers = st.tuples(*[st.integers(0, 4)] * 6)
+
+
+@given(numbers)
+def test_tuples_of_naslib_in_every_spelling(numbers: tuple[int, ...]) -> None:
+    parsed = SPACE.parse(numbers)
+    names = ["skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3"]
+    assert sorted(parse_cell(parsed.arch)) == sorted(names[number] for number in numbers)
+    tight = json.dumps(numbers, separators=(",", ":"))
+    integers = list(map(np.int64, numbers))
+    for spec in ([*numbers], integers, str(numbers), str([*numbers]), tight, f" {numbers}\n"):
+        assert SPACE.parse(spec) == parsed
+
+
+almost = st.text(alphabet="0123456789,()[]|~+ -\n", max_size=30)
+
+
+@given(
+    st.one_of(
+        st.text(),
+        almost,
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.floats(),
+        st.lists(st.text()),
+        st.lists(st.one_of(st.integers(0, 5), st.booleans(), st.floats()), min_size=6, max_size=7),
+    )
+)
+@example(True)
+@example(3.0)
+@example("003143")
+@example("+3")
+@example("\u0663")
+@example([0, 0, 0, 0, 0, True])
+@example([0, 0, 0, 0, 0, 0.0])
+@example([0, 0, 0, 0, 0, 5])
+@example([0, 0, 0, 0, 0])
+@example("(4, 0, 3, 1, 4, 3]")
+@example("(4, 0, 3, 1, 4, True)")
+@example("(4, 0, 3, 1, 4, 3)" * 2)
+@example("(" * 100_000)
+@example("[4," * 100_000)
+@example("|" + " " * 100_000)
+@example([0] * 100_000)
+@example([[0, 0, 0, 0, 0, 0]])
+def test_anything_else_is_refused_in_one_line(spec: object) -> None:
+    try:
+        parsed = SPACE.parse(spec)
+    except InvalidArchitectureError as error:
+        message = str(error)
+    else:  # by chance an index or a tuple: nothing but its integers is read
+        text = spec if isinstance(spec, str) else repr(spec)
+        digits = [int(word) for word in re.findall("[0-9]+", text)]
+        again = digits[0] if len(digits) == 1 else digits
+        assert SPACE.parse(again) == parsed
+        assert "True" not in text
+        return
+    assert "expected a cell" in message or "expected 0 to 15624" in message
+    assert len(message.splitlines()) == 1
+    assert len(message) < 500
 
 
 @pytest.mark.parametrize(
@@ -85,6 +193,8 @@ def test_anything_else_is_refused_in_one_line(spec: object) -> None:
         "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|\n+",
         "|max_pool_3x3~0|+|none~0|none~1|+|none~0|none~1|none~2|",
         "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|" * 1000,
+        "|no ne~0|+|none~0|none~1|+|none~0|none~1|none~2|",
+        "|none~0|+|none~0|none~1|+|none~0|none~1|none~2",
     ],
 )
 def test_near_misses_are_refused(spec: str) -> None:
