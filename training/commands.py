@@ -11,7 +11,7 @@ from models.spaces import get_space
 from training.evolving.command import evolve
 from training.importers import import_robustness, import_table
 from training.labelling.command import label
-from training.labels import read_labels
+from training.labels import PERCENT, read_labels, split_marks
 from training.options import AsJson, Dataset, Device, LabelFiles, Seed, Shard, Space, Workers
 from training.output import number, print_line, print_result
 from training.progress import progress
@@ -200,7 +200,10 @@ def robustness(source: Path, out: Out, as_json: AsJson = False) -> None:
 
 @importing.command("table")
 def table(
-    source: Path,
+    source: Annotated[
+        str,
+        typer.Argument(help="CSV or Parquet; percent=FILE accepts percent of which all are <= 1."),
+    ],
     out: Out,
     columns: Annotated[
         list[str] | None,
@@ -216,7 +219,8 @@ def table(
     --column cifar10.clean=accuracy --out labels.parquet
     """
     renamed = dict(_renaming(pair) for pair in columns or [])
-    _write(import_table(source, columns=renamed), out, as_json=as_json)
+    marks, path = split_marks(source, {PERCENT})
+    _write(import_table(path, columns=renamed, small=bool(marks)), out, as_json=as_json)
 
 
 def register(app: typer.Typer) -> None:

@@ -2,10 +2,12 @@
 
 A table has a column ``arch`` and columns ``<dataset>.<target>`` in percent, null where nothing was
 measured. Columns of another kind (parameter counts, latencies, class numbers) are left alone.
+Datasets may be spelled in any way that :func:`models.datasets.get_dataset` reads, architectures in
+any way that their space reads.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +15,15 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from models.datasets import canonical_name
 from models.errors import InputError, InvalidArchitectureError, InvalidTableError, abbreviate
 from models.forests.manifest import LabelSource
 from models.forests.targets import ADVERSARIAL, is_target
 from models.spaces import SPACES, UNIVERSAL, Space, get_space
+from training.csv_tables import SUFFIXES, read_csv
+
+PERCENT = "percent"
+"""Mark of a source, ``percent=FILE``: its labels are percent, however small they are."""
 
 FUNCTION_CLASS = "function_class"
 
@@ -88,15 +95,17 @@ def read_labels(
     ----------
     sources
         Parquet or CSV files. ``adv=FILE`` reads labels of adversarially trained networks: their
-        targets get the prefix ``adv.``. ``SPACE=FILE`` says whose architectures a table has,
-        ``SPACE=adv=FILE`` both.
+        targets get the prefix ``adv.``. ``SPACE=FILE`` says whose architectures a table has.
+        ``percent=FILE`` says that labels are percent, also where all of a target are at most 1.
+        Several marks may stand together, as in ``SPACE=adv=FILE``.
     space
         Name of the space of all architectures; ``"universal"`` for those of several, each of
         which is then named.
     dataset
         Whose columns to take.
     companions
-        Take the columns of other datasets, too.
+        Take the columns of other datasets, too. Only the order of their labels is used, so that
+        they may be fractions.
 
     Raises
     ------
@@ -105,6 +114,7 @@ def read_labels(
     """
     if not sources:
         raise InputError("got no label table; expected at least one")
+    dataset = canonical_name(dataset)
     tables, origins = zip(
         *(_read_one(source, space, dataset, companions=companions) for source in sources),
         strict=True,
@@ -112,88 +122,165 @@ def read_labels(
     return Labels(space, dataset, _merge(tables), tuple(origins))
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A label table, and what the marks before its path say of it."""
+
+    space: Space
+    path: Path
+    adversarial: bool
+    percent: bool
+
+
 def _read_one(
-    source: str, wanted: str, dataset: str, *, companions: bool
+    text: str, wanted: str, dataset: str, *, companions: bool
 ) -> tuple[pl.DataFrame, LabelSource]:
-    space, rest = _owner(source, wanted)
-    adversarial = rest.startswith("adv=") and not Path(rest).exists()
-    path = Path(rest.removeprefix("adv=") if adversarial else rest)
+    source = _read_source(text, wanted)
+    path = source.path
     table = read_file(path)
-    prefix = ADVERSARIAL if adversarial else ""
-    names = {
-        column: ("" if owner == dataset else owner + COMPANION) + prefix + target
-        for column, owner, target in _target_columns(table, dataset, path)
-        if owner == dataset or companions
-    }
-    labels = table.select(
-        _percent(table[column], path).alias(name) for column, name in names.items()
-    )
-    ids, archs = _functions(table, space, path)
-    frame = labels.select(pl.Series("id", ids), pl.Series("arch", archs), pl.all())
+    prefix = ADVERSARIAL if source.adversarial else ""
+    labels = {}
+    for column, (owner, target) in _target_columns(table, dataset, path).items():
+        if owner == dataset:
+            labels[prefix + target] = read_percent(table[column], path, small=source.percent)
+        elif companions:
+            name = owner + COMPANION + prefix + target
+            labels[name] = read_percent(table[column], path, small=True)
+    ids, archs = _functions(table, source.space, path)
+    frame = pl.DataFrame({"id": ids, "arch": archs} | labels)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return frame, LabelSource(file=path.name, prefix=prefix, rows=len(frame), sha256=digest)
 
 
-def _owner(source: str, wanted: str) -> tuple[Space, str]:
-    """Space of a table's architectures, and the rest of its source."""
-    named, equals, rest = source.partition("=")
-    if not equals or named not in SPACES or Path(source).exists():
-        if wanted == UNIVERSAL:
-            raise InputError(
-                f"got labels {source!r}; expected SPACE=FILE, since a universal forest learns from "
-                f"several spaces: {', '.join(SPACES)}"
-            )
-        return get_space(wanted), source
-    if wanted not in (named, UNIVERSAL):
-        raise InputError(f"got labels of {named}; expected labels of {wanted}")
-    return get_space(named), rest
+def _read_source(text: str, wanted: str) -> _Source:
+    marks, path = split_marks(text, {"adv", PERCENT, *SPACES})
+    spaces = [mark for mark in marks if mark in SPACES]
+    if len(spaces) > 1:
+        raise InputError(f"got labels {text!r}; expected one space")
+    if not spaces and wanted == UNIVERSAL:
+        raise InputError(
+            f"got labels {text!r}; expected SPACE=FILE, since a universal forest learns from "
+            f"several spaces: {', '.join(SPACES)}"
+        )
+    if spaces and wanted not in (spaces[0], UNIVERSAL):
+        raise InputError(f"got labels of {spaces[0]}; expected labels of {wanted}")
+    space = get_space(spaces[0] if spaces else wanted)
+    return _Source(space, path, "adv" in marks, PERCENT in marks)
 
 
-def read_file(path: Path) -> pl.DataFrame:
-    """Read a Parquet or CSV table; raises InvalidTableError."""
+def split_marks(source: str, known: Collection[str]) -> tuple[list[str], Path]:
+    """Split ``MARK=MARK=FILE`` into marks and path.
+
+    Parameters
+    ----------
+    source
+        As it was given. A file whose own name has an equals sign is read as that file.
+    known
+        What may stand before an equals sign.
+    """
+    marks: list[str] = []
+    while not Path(source).exists():
+        mark, equals, rest = source.partition("=")
+        if not equals or mark not in known:
+            break
+        marks.append(mark)
+        source = rest
+    return marks, Path(source)
+
+
+def read_file(path: Path, *, text: Collection[str] = ("arch",)) -> pl.DataFrame:
+    """Read a Parquet or CSV table; raises InvalidTableError.
+
+    Parameters
+    ----------
+    path
+        CSV if its name ends in ``.csv`` or ``.tsv``, else Parquet.
+    text
+        Columns of a CSV table that are text, even if all values look like numbers.
+    """
     if not path.is_file():
         raise InvalidTableError(f"no label table at {path}")
     try:
-        if path.suffix == ".csv":
-            # An architecture may be all digits, with zeros in front.
-            text = {"arch": pl.String}
-            return pl.read_csv(path, infer_schema_length=None, schema_overrides=text)
+        if path.suffix.lower() in SUFFIXES:
+            return read_csv(path, text=text)
         return pl.read_parquet(path)
     except (pl.exceptions.PolarsError, OSError) as error:
         first = str(error).partition("\n")[0]
         raise InvalidTableError(f"{path} is no Parquet or CSV table: {first}") from error
 
 
-def _target_columns(table: pl.DataFrame, dataset: str, path: Path) -> list[tuple[str, str, str]]:
-    """Columns with labels, and dataset and target of each."""
+def split_column(name: str) -> tuple[str, str]:
+    """Split ``<dataset>.<target>``, the dataset in its own spelling."""
+    owner, _, target = name.partition(".")
+    return canonical_name(owner), target
+
+
+def _target_columns(table: pl.DataFrame, dataset: str, path: Path) -> dict[str, tuple[str, str]]:
+    """Dataset and target of each column with labels."""
     if "arch" not in table.columns:
         raise InvalidTableError(f"{path} has no column 'arch'; it has {_some(table.columns)}")
-    split = [(column, *column.partition(".")[::2]) for column in table.columns]
-    labels = [each for each in split if is_target(each[2])]
-    if all(owner != dataset for _, owner, _ in labels):
-        owners = ", ".join(sorted({owner for _, owner, _ in labels})) or "none"
+    split = {column: split_column(column) for column in table.columns}
+    labels = {column: each for column, each in split.items() if is_target(each[1])}
+    first: dict[tuple[str, str], str] = {}
+    for column, each in labels.items():
+        if first.setdefault(each, column) != column:
+            got = f"columns {first[each]!r} and {column!r}"
+            raise InvalidTableError(f"{path}: got {got}; expected one for {'.'.join(each)}")
+    if all(owner != dataset for owner, _ in labels.values()):
+        owners = ", ".join(sorted({owner for owner, _ in labels.values()})) or "none"
         raise InvalidTableError(f"{path} has no labels for {dataset}; it has them for: {owners}")
     return labels
 
 
-def _percent(column: pl.Series, path: Path) -> pl.Series:
+def read_percent(column: pl.Series, path: Path, *, small: bool = False) -> pl.Series:
+    """Read a column of labels in percent; NaN is null.
+
+    Parameters
+    ----------
+    column
+        Numbers from 0 to 100. If all are at most 1, they are taken for fractions and refused;
+        zeros alone are none: under a strong attack no network may be right.
+    path
+        Of the table, for errors.
+    small
+        Accept labels of which all are at most 1.
+
+    Raises
+    ------
+    InvalidTableError
+        For labels that are not percent.
+    """
     try:
         values = column.cast(pl.Float64).fill_nan(None)
     except pl.exceptions.PolarsError:
-        got = f"column {column.name!r} of {column.dtype}"
-        raise InvalidTableError(f"{path}: got {got}; expected percent") from None
+        raise InvalidTableError(f"{path}: got {_odd(column)}; expected percent") from None
     outside = values.is_between(0, 100).not_().fill_null(False).arg_true()
     if len(outside):
         row = int(outside[0])
         got = f"{values[row]} in column {column.name!r}, row {row + 1}"
         raise InvalidTableError(f"{path}: got {got}; expected percent, 0 to 100")
+    largest = values.max()
+    if not small and isinstance(largest, float) and 0 < largest <= 1:
+        raise InvalidTableError(
+            f"{path}: got no label above {largest:g} in column {column.name!r}; expected percent, "
+            f"0 to 100: multiply fractions by 100, or write {PERCENT}={path} if these are percent"
+        )
     return values
+
+
+def _odd(column: pl.Series) -> str:
+    """Say what of a column is no number."""
+    if column.dtype != pl.String:
+        return f"column {column.name!r} of {column.dtype}"
+    numbers = column.cast(pl.Float64, strict=False)
+    row = int((numbers.is_null() & column.is_not_null()).arg_true()[0])
+    return f"{abbreviate(column[row])} in column {column.name!r}, row {row + 1}"
 
 
 def _functions(table: pl.DataFrame, space: Space, path: Path) -> tuple[list[str], list[str]]:
     """Id and spelling of each row, held against the table's own classes of functions."""
     ids, archs = [], []
-    for row, spec in enumerate(table["arch"], start=1):
+    for row, spec in enumerate(table["arch"].to_list(), start=1):
         try:
             parsed = space.parse(spec)
         except InvalidArchitectureError as error:

@@ -106,6 +106,44 @@ def test_import_table(folder: Path) -> None:
     assert pl.read_parquet(out)["cifar10.clean"].to_list() == [1.0, 2.0, 3.0]
 
 
+def test_fractions_are_refused_in_one_line_with_two_ways_out(folder: Path) -> None:
+    source = folder / "fractions.csv"
+    source.write_text("arch;cifar10.clean\n01201201;0,93\n00000000;0,61\n")
+    out = folder / "fractions.parquet"
+    for arguments in (
+        ("train", "--space", "nasbench_macro", "--dataset", "cifar10", "--labels", str(source),
+         "--features", str(folder / "features.parquet"), "--out", str(folder / "none")),
+        ("import", "table", str(source), "--out", str(out)),
+    ):  # fmt: skip
+        refused = acorn(*arguments)
+        assert refused.returncode == 2
+        assert refused.stdout == ""
+        (line,) = refused.stderr.splitlines()
+        assert "got no label above 0.93 in column 'cifar10.clean'" in line
+        assert f"multiply fractions by 100, or write percent={source} if these are" in line
+    done = acorn("import", "table", f"percent={source}", "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    assert pl.read_parquet(out)["cifar10.clean"].to_list() == [0.93, 0.61]
+    assert pl.read_parquet(out)["arch"].to_list() == ["01201201", "00000000"]
+
+
+def test_a_dataset_in_another_spelling(folder: Path) -> None:
+    out = folder / "next.txt"
+    done = acorn(
+        "suggest", "--space", "nasbench_macro", "--dataset", "CIFAR-10", "-n", "3",
+        "--features", str(folder / "features.parquet"), "--labels", str(folder / "train.csv"),
+        "--out", str(out),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert len(out.read_text().split()) == 3
+    unknown = acorn(
+        "features", "--space", "nasbench_macro", "--archs", "sample:1", "--dataset", "cifar1-0",
+        "--out", str(folder / "other.parquet"),
+    )  # fmt: skip
+    assert unknown.returncode == 2
+    assert "unknown dataset 'cifar1-0'" in unknown.stderr
+
+
 def test_import_robustness(shared: Path, tmp_path: Path) -> None:
     out = tmp_path / "labels.parquet"
     source = str(shared / "official_formats/robustness-data")

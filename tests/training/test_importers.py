@@ -102,3 +102,26 @@ def test_formats_are_found_by_name():
     assert get_importer("robustness") is import_robustness
     with pytest.raises(UnknownFormatError, match="'onnx'; expected one of robustness, table"):
         get_importer("onnx")
+
+
+def test_a_table_of_fractions_is_refused_unless_it_is_meant(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("cell;acc\n01201201;0,93\n00000001;0,91\n")
+    columns = {"cell": "arch", "acc": "CIFAR-10.clean"}
+    with pytest.raises(InvalidTableError, match=r"no label above 0\.93 in column 'acc'.*percent="):
+        import_table(path, columns=columns)
+    table = import_table(path, columns=columns, small=True)
+    assert table.to_dict(as_series=False) == {
+        "arch": ["01201201", "00000001"],
+        "cifar10.clean": [0.93, 0.91],
+    }
+
+
+def test_a_table_keeps_the_columns_that_have_their_names_in_another_spelling(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("arch,CIFAR10.clean,imagenet16-120.clean,params\n1462,93.5,40,1\n")
+    table = import_table(path)
+    assert table.columns == ["arch", "cifar10.clean", "ImageNet16-120.clean"]
+    path.write_text("arch,CIFAR10.clean,cifar10.clean\n1462,93.5,40\n")
+    with pytest.raises(InvalidTableError, match="two columns have the same name"):
+        import_table(path)

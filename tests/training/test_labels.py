@@ -3,7 +3,7 @@ import polars as pl
 import pytest
 
 from models.errors import InputError, InvalidTableError
-from models.spaces import get_space
+from models.spaces import SPACES, get_space
 from training.labels import read_labels
 
 CONV = "|nor_conv_3x3~0|+|none~0|none~1|+|none~0|nor_conv_1x1~1|none~2|"
@@ -106,7 +106,111 @@ def test_labels_are_percent(write, value):
 
 def test_text_is_no_label(write):
     source = write("l.csv", arch=[CONV], cifar10__clean=["good"])
-    refused(r"column 'cifar10.clean' of String; expected percent", source)
+    refused(r"got 'good' in column 'cifar10.clean', row 1; expected percent", source)
+
+
+def test_other_types_are_no_labels(write):
+    source = write(arch=[CONV], cifar10__clean=[[1.0]])
+    refused(r"column 'cifar10.clean' of List\(Float64\); expected percent", source)
+
+
+FRACTIONS = "got no label above {} in column {!r}; expected percent, 0 to 100: multiply"
+
+
+@pytest.mark.parametrize("labels", [[0.93, 0.91], [0.0, 1.0], [1, 0], [None, 0.004]])
+@pytest.mark.parametrize("name", ["l.parquet", "l.csv"])
+def test_fractions_are_refused(write, labels, name):
+    source = write(name, arch=[CONV, OTHER], cifar10__clean=labels)
+    largest = f"{max(label or 0 for label in labels):g}"
+    refused(FRACTIONS.format(largest, "cifar10.clean") + f" .*percent={source} if", source)
+    refused(FRACTIONS.format(largest, "cifar10.clean"), f"adv={source}")
+
+
+def test_one_target_of_fractions_among_percent_is_refused(write):
+    columns = {"cifar10__clean": [93.0, 91.0], "cifar10__pgd_linf_8": [0.4, 0.3]}
+    source = write(arch=[CONV, OTHER], **columns)
+    refused(FRACTIONS.format("0.4", "cifar10.pgd_linf_8"), source)
+
+
+@pytest.mark.parametrize("labels", [[0.0, 0.0], [0.0, None], [None, None], [1.001, 0.0]])
+def test_zeros_and_gaps_are_no_fractions(write, labels):
+    columns = {"cifar10__clean": [93.0, 91.0], "cifar10__apgd_ce_linf_8": labels}
+    assert read(write(arch=[CONV, OTHER], **columns)).frame["apgd_ce_linf_8"].to_list() == labels
+
+
+@pytest.mark.parametrize(
+    "marks", ["percent=", "adv=percent=", "percent=adv=", "nats_tss=percent=", "percent=nats_tss="]
+)
+def test_percent_below_one_can_be_meant(write, marks):
+    source = write(arch=[CONV, OTHER], cifar10__clean=[0.9, 0.0])
+    labels = read(f"{marks}{source}")
+    assert labels.frame[:, 2].to_list() == [0.9, 0.0]
+    assert labels.targets == ["adv.clean" if "adv" in marks else "clean"]
+    assert labels.sources[0].file == "labels.parquet"
+
+
+def test_a_file_with_an_equals_sign_in_its_name_is_read_as_it_is(write, monkeypatch, tmp_path):
+    write("percent=x.csv", arch=[CONV], cifar10__clean=[0.9])
+    monkeypatch.chdir(tmp_path)
+    refused(FRACTIONS.format("0.9", "cifar10.clean"), "percent=x.csv")
+    assert read("percent=percent=x.csv").frame["clean"].to_list() == [0.9]
+
+
+def test_only_the_order_of_labels_on_other_datasets_counts(write):
+    columns = {"cifar10__clean": [93.0, 91.0], "cifar100__clean": [0.7, 0.6]}
+    source = write(arch=[CONV, OTHER], **columns)
+    labels = read_labels([source], space="nats_tss", dataset="cifar10", companions=True)
+    assert labels.frame["cifar100/clean"].to_list() == [0.7, 0.6]
+    refused(FRACTIONS.format("0.7", "cifar100.clean"), source, dataset="cifar100")
+
+
+def test_datasets_in_any_spelling(write):
+    columns = {"CIFAR-10.clean": [93.0], "imagenet16_120.clean": [40.0], "Cifar100.clean": [70.0]}
+    source = write(arch=[CONV], **columns)
+    for dataset in ("cifar10", "CIFAR10"):
+        labels = read_labels([source], space="nats_tss", dataset=dataset, companions=True)
+        assert labels.dataset == "cifar10"
+        assert labels.targets == ["clean"]
+        assert labels.companions == ["ImageNet16-120/clean", "cifar100/clean"]
+
+
+def test_datasets_that_are_not_registered_keep_their_spelling(write):
+    source = write(arch=[CONV], **{"SVHN.clean": [93.0]})
+    assert read(source, dataset="SVHN").targets == ["clean"]
+    refused("no labels for svhn; it has them for: SVHN", source, dataset="svhn")
+
+
+def test_two_spellings_of_one_column_are_refused(write):
+    source = write(arch=[CONV], **{"cifar10.clean": [93.0], "CIFAR-10.clean": [92.0]})
+    refused("columns 'cifar10.clean' and 'CIFAR-10.clean'; expected one for cifar10.clean", source)
+
+
+def test_architectures_in_any_spelling(write):
+    space = get_space("nats_tss")
+    expected = [space.parse(index).arch for index in (0, 1462)]
+    for archs in ([0, 1462], ["0", "1462"], [expected[0].replace("|", " | "), "1462"]):
+        for name in ("a.parquet", "a.csv"):
+            source = write(name, arch=archs, cifar10__clean=[85.0, 93.0])
+            assert read(source).frame["arch"].to_list() == expected
+    source = write(arch=[[4, 0, 3, 1, 4, 3], [0] * 6], cifar10__clean=[85.0, 93.0])
+    assert read(source).frame["arch"][0] == space.parse("(4, 0, 3, 1, 4, 3)").arch
+    source = write("widths.csv", arch=["[8, 8, 8, 8, 24]", "3"], cifar10__clean=[85.0, 93.0])
+    found = read(source, space="nats_sss").frame["arch"].to_list()
+    assert found == ["8:8:8:8:24", "8:8:8:8:32"]
+
+
+def test_two_spellings_of_one_architecture_are_refused(write):
+    refused("is there twice, in rows 1 and 2", write(arch=["2", "2 "], cifar10__clean=[89.0, 90.0]))
+
+
+def test_a_table_of_a_spreadsheet(tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_text(f"arch;CIFAR-10.clean\n{CONV};93,1\n1462;92\n")
+    assert read(str(path)).frame["clean"].to_list() == [93.1, 92.0]
+    path.write_text(f"arch;cifar10.clean\n{CONV};0,93\n1462;0,92\n")
+    refused(FRACTIONS.format("0.93", "cifar10.clean"), str(path))
+    path.with_suffix(".tsv").write_text("arch\tcifar10.clean\n1462\t93,1\n")
+    assert read(str(path.with_suffix(".tsv"))).frame["clean"].to_list() == [93.1]
 
 
 def test_an_architecture_twice_is_refused(write):
@@ -158,6 +262,31 @@ def test_the_published_labels(shared):
     assert {"clean", "pgd_linf_1.0", "corruption_fog", "adv.pgd_linf_8"} <= set(labels.targets)
     assert "clean_single_seed" not in labels.targets
     assert len(labels.by_function().frame) == 3_728
+
+
+ALL = ("cifar10", "cifar100", "ImageNet16-120")
+
+
+@pytest.mark.parametrize(
+    ("name", "datasets"),
+    [
+        ("nats_tss_clean", ALL),
+        ("nats_tss_robust_standard_training", ALL),
+        ("nats_tss_robust_adversarial_training", ALL),
+        ("nats_sss_clean", ALL),
+        ("nasbench_macro_clean", ("cifar10",)),
+    ],
+)
+def test_no_published_target_is_taken_for_fractions(shared, name, datasets):
+    """Under a strong attack nearly all labels are 0, but not one whole target is at most 1."""
+    path = shared / "benchmarks" / f"{name}.parquet"
+    published = pl.read_parquet(path)
+    space = next(space for space in SPACES if name.startswith(space))
+    for dataset in datasets:
+        labels = read_labels([str(path)], space=space, dataset=dataset, companions=True)
+        assert len(labels.frame) == len(published)
+        for target in labels.targets:
+            assert labels.frame[target].equals(published[f"{dataset}.{target}"])
 
 
 def test_labels_on_other_datasets_come_along_when_asked_for(tmp_path):
