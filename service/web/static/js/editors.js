@@ -9,7 +9,8 @@ import { topologyEditor } from "./topology.js";
 /**
  * @typedef {object} Editor
  * @property {HTMLElement} element
- * @property {(arch: string) => void} show shows an architecture; leaves as it is what it cannot read
+ * @property {(arch: string) => boolean} show shows an architecture, and whether it could read it; if
+ *   it could not, the drawing stays as it is
  */
 
 /** @typedef {(onChange: (arch: string) => void) => Editor} MakeEditor */
@@ -48,6 +49,7 @@ function drawing(read) {
       const graphs = read(arch);
       element.hidden = !graphs.length;
       element.replaceChildren(...graphs.map(({ title, steps }) => drawArcs(title, steps)));
+      return graphs.length > 0;
     },
   };
 }

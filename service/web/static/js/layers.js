@@ -34,9 +34,10 @@ export function layerEditor(onChange) {
   return {
     element: el("div", {}, drawing, el("div", { class: "layers" }, ...labels)),
     show(arch) {
-      if (!new RegExp(`^[0-2]{${LAYERS}}$`).test(arch.trim())) return;
+      if (!new RegExp(`^[0-2]{${LAYERS}}$`).test(arch.trim())) return false;
       selects.forEach((select, i) => (select.value = arch.trim()[i]));
       refresh();
+      return true;
     },
   };
 }

@@ -169,6 +169,8 @@ class Page {
   #show(prediction, importances) {
     this.#complain("");
     this.prediction = prediction;
+    // Only the server reads some spellings, such as an index: the canonical form is drawn for them.
+    if (!isText(this.choice.space) && !this.editor.show(this.choice.arch)) this.editor.show(prediction.arch);
     showPrediction(prediction, this.choice);
     const { explained } = this.choice;
     const { attributions, baseline, targets } = prediction;
@@ -245,7 +247,7 @@ function firstChoice(catalog, asked) {
  */
 function fitting(catalog, { space, dataset, robust, explained, x, y }) {
   const datasets = catalog.datasetsOf(space);
-  const kept = datasets.includes(dataset) ? dataset : datasets[0];
+  const kept = datasets.find((name) => plain(name) === plain(dataset)) ?? datasets[0];
   const targets = catalog.forest(space, kept)?.targets ?? [];
   const axes = [...targets, ...COSTS];
   const first = targets.includes(CLEAN) ? CLEAN : targets[0];
@@ -258,6 +260,9 @@ function fitting(catalog, { space, dataset, robust, explained, x, y }) {
     y: targets.includes(y) || (COSTS.includes(y) && !shown) ? y : shown || COSTS[0],
   };
 }
+
+/** @param {string} dataset @returns {string} the same for CIFAR10, cifar-10 and cifar_10 */
+const plain = (dataset) => dataset.trim().toLowerCase().split(/[-_ ]|(?<=[a-z])(?=[0-9])/).join(" ");
 
 /** Begin; a server that does not answer is told of at the top. */
 async function begin() {

@@ -6,13 +6,27 @@ const [LEAST, MOST, STEP] = [8, 64, 8];
 const [WIDTH, HEIGHT, BLOCK] = [420, 120, 44];
 
 /**
- * @param {string} arch
+ * @param {string} arch widths, a list of them, or an index in the benchmark's order
  * @returns {number[] | null}
  */
 export function readSizes(arch) {
-  const widths = arch.trim().split(":").map(Number);
+  const text = arch.trim().replace(/^\((.*)\)$|^\[(.*)\]$/s, "$1$2").replace(/,\s*$/, "");
+  if (text === arch.trim() && /^(0|[1-9]\d{0,4})$/.test(text)) return sizesAt(Number(text));
+  const separator = /[:,-]/.exec(text)?.[0] ?? ":";
+  const words = text.split(separator).map((word) => word.trim());
+  if (!words.every((word) => /^[1-9]\d?$/.test(word))) return null;
+  const widths = words.map(Number);
   const good = widths.every((width) => width >= LEAST && width <= MOST && width % STEP === 0);
   return widths.length === LAYERS && good ? widths : null;
+}
+
+/**
+ * @param {number} index of which each octal digit is a width
+ * @returns {number[] | null}
+ */
+function sizesAt(index) {
+  const digits = index.toString(8).padStart(LAYERS, "0");
+  return digits.length > LAYERS ? null : [...digits].map((digit) => LEAST + STEP * Number(digit));
 }
 
 /**
@@ -44,9 +58,10 @@ export function sizeEditor(onChange) {
     element: el("div", {}, drawing, el("div", { class: "sizes" }, ...rows.map((row) => row.row))),
     show(arch) {
       const widths = readSizes(arch);
-      if (!widths) return;
+      if (!widths) return false;
       rows.forEach((row, i) => (row.input.value = String(widths[i])));
       refresh();
+      return true;
     },
   };
 }

@@ -19,13 +19,23 @@ const BELOW = 326; // where the edge from first to last node is pulled to
 const RADIUS = 19;
 const [PILL_WIDTH, PILL_HEIGHT] = [104, 30];
 
+// NASLib's numbers of operations, and its order of edges: those out of node 0, 1 and 2.
+const NASLIB = ["skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3"];
+const NASLIB_PLACES = [0, 1, 3, 2, 4, 5]; // of each edge of EDGES
+
 /**
  * Operations of the six edges.
- * @param {string} arch
- * @returns {string[] | null} null where it is no cell
+ * @param {string} arch a cell, or NASLib's tuple of numbers
+ * @returns {string[] | null} null where it is no cell, or an index, which only the server knows
  */
 export function readCell(arch) {
-  const found = [...arch.matchAll(/([a-z_0-9]+)~([0-2])/g)];
+  if (/^\s*(\([0-4\s,]*\)|\[[0-4\s,]*\])\s*$/.test(arch)) {
+    const numbers = arch.match(/\d+/g) ?? [];
+    if (numbers.length !== EDGES.length) return null;
+    const operations = NASLIB_PLACES.map((place) => NASLIB[Number(numbers[place])]);
+    return operations.every(Boolean) ? operations : null;
+  }
+  const found = [...arch.matchAll(/([a-z_0-9]+)\s*~\s*([0-2])/g)];
   const sources = found.map((match) => match[2]).join("");
   const operations = found.map((match) => match[1]);
   if (sources !== "001012" || !operations.every((name) => NAMES.includes(name))) return null;
@@ -115,9 +125,10 @@ export function topologyEditor(onChange) {
     show(arch) {
       const read = readCell(arch);
       element.classList.toggle("dim", read === null);
-      if (read === null) return;
+      if (read === null) return false;
       operations = read;
       refresh();
+      return true;
     },
   };
 }

@@ -1,0 +1,92 @@
+"""What the page itself reads of typed architectures and of files; run by Node."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.spaces import get_space
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "service" / "web" / "static" / "js"
+NODE = shutil.which("node")
+
+pytestmark = pytest.mark.skipif(NODE is None, reason="needs Node")
+
+
+def call(folder: Path, module: str, function: str, values: list[Any]) -> list[Any]:
+    """Call a function of a module with each of some values; an error is its message."""
+    if not (folder / "js").exists():
+        shutil.copytree(SCRIPTS, folder / "js")
+        (folder / "js" / "package.json").write_text('{"type": "module"}')
+    program = f"""
+        import {{ {function} }} from "./{module}";
+        const values = {json.dumps(values)};
+        const answers = values.map((value) => {{
+          try {{ return {function}(value); }} catch (error) {{ return error.message; }}
+        }});
+        process.stdout.write(JSON.stringify(answers));
+    """
+    path = folder / "js" / "program.mjs"
+    path.write_text(program)
+    done = subprocess.run([NODE, str(path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_cells_as_the_space_reads_them(tmp_path: Path) -> None:
+    space = get_space("nats_tss")
+    specs = [
+        "(4, 0, 3, 1, 4, 3)",
+        "[0,1,2,3,4,0]",
+        space.example,
+        space.example.replace("~", " ~ "),
+    ]
+    for spec, operations in zip(
+        specs, call(tmp_path, "topology.js", "readCell", specs), strict=True
+    ):
+        (written,) = call(tmp_path, "topology.js", "writeCell", [operations])
+        assert written == space.parse(spec).arch
+    others = ["", "1462", "[4,0,3,1,4,5]", "[4,0,3,1,4]", "(4,0,3,1,4,3]", "|none~0|", "(,,,,,)"]
+    assert call(tmp_path, "topology.js", "readCell", others) == [None] * len(others)
+
+
+def test_widths_as_the_space_reads_them(tmp_path: Path) -> None:
+    space = get_space("nats_sss")
+    specs = ["64:8:16:24:32", " 8 : 8:8:8:16", "[64, 8, 8, 8, 8]", "(8,8,8,8,24,)", "8-8-8-8-64"]
+    specs += ["0", "2", "4321", "32767"]
+    found = call(tmp_path, "sizes.js", "readSizes", specs)
+    assert [":".join(map(str, each)) for each in found] == [space.parse(s).arch for s in specs]
+    others = ["", "32768", "007", "[8]", "8:8-8:8:8", "8:8:8:8", "8:8:8:8:9", "08:8:8:8:8", "8,"]
+    assert call(tmp_path, "sizes.js", "readSizes", others) == [None] * len(others)
+
+
+@pytest.mark.parametrize(
+    ("content", "archs"),
+    [
+        ("arch,clean\n64:64:64:64:64,93.1\n", ["64:64:64:64:64"]),
+        ("arch;clean\n64:64:64:64:64;93,1\n", ["64:64:64:64:64"]),
+        ("arch\tclean\r\n[8, 8]\t93,1\r\n", ["[8, 8]"]),
+        ("clean, final;arch\n1;x\n", ["x"]),
+        ('"arch","clean"\n"a, b",1\n', ["a, b"]),
+        ("(4, 0, 3, 1, 4, 3)\n\n[1,2]\n", ["(4, 0, 3, 1, 4, 3)", "[1,2]"]),
+        ('{"nodes": [], "output": "x"}\n{}\n', ['{"nodes": [], "output": "x"}', "{}"]),
+        ("Genotype(normal=[('a', 0)])\n", ["Genotype(normal=[('a', 0)])"]),
+        ("1462\n1463", ["1462", "1463"]),
+    ],
+)
+def test_files_of_architectures(tmp_path: Path, content: str, archs: list[str]) -> None:
+    (rows,) = call(tmp_path, "csv.js", "readCsv", [content])
+    (items,) = call(tmp_path, "bulk.js", "readItems", [rows])
+    assert [item["arch"] for item in items] == archs
+    lines = content.replace("\r", "").split("\n")
+    assert all(item["arch"] in lines[item["line"] - 1].replace('""', '"') for item in items)
+
+
+def test_files_without_architectures(tmp_path: Path) -> None:
+    (rows,) = call(tmp_path, "csv.js", "readCsv", ["a;b\n1;2\n"])
+    assert call(tmp_path, "bulk.js", "readItems", [rows]) == [
+        "got the columns a, b; expected a column arch"
+    ]
