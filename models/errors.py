@@ -15,15 +15,30 @@
     ├── BundleError                  a forest bundle that is missing, changed, malformed or too new
     └── MismatchError                features of one setting offered to a forest of another
 
-Messages are one line: what was got, and what was expected.
+Messages are one line: what was got, and what was expected. All errors can be pickled and copied.
 """
 
 from collections.abc import Iterable
 from itertools import islice
+from typing import Any, TypeVar
+
+E = TypeVar("E", bound="AcornError")
 
 
 class AcornError(Exception):
-    """Base of all errors that Acorn raises on purpose."""
+    """Base of all errors that Acorn raises on purpose.
+
+    Errors cross process borders and are copied with their message and attributes, whatever
+    arguments their class takes. Cause, context and traceback stay behind, as they do for every
+    Python exception: they may hold what cannot be pickled.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Rebuild from message and attributes.
+
+        Python calls the class with ``args``, the message, which is not what most classes here take.
+        """
+        return _rebuild, (type(self), self.args), self.__dict__.copy()
 
 
 class InputError(AcornError):
@@ -41,10 +56,6 @@ class UnknownNameError(InputError):
         super().__init__(
             f"unknown {self.kind} {abbreviate(got)}; expected one of {', '.join(self.known)}"
         )
-
-    def __reduce__(self) -> tuple[type["UnknownNameError"], tuple[object, list[str]]]:
-        """Cross process borders with both arguments."""
-        return type(self), (self.got, self.known)
 
 
 class UnknownSpaceError(UnknownNameError):
@@ -93,6 +104,12 @@ class BundleError(AcornError):
 
 class MismatchError(AcornError):
     """Features of one setting (batch, seed, engine) offered to a forest of another."""
+
+
+def _rebuild(cls: type[E], args: tuple[object, ...]) -> E:
+    error = cls.__new__(cls)
+    error.args = args  # OSError.__new__ would keep none of them
+    return error
 
 
 def abbreviate(value: object, limit: int = 80) -> str:

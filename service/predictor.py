@@ -4,6 +4,7 @@ Nothing here knows of HTTP or of processes; the server and the command line both
 """
 
 import asyncio
+import copy
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -321,5 +322,7 @@ def _failure(architectures: list[Architecture], failures: Mapping[str, AcornErro
     if isinstance(worst, InputError):
         return InvalidRequestError(items)
     if isinstance(worst, ServiceError):
-        return type(worst)(str(worst), errors=items, retry_after=worst.retry_after)
+        error = copy.copy(worst)  # its class may take other arguments than a message
+        error.errors = items
+        return error
     return worst
