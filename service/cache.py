@@ -2,16 +2,17 @@
 
 import asyncio
 import sys
-from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+
+from cachetools import LRUCache
 
 from models.feature_table import FeatureRow
 from service.features import FeatureRecipe
 from service.store import FeatureStore
 
 KEPT_BYTES = 64 * 2**20
-"""Most that rows at hand take, about; what was not asked for longest goes first."""
+"""Most that rows at hand take, about; the least recently used goes first."""
 
 _BYTES_A_VALUE = 128  # a number, its place in the dictionary, and a share of its name
 
@@ -24,8 +25,7 @@ class FeatureCache:
 
     def __init__(self, store: FeatureStore) -> None:
         self._store = store
-        self._recent: OrderedDict[tuple[str, str], FeatureRow] = OrderedDict()
-        self._bytes = 0
+        self._recent: LRUCache[tuple[str, str], FeatureRow] = LRUCache(KEPT_BYTES, getsizeof=_size)
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="acorn-store")
 
     async def find(self, ids: Sequence[str], recipe: FeatureRecipe) -> dict[str, FeatureRow]:
@@ -57,12 +57,8 @@ class FeatureCache:
         self._store.close()
 
     def _keep(self, row: FeatureRow, settings: str) -> None:
-        old = self._recent.pop((row.id, settings), None)
-        self._bytes += _size(row) - (0 if old is None else _size(old))
-        self._recent[row.id, settings] = row
-        while self._bytes > KEPT_BYTES:
-            _, oldest = self._recent.popitem(last=False)
-            self._bytes -= _size(oldest)
+        if _size(row) <= self._recent.maxsize:  # a larger one is found in the store
+            self._recent[row.id, settings] = row
 
 
 def _size(row: FeatureRow) -> int:

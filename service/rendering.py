@@ -7,9 +7,9 @@ the other is put behind it.
 
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Hashable, Mapping
 
+from cachetools import LRUCache
 from pydantic import TypeAdapter
 
 from models.datasets import get_dataset
@@ -18,7 +18,7 @@ from service.plans import Plan
 from service.schemas import Circumstances, FeatureSource, ForestName, Importance, Seconds
 
 KEPT_BYTES = 64 * 2**20
-"""Most text that is kept; what was not asked for longest goes first."""
+"""Most text that is kept; the least recently used goes first."""
 
 _CIRCUMSTANCES = set(Circumstances.model_fields)
 _IMPORTANCES = TypeAdapter(dict[str, list[Importance]])
@@ -28,27 +28,19 @@ class Texts:
     """Texts by key, the most recently used of them; for any thread."""
 
     def __init__(self, most_bytes: int = KEPT_BYTES) -> None:
-        self._most = most_bytes
-        self._bytes = 0
-        self._texts: OrderedDict[Hashable, bytes] = OrderedDict()
+        self._texts: LRUCache[Hashable, bytes] = LRUCache(most_bytes, getsizeof=len)
         self._lock = threading.Lock()
 
     def get(self, key: Hashable) -> bytes | None:
         """Find a text."""
         with self._lock:
-            text = self._texts.get(key)
-            if text is not None:
-                self._texts.move_to_end(key)
-            return text
+            return self._texts.get(key)
 
     def put(self, key: Hashable, text: bytes) -> None:
-        """Keep a text."""
-        with self._lock:
-            self._bytes += len(text) - len(self._texts.pop(key, b""))
-            self._texts[key] = text
-            while self._bytes > self._most:
-                _, oldest = self._texts.popitem(last=False)
-                self._bytes -= len(oldest)
+        """Keep a text, unless it alone is larger than all that may be kept."""
+        if len(text) <= self._texts.maxsize:
+            with self._lock:
+                self._texts[key] = text
 
     def __len__(self) -> int:
         """Count the texts."""

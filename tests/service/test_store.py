@@ -254,20 +254,46 @@ def test_the_cache_works_without_a_store_that_works(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_the_cache_is_bounded_in_bytes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+@pytest.fixture
+def small_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FeatureCache]:
+    """A cache of a megabyte, without a store that works."""
     monkeypatch.setattr("service.cache.KEPT_BYTES", 1_000_000)
     (tmp_path / "file").touch()
-    recipe = FeatureRecipe(SETTINGS, ("x",))
-    ids = [f"graph/{'x' * 100_000}{i}" for i in range(20)]
+    cache = FeatureCache(FeatureStore(Database(f"sqlite:///{tmp_path / 'file' / 'f.sqlite'}")))
+    yield cache
+    cache.close()
 
-    async def scenario() -> None:
-        cache = FeatureCache(FeatureStore(Database(f"sqlite:///{tmp_path / 'file' / 'f.sqlite'}")))
-        for id_ in [*ids, ids[-1]]:
-            cache.remember(FeatureRow(id_, {"x": 1.0}), recipe)
-        found = await cache.find(ids, recipe)
-        assert [*found] == ids[-9:]
-        cache.close()
 
-    asyncio.run(scenario())
+RECIPE = FeatureRecipe(SETTINGS, ("x",))
+
+
+def large_row(i: int, size: int = 100_000) -> FeatureRow:
+    return FeatureRow(f"graph/{'x' * size}{i}", {"x": float(i)})
+
+
+def found(cache: FeatureCache, rows: list[FeatureRow]) -> list[FeatureRow]:
+    return [*asyncio.run(cache.find([row.id for row in rows], RECIPE)).values()]
+
+
+def test_the_cache_is_bounded_in_bytes(small_cache: FeatureCache) -> None:
+    rows = [large_row(i) for i in range(20)]
+    for row in [*rows, rows[-1]]:
+        small_cache.remember(row, RECIPE)
+    assert found(small_cache, rows) == rows[-9:]
+
+
+def test_a_row_that_was_read_lately_outlives_newer_ones(small_cache: FeatureCache) -> None:
+    rows = [large_row(i) for i in range(12)]
+    for row in rows[:9]:
+        small_cache.remember(row, RECIPE)
+    assert found(small_cache, rows[:2]) == rows[:2]
+    for row in rows[9:]:
+        small_cache.remember(row, RECIPE)
+    assert found(small_cache, rows) == rows[:2] + rows[5:]
+
+
+def test_a_row_larger_than_the_cache_displaces_no_other(small_cache: FeatureCache) -> None:
+    rows = [large_row(0), large_row(1, size=1_000_000)]
+    for row in rows:
+        small_cache.remember(row, RECIPE)
+    assert found(small_cache, rows) == rows[:1]
