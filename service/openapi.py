@@ -28,6 +28,7 @@ _DETAILS = {
     401: "got no key; expected one in the header X-API-Key or as a bearer token",
     403: "got the key laptop; expected an admin key",
     404: "no forest 'x'; expected one of nats_tss-cifar10@0.1.0",
+    406: "got an Accept-Encoding that refuses gzip and identity; expected one",
     409: "got a job that is running; expected one that has ended",
     413: "got a body of 9000000 bytes; expected at most 8388608",
     415: "got content type 'text/plain'; expected application/json",

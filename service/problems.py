@@ -15,6 +15,7 @@
         ├── InvalidRequestError       422  lists every bad item
         ├── TooMuchWorkError          422  more networks than may ever wait
         ├── NotFoundError             404
+        ├── NotAcceptableError        406  refuses every coding that there is
         ├── ConflictError             409  not in the present state of a job
         ├── QueueFullError            429  with Retry-After
         ├── RateLimitedError          429  with Retry-After
@@ -145,6 +146,12 @@ class NotFoundError(ServiceError):
     """A name in the address that nothing has."""
 
     status = HTTPStatus.NOT_FOUND
+
+
+class NotAcceptableError(ServiceError):
+    """A request that refuses every coding in which there is an answer."""
+
+    status = HTTPStatus.NOT_ACCEPTABLE
 
 
 class ConflictError(ServiceError):

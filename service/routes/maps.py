@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from service.maps import SpaceMap
+from service.negotiation import VARY, coding_for, not_modified
 from service.openapi import problems
 from service.routes.state import service_of
 
@@ -21,7 +22,7 @@ _AXIS = "a target of the forest, params or flops."
     responses={
         200: {"model": SpaceMap},
         304: {"description": "The client has it already"},
-        **problems(404, 422),
+        **problems(404, 406, 422),
     },
 )
 async def space_map(
@@ -39,11 +40,11 @@ async def space_map(
     headers = {
         "ETag": f'W/"{hashlib.sha256(packed).hexdigest()[:32]}"',
         "Cache-Control": "private, no-cache",
-        "Vary": "Accept-Encoding",
+        "Vary": VARY,
     }
-    if headers["ETag"] in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers=headers)
-    if "gzip" in request.headers.get("accept-encoding", ""):
+    if (response := not_modified(request.headers, headers)) is not None:
+        return response
+    if coding_for(request.headers, ["gzip", "identity"]) == "gzip":
         headers["Content-Encoding"] = "gzip"
         return Response(packed, headers=headers, media_type="application/json")
     return Response(gzip.decompress(packed), headers=headers, media_type="application/json")

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 
+from service.negotiation import coding_for, not_modified
 from service.web.assets import PAGE, Asset, page_policy, read_assets
 
 _ASSETS = read_assets()
@@ -36,8 +37,10 @@ async def static(request: Request, name: str) -> Response:
 
 def _send(request: Request, asset: Asset, extra: Mapping[str, str]) -> Response:
     headers = {**asset.headers, **extra}
-    if headers["ETag"] in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers=headers)
-    if asset.packed is not None and "gzip" in request.headers.get("accept-encoding", ""):
+    if (response := not_modified(request.headers, headers)) is not None:
+        return response
+    if asset.packed is None:
+        coding_for(request.headers, ["identity"])
+    elif coding_for(request.headers, ["gzip", "identity"]) == "gzip":
         return Response(asset.packed, headers={**headers, "Content-Encoding": "gzip"})
     return Response(asset.content, headers=headers)

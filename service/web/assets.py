@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from service.negotiation import VARY
+
 STATIC = Path(__file__).parent / "static"
 PAGE = "index.html"
 VENDOR = "vendor/"
@@ -51,7 +53,7 @@ class Asset:
                 "Content-Type": f"{media_type}; charset=utf-8",
                 "ETag": f'W/"{hashlib.sha256(content).hexdigest()[:32]}"',
                 "Cache-Control": _FOREVER if name.startswith(VENDOR) else _ASK_FIRST,
-                "Vary": "Accept-Encoding",
+                "Vary": VARY,
                 "X-Content-Type-Options": "nosniff",
             },
         )
