@@ -2,13 +2,19 @@
 
 from collections.abc import Hashable
 from dataclasses import dataclass
+from functools import cached_property
+
+from pydantic_core import to_json
 
 from models.spaces import Architecture
 from service.forests import Forest
 from service.schemas import PredictRequest
 
+RESOLVED = frozenset({"architectures", "dataset", "forest", "targets"})
+"""Fields of a request that stand in a key as what they came to: an id, a forest, its targets."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Plan:
     """See the module's description.
 
@@ -34,6 +40,11 @@ class Plan:
 
     def key(self, id_: str) -> Hashable:
         """All that the answer for a function depends on."""
-        wanted = self.request
-        shown = (wanted.interval, wanted.explain, wanted.features)
-        return self.forest.digest, id_, shown, self.targets
+        return self.forest.digest, id_, self.targets, self._options
+
+    @cached_property
+    def _options(self) -> bytes:
+        # All fields that are not resolved, so that one that is added later is in the key at once: a
+        # field too many costs an answer that might have been kept, one too few gives a wrong one.
+        names = [name for name in type(self.request).model_fields if name not in RESOLVED]
+        return to_json({name: getattr(self.request, name) for name in names})

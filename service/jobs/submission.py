@@ -11,12 +11,13 @@ from typing import Any, Protocol
 from service.forest import Forest
 from service.jobs.store import NewJob
 from service.problems import InvalidRequestError, MalformedBodyError, ProblemItem
+from service.schemas import PredictRequest
 from service.strict_json import parse_json
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
 
-OPTIONS = ("dataset", "targets", "interval", "explain", "features", "forest")
+OPTIONS = tuple(name for name in PredictRequest.model_fields if name != "architectures")
 """Fields of a request that the query gives where the body holds nothing but architectures."""
 
 MOST_LISTED = 100
