@@ -126,12 +126,10 @@ def test_silence_ends_with_the_timeout_or_the_deadline(kind: Kind) -> None:
     with answering(None) as url:
         for options in (
             {"timeout": 0.3, "retries": Retries(attempts=1)},
-            {"timeout": 60.0, "deadline": 0.5},
+            {"timeout": 600.0, "deadline": 0.5},  # longer than any test may take
         ):
-            start = time.monotonic()
             with kind(url, **options) as client, pytest.raises(ConnectionFailed, match="Timeout"):
                 client.spaces()
-            assert time.monotonic() - start < 10
 
 
 def test_proxies_are_understood_as_far_as_they_can_be(

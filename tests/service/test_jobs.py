@@ -2,7 +2,7 @@
 
 import io
 import json
-import time
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -234,21 +234,26 @@ def test_limits_are_told(client: JobsClient) -> None:
     assert limits["max_active_jobs"] == 100
 
 
-def test_twenty_thousand_are_taken_in_seconds_and_little_memory(
+def test_twenty_thousand_are_taken_with_little_work_and_memory(
     client: JobsClient, server: Server, small: SmallForest
 ) -> None:
     cells = ((small.known + small.unknown) * 100)[:20_000]
     text = "\n".join(map(json.dumps, specs(cells)))
-    before = peak_mebibytes(server.pid)
-    start = time.monotonic()
+    before, start = peak_mebibytes(server.pid), processor_seconds(server.pid)
     response = client.post("/jobs", content=text, headers=NDJSON)
-    seconds = time.monotonic() - start
+    seconds = processor_seconds(server.pid) - start
     assert response.status_code == 202, response.text
     assert response.json()["total"] == 20_000
     assert client.post("/predict", json={"architectures": specs(cells[:1])}).status_code == 200
     assert client.delete(response.headers["location"]).json()["state"] == "cancelled"
     assert seconds < 30
     assert peak_mebibytes(server.pid) - before < 150
+
+
+def processor_seconds(pid: int) -> float:
+    _, _, rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
+    user, system = rest.split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def peak_mebibytes(pid: int) -> float:

@@ -1,9 +1,9 @@
 """Keys: who may ask, who may administer, and that no key is ever written down."""
 
+import hashlib
 import hmac
+import inspect
 import json
-import statistics
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -137,7 +137,8 @@ def test_no_secret_is_ever_logged(server: Server, small: SmallForest) -> None:
         assert hash_line("x", key).partition("=")[2] not in log
 
 
-def test_an_unknown_key_costs_as_many_comparisons_as_a_known_one() -> None:
+def test_every_key_costs_the_same_comparisons_in_constant_time() -> None:
+    """Time itself is no proof: it depends on the machine."""
     compared: list[str] = []
 
     def compare(known: str, got: str) -> bool:
@@ -151,28 +152,13 @@ def test_an_unknown_key_costs_as_many_comparisons_as_a_known_one() -> None:
     for key in (*secrets, WRONG, "", "x" * 10_000):
         compared.clear()
         found = keys.find(key)
-        assert len(compared) == len(secrets)
+        assert compared == [hashlib.sha256(key.encode()).hexdigest()] * len(secrets)
         expected = secrets.index(key) if key in secrets else None
         assert found == (
             None if expected is None else Caller(f"key-{expected}", is_admin=expected == 19)
         )
-
-
-def test_an_unknown_key_takes_as_long_as_a_known_one() -> None:
-    secrets = [new_key() for _ in range(50)]
-    keys = Keys([hash_line(f"key-{i}", secret) for i, secret in enumerate(secrets)], [])
-
-    def seconds(key: str) -> float:
-        start = time.perf_counter()
-        for _ in range(20):
-            keys.find(key)
-        return time.perf_counter() - start
-
-    # Turn about, so that whatever slows the machine slows all alike.
-    times = [[seconds(key) for key in (secrets[0], secrets[-1], WRONG)] for _ in range(60)]
-    first, last, unknown = (statistics.median(each) for each in zip(*times, strict=True))
-    assert unknown == pytest.approx(first, rel=0.25)
-    assert last == pytest.approx(first, rel=0.25)
+    default = inspect.signature(Keys).parameters["compare"].default
+    assert default is hmac.compare_digest
 
 
 def test_a_key_is_made_and_shown_once(

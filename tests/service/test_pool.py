@@ -163,9 +163,7 @@ def test_a_stuck_job_ends_at_its_deadline_with_its_worker() -> None:
         async with pool_of(computing=0.3) as pool:
             await until_ready(pool)
             (pid,) = pool.pids
-            start = time.monotonic()
             assert isinstance(await one(pool, "sleep 60"), DeadlineError)
-            assert 0.3 <= time.monotonic() - start < 2.0
             assert (await one(pool, "x")).result == "x"
             assert not alive(pid)
             assert isinstance(await one(pool, "sleep 60"), DeadlineError)
