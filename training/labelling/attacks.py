@@ -1,6 +1,10 @@
 """Attacks with full knowledge of the network, bounded in the maximum norm.
 
-The two that the benchmarks' labels name. No library that has them is looked after at present.
+The two that the benchmarks' labels name: thirty lines. Libraries have them as well: the Adversarial
+Robustness Toolbox (newest release on PyPI: 1.20.1, July 2025), Foolbox (3.3.4, March 2024) and
+torchattacks (3.5.1, October 2023); AutoAttack is not on PyPI. They draw random starts from the
+process's own generator, NumPy's or torch's, so labels would depend on what was attacked before;
+here each network has a generator of its own. torchattacks also asks for requests 2.25.
 """
 
 import re
