@@ -1,13 +1,12 @@
 """A table that grows row by row, so that an interruption costs only what was not yet finished."""
 
-import fcntl
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
+from filelock import FileLock
 
 from models.errors import InvalidTableError, MismatchError
 
@@ -63,23 +62,18 @@ class Ledger:
     def append(self, rows: pl.DataFrame) -> None:
         """Add rows; a reader sees the old file or the new one."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._locked():
+        # Freed by the system if this process dies; the lock file stays.
+        with FileLock(self._path.with_name(f".{self._path.name}.lock")):
             old = self.read()
             table = pl.concat([old, rows], how="diagonal") if len(old) else rows
             with tempfile.NamedTemporaryFile(
                 dir=self._path.parent, suffix=".tmp", delete=False
             ) as file:
-                try:
-                    metadata = {self._key: json.dumps(self._settings)}
-                    table.write_parquet(file.name, compression="zstd", metadata=metadata)
-                    Path(file.name).replace(self._path)
-                except BaseException:
-                    Path(file.name).unlink()
-                    raise
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Keep others from adding at the same time."""
-        with self._path.with_name(f".{self._path.name}.lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+                written = Path(file.name)
+            try:  # with the file closed: Windows replaces none that is open
+                metadata = {self._key: json.dumps(self._settings)}
+                table.write_parquet(written, compression="zstd", metadata=metadata)
+                written.replace(self._path)
+            except BaseException:
+                written.unlink()
+                raise

@@ -84,6 +84,33 @@ def test_the_cache_is_where_the_platform_wants_it(
     assert Settings(database_url="postgresql://x").store_url == "postgresql://x"
 
 
+@pytest.mark.parametrize(
+    ("platform", "variable", "folder"),
+    [
+        ("linux", "XDG_CACHE_HOME", ".cache"),
+        ("darwin", None, "Library/Caches"),
+        ("win32", "LOCALAPPDATA", "AppData/Local"),
+    ],
+)
+def test_each_platform_has_a_folder_for_caches(
+    platform: str,
+    variable: str | None,
+    folder: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sys.platform", platform)
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv("LOCALAPPDATA", raising=False)
+    assert user_cache() == tmp_path / folder / "acorn"
+    if variable is not None:
+        monkeypatch.setenv(variable, "")
+        assert user_cache() == tmp_path / folder / "acorn"
+        monkeypatch.setenv(variable, str(tmp_path / "mine"))
+        assert user_cache() == tmp_path / "mine" / "acorn"
+
+
 def test_lists_are_written_with_commas_or_as_lists(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
