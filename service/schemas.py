@@ -1,19 +1,39 @@
 """What a request may hold and what an answer holds; nothing here knows of HTTP."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict  # pydantic's, before Python 3.12
+
+from models.datasets import canonical_name
+
+DatasetName = Annotated[str, AfterValidator(canonical_name)]
+"""A dataset in any usual spelling, read as its own; an unknown one is left to who looks it up."""
 
 Explain = Literal["none", "path", "shap"]
 FeatureSource = Literal["table", "cache", "computed"]
 
 
-def _text_or_object(value: object) -> str | dict[str, Any]:
-    if isinstance(value, str | dict):
+Specification: TypeAlias = str | int | list[Any] | dict[str, Any]
+"""What may stand under ``arch``; the space says what of it is an architecture."""
+
+
+def _check_specification(value: object) -> Specification:
+    if isinstance(value, str | int | list | dict) and not isinstance(value, bool):
         return value
-    raise PydanticCustomError("text_or_object", "Input should be a string or an object")
+    if isinstance(value, tuple):  # from Python
+        return list(value)
+    raise PydanticCustomError(
+        "specification", "Input should be a string, an integer, a list or an object"
+    )
 
 
 class ArchitectureSpec(BaseModel):
@@ -23,10 +43,22 @@ class ArchitectureSpec(BaseModel):
 
     space: str = Field(description="Name of the space; GET /spaces lists them.")
     arch: Annotated[
-        str | dict[str, Any],
-        PlainValidator(_text_or_object),
-        WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "object"}]}),
-    ] = Field(description="The architecture, as its space writes it.")
+        Specification,
+        PlainValidator(_check_specification),
+        WithJsonSchema(
+            {
+                "anyOf": [
+                    {"type": "string"},
+                    {"type": "integer"},
+                    {"type": "array", "items": {"type": "integer"}},
+                    {"type": "object"},
+                ]
+            }
+        ),
+    ] = Field(
+        description="The architecture, as its space writes it or in another usual spelling, such "
+        "as the index in a benchmark's order or a list of widths."
+    )
 
 
 class PredictRequest(BaseModel):
@@ -50,7 +82,10 @@ class PredictRequest(BaseModel):
     architectures: list[ArchitectureSpec] = Field(
         min_length=1, description="Architectures of one space, or of spaces that share a forest."
     )
-    dataset: str = Field("cifar10", description="Dataset that the predicted accuracies are of.")
+    dataset: DatasetName = Field(
+        "cifar10",
+        description="Dataset that the predicted accuracies are of, in any usual spelling.",
+    )
     targets: list[str] | None = Field(
         None, min_length=1, description="Wanted targets; by default all that the forest has."
     )

@@ -38,7 +38,8 @@ class Group:
 def specs_of(frame: "IntoDataFrame") -> list[ArchitectureSpec]:
     """Read architectures from the columns ``space`` and ``arch`` of a data frame.
 
-    An ``arch`` that begins with a brace is JSON: an object of the space ``graph``.
+    An ``arch`` that begins with a brace is JSON: an object of the space ``graph``. A column of
+    integers or of lists is read as well.
 
     Raises
     ------
@@ -114,12 +115,16 @@ def _open(frame: "IntoDataFrame") -> "nw.DataFrame[Any]":
 
 
 def _spec(row: int, space: object, arch: object) -> ArchitectureSpec:
-    if not (isinstance(space, str) and isinstance(arch, str)):
+    if (
+        not isinstance(space, str)
+        or not isinstance(arch, str | int | list)
+        or isinstance(arch, bool)
+    ):
         raise InputError(
             f"got {abbreviate(space)} and {abbreviate(arch)} in row {row}; "
-            "expected a space and an architecture, as text"
+            "expected a space as text, and an architecture as text, an integer or a list"
         )
-    if not arch.startswith("{"):
+    if not isinstance(arch, str) or not arch.startswith("{"):
         return ArchitectureSpec(space=space, arch=arch)
     try:
         return ArchitectureSpec(space=space, arch=json.loads(arch))

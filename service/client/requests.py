@@ -31,7 +31,7 @@ BYTES_AT_ONCE = 2**16
 IN_MEMORY_BYTES = 8 * 2**20
 """Size from which on a job waits on disk until it is sent."""
 
-Architecture: TypeAlias = ArchitectureSpec | Mapping[str, Any] | str
+Architecture: TypeAlias = ArchitectureSpec | Mapping[str, Any] | str | int | Sequence[int]
 """``{"space": ..., "arch": ...}``; where a method is given a space, what belongs under ``arch``."""
 
 
@@ -127,13 +127,21 @@ def encode_all(
 ) -> Iterator[bytes]:
     """Write one architecture or many as JSON.
 
-    Raises :class:`~models.errors.InputError` for what is none.
+    Raises :class:`~models.errors.InputError` for what is none, and for a list of integers: it may
+    be one list of widths or several indices.
     """
-    is_list = isinstance(architectures, Iterable) and not isinstance(
-        architectures, ArchitectureSpec | Mapping | str
-    )
-    for architecture in architectures if is_list else [architectures]:
-        yield _encode(architecture, space)
+    if isinstance(architectures, ArchitectureSpec | Mapping | str) or not isinstance(
+        architectures, Iterable
+    ):
+        yield _encode(architectures, space)
+    elif isinstance(architectures, list | tuple) and _are_integers(architectures):
+        raise InputError(
+            f"got the integers {abbreviate(architectures)}, one architecture or several; "
+            "expected a list of lists, or indices as text"
+        )
+    else:
+        for architecture in architectures:
+            yield _encode(architecture, space)
 
 
 def predict(items: Sequence[bytes], options: Options) -> Request[PredictResponse]:
@@ -237,12 +245,20 @@ def _post(path: str, body: bytes, read: Callable[[bytes], T]) -> Request[T]:
     return Request("POST", path, read, headers={"Content-Type": JSON}, body=body)
 
 
+def _are_integers(values: Sequence[object]) -> bool:
+    return bool(values) and all(
+        isinstance(value, int) and not isinstance(value, bool) for value in values
+    )
+
+
 def _encode(architecture: object, space: str | None) -> bytes:
     spec: object
     match architecture:
         case ArchitectureSpec():
             spec = architecture.model_dump()
-        case str() | Mapping() if space is not None:
+        case str() | int() | list() | tuple() | Mapping() if not (
+            space is None or isinstance(architecture, bool)
+        ):
             spec = {"space": space, "arch": architecture}
         case {"space": _, "arch": _}:
             spec = architecture

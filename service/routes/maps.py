@@ -10,6 +10,7 @@ from service.maps import SpaceMap
 from service.negotiation import VARY, coding_for, not_modified
 from service.openapi import problems
 from service.routes.state import service_of
+from service.schemas import DatasetName
 
 router = APIRouter(tags=["catalog"])
 
@@ -28,7 +29,7 @@ _AXIS = "a target of the forest, params or flops."
 async def space_map(
     request: Request,
     space: str,
-    dataset: Annotated[str, Query(description="Dataset of the forest.")] = "cifar10",
+    dataset: Annotated[DatasetName, Query(description="Dataset of the forest.")] = "cifar10",
     x: Annotated[str, Query(description=f"First axis: {_AXIS}")] = "clean",
     y: Annotated[str, Query(description=f"Second axis: {_AXIS}")] = "flops",
 ) -> Response:

@@ -12,6 +12,7 @@ from servers import Server
 from small_forest import SmallForest
 
 from models.errors import InputError
+from models.spaces import get_space
 from service.client import NotFound, TooLarge, ValidationProblem, specs_of
 from service.schemas import ArchitectureSpec, PredictResponse
 
@@ -52,6 +53,9 @@ def test_options_reach_the_server(client: Any, small: SmallForest) -> None:
 
 
 def test_what_is_no_architecture_is_not_sent(client: Any) -> None:
+    for wrong in (True, 1.5, None, [True], [None], [1, 2.5]):
+        with pytest.raises(InputError, match="as an architecture"):
+            client.predict(wrong, space="nats_sss")
     for wrong in (3, [None], {"space": "nats_tss"}, "|oops|", [["nats_tss", "x"]]):
         with pytest.raises(InputError, match="as an architecture"):
             client.predict(wrong)
@@ -177,6 +181,38 @@ def test_what_is_wrong_with_a_frame_is_said_of_its_row(client: Any, small: Small
     with pytest.raises(ValidationProblem) as caught:
         client.predict_frame(odd.tail(16))
     assert [*caught.value.errors] == ["/architectures/14/arch"]
+
+
+def test_integers_and_lists_are_architectures(client: Any) -> None:
+    for one in (
+        client.predict(1462, space="nats_tss"),
+        client.predict({"space": "nats_tss", "arch": 1462}),
+    ):
+        assert [each.id for each in one.predictions] == [get_space("nats_tss").parse(1462).id]
+    numbers = [[4, 0, 3, 1, 4, 3], [2, 2, 2, 2, 2, 2]]
+    found = client.predict(numbers, space="nats_tss", dataset="CIFAR-10")
+    expected = [get_space("nats_tss").parse(each).id for each in numbers]
+    assert [each.id for each in found.predictions] == expected
+    assert [each.id for each in client.iter_predict(range(3), space="nats_tss")] == [
+        get_space("nats_tss").parse(i).id for i in range(3)
+    ]
+    frame = pl.DataFrame({"space": ["nats_tss"] * 2, "arch": numbers})
+    assert client.predict_frame(frame)["id"].to_list() == expected
+
+
+@pytest.mark.parametrize("wrong", [[64, 64, 64, 64, 64], (64, 64), [1462]])
+def test_integers_that_may_be_one_or_many_are_refused(client: Any, wrong: object) -> None:
+    with pytest.raises(InputError, match="expected a list of lists, or indices as text"):
+        client.predict(wrong, space="nats_sss")
+
+
+def test_a_frame_of_integers_or_lists_is_read() -> None:
+    for values in ([3, 4], [[64] * 5, [8] * 5]):
+        frame = pl.DataFrame({"space": ["nats_sss"] * 2, "arch": values})
+        assert [spec.arch for spec in specs_of(frame)] == values
+    for wrong in ([True, False], [1.5, 2.5], [None, None]):
+        with pytest.raises(InputError, match="row 0; expected a space as text"):
+            specs_of(pl.DataFrame({"space": ["nats_sss"] * 2, "arch": wrong}))
 
 
 def test_a_frame_may_hold_graphs() -> None:

@@ -157,7 +157,7 @@ BAD = {
                 {"space": "nats_tss"},
                 {"space": "no_space", "arch": "x"},
                 {**GOOD, "extra": 1},
-                {"space": "nats_tss", "arch": 5},
+                {"space": "nats_tss", "arch": True},
                 "text",
                 {"space": "nats_tss", "arch": {}},
             ],
