@@ -1,9 +1,10 @@
 VENV := .venv
+EXTRAS := .venv-extras
 HOST ?= 127.0.0.1
 PORT ?= 8000
 PYTHON ?= python3
 
-.PHONY: help serve test check bench docs image-proof lock clean
+.PHONY: help serve test test-extras check bench docs image-proof lock clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -26,6 +27,20 @@ serve: $(VENV)/.installed ## Serve the released forests on HOST:PORT
 test: $(VENV)/.installed-test ## Run all tests
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile
 
+# Extras have an environment of their own: torchvision needs another torch than the lock's.
+$(EXTRAS)/.installed: requirements-extras.lock pyproject.toml
+	test -x $(EXTRAS)/bin/python || $(PYTHON) -m venv $(EXTRAS)
+	$(EXTRAS)/bin/python -m pip install --quiet --requirement requirements-extras.lock
+	$(EXTRAS)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+EXTRAS_TESTS := tests/proxies/test_architectures.py tests/proxies/test_real_networks.py \
+  tests/service/test_ray.py tests/service/test_tracing.py tests/spaces/test_timm.py \
+  tests/training/test_compute_features.py
+
+test-extras: $(EXTRAS)/.installed ## Run the tests of Ray, OpenTelemetry, timm and torchvision
+	OMP_NUM_THREADS=1 $(EXTRAS)/bin/python -m pytest --numprocesses 2 --dist loadfile $(EXTRAS_TESTS)
+
 check: $(VENV)/.installed-test ## Lint, format, types, layers
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -47,6 +62,10 @@ lock: ## Pin the newest versions that pyproject.toml allows
 	build/lock/bin/python -m pip freeze --all --exclude acorn-nas --exclude pip | sed 's/+cpu//' > requirements.lock
 	build/lock/bin/python -m pip install --quiet '.[test]'
 	build/lock/bin/python -m pip freeze --all --exclude acorn-nas --exclude pip | sed 's/+cpu//' > requirements-test.lock
+	rm -rf build/lock && $(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --quiet torch==2.14.1 torchvision==0.29.1 setuptools \
+	  '.[bench,evolve,images,otel,ray,report,timm]' hypothesis httpx pytest pytest-timeout pytest-xdist
+	build/lock/bin/python -m pip freeze --all --exclude acorn-nas --exclude pip > requirements-extras.lock
 
 clean: ## Remove the environment and what tools leave behind
-	rm -rf $(VENV) build site .cache *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(EXTRAS) build site .cache *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,9 +1,11 @@
-"""Put modules in evaluation mode for a while."""
+"""Put modules, or attention, in another mode for a while."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 
 @contextmanager
@@ -17,3 +19,18 @@ def evaluating(modules: Iterable[nn.Module]) -> Iterator[None]:
     finally:
         for module, flag in flags:
             module.training = flag
+
+
+@contextmanager
+def transparent_attention() -> Iterator[None]:
+    """Compute attention by products and a softmax, not by fused kernels, while inside.
+
+    Those can be differentiated once only, and hide what they compute.
+    """
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)

@@ -1,4 +1,4 @@
-"""Recording what a network computes, operation by operation, while it runs on shapes."""
+"""Recording what a network computes, operation by operation, while it runs."""
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -46,9 +46,10 @@ class Recorder(TorchDispatchMode):
     Parameters
     ----------
     image
-        The network's input on the meta device, (batch, channels, height, width).
+        The network's input, (batch, channels, height, width).
     weights
-        Its parameters on the meta device, by name.
+        Its parameters, by name. Where these and the image are on the meta device, everything that
+        the forward makes is put there as well.
 
     Attributes
     ----------
@@ -61,6 +62,7 @@ class Recorder(TorchDispatchMode):
     def __init__(self, image: Tensor, weights: dict[str, Tensor]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.batch = image.shape[0]
+        self._on_shapes = image.is_meta
         self.sizes = {name: weight.numel() for name, weight in weights.items()}
         shape = tuple(image.shape[1:])
         self.entries = [Entry(Layer(Kind.INPUT, shape=shape), frozenset(), constant=False)]
@@ -80,7 +82,7 @@ class Recorder(TorchDispatchMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        """Run the operation on shapes, and record it."""
+        """Run the operation, and record it."""
         kwargs = kwargs or {}
         name, mutates, views = _signature(func)
         operands = _tensors((*args, *kwargs.values()))
@@ -89,7 +91,7 @@ class Recorder(TorchDispatchMode):
             # Constants made by the forward, or held outside parameters and buffers.
             args, kwargs = tree_map_only(Tensor, _as_meta, (args, kwargs))
             return self.__torch_dispatch__(func, types, args, kwargs)
-        if name in _BLANK and not operands:
+        if self._on_shapes and name in _BLANK and not operands:
             # Filled in later, perhaps with computed values; other constants keep their values,
             # so that the forward may read them.
             kwargs = kwargs | {"device": "meta"}

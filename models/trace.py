@@ -1,16 +1,19 @@
-"""From a torch module to its layer graph: one run on the meta device, every operation recorded.
+"""From a torch module to its layer graph: one run of one image, every operation recorded.
 
-The run touches neither weights nor memory: parameters and buffers are replaced by shapes for its
-duration, so any python control flow works that does not read values.
+The run is that of a replica, on the module's own device. A module that was built on the meta device
+runs on shapes alone: nothing is computed, so its forward must not read values.
 """
 
+import math
+
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from models.errors import InputError, abbreviate
 from models.graph import LayerGraph
-from models.modes import evaluating
+from models.modes import evaluating, transparent_attention
 from models.recorder import Recorder
+from models.replica import replicate
 
 InputShape = tuple[int, ...]
 """(channels, height, width) of one image."""
@@ -38,7 +41,7 @@ def trace(module: nn.Module, input_shape: InputShape, *, keep_dead: bool = False
     Raises
     ------
     InputError
-        When the forward cannot run on shapes alone, in one line.
+        When the forward fails, in one line.
     """
     return _record(module, input_shape).graph(keep_dead=keep_dead)
 
@@ -59,33 +62,37 @@ def count_flops(module: nn.Module, input_shape: InputShape) -> int:
 
 def _record(module: nn.Module, input_shape: InputShape) -> Recorder:
     """Run the module on one image, or on two where its norms refuse a single value a channel."""
+    replica = replicate(module)
     try:
         try:
-            return _run(module, input_shape, batch=1)
+            return _run(replica, input_shape, batch=1)
         except ValueError:
-            return _run(module, input_shape, batch=2)
+            return _run(replica, input_shape, batch=2)
     except Exception as error:  # a forward may raise anything; what it says is what helps
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise InputError(
-            f"got {type(module).__name__} that fails on shapes {tuple(input_shape)} alone "
-            f"({abbreviate(reason, 300)}); expected a forward that reads no values"
+            f"got {type(module).__name__} that fails on images {tuple(input_shape)} "
+            f"({abbreviate(reason, 300)}); expected a forward that takes a batch of them"
         ) from error
 
 
-def _run(module: nn.Module, input_shape: InputShape, *, batch: int) -> Recorder:
-    """Run the module once on the meta device under a recorder."""
-    parameters = {name: _shape_of(weight) for name, weight in module.named_parameters()}
-    buffers = {name: _shape_of(buffer) for name, buffer in module.named_buffers()}
-    floating = (w.dtype for w in parameters.values() if w.dtype.is_floating_point)
-    dtype = next(floating, torch.float32)
-    image = torch.empty((batch, *input_shape), dtype=dtype, device="meta")
-    recorder = Recorder(image, parameters)
+def _run(replica: nn.Module, input_shape: InputShape, *, batch: int) -> Recorder:
+    """Run the module once under a recorder, where it is: on the meta device, or for real."""
+    tensors = [*replica.parameters(), *replica.buffers()]
+    device = tensors[0].device if tensors else torch.device("cpu")
+    floating = (t.dtype for t in tensors if t.is_floating_point())
+    pixels = torch.linspace(-1, 1, math.prod(input_shape), device=device)
+    image = pixels.reshape(input_shape).to(next(floating, torch.float32))
+    images = image.expand(batch, *input_shape).clone()
+    recorder = Recorder(images, dict(replica.named_parameters()))
     # A forward that draws constants must not move torch's generator.
-    with evaluating(module.modules()), torch.random.fork_rng(devices=[]), torch.no_grad(), recorder:
-        result = torch.func.functional_call(module, parameters | buffers, (image,))
+    with (
+        evaluating(replica.modules()),
+        torch.random.fork_rng(devices=[]),
+        transparent_attention(),
+        torch.no_grad(),
+        recorder,
+    ):
+        result = replica(images)
     recorder.finish(result)
     return recorder
-
-
-def _shape_of(tensor: Tensor) -> Tensor:
-    return torch.empty_like(tensor, device="meta", requires_grad=False)

@@ -389,15 +389,26 @@ def test_the_module_is_left_as_it_was(raises):
     assert module(torch.ones(2, 3, 8, 8)).device.type == "cpu" if not raises else True
 
 
-def test_a_forward_that_reads_values_is_refused_in_one_line():
-    module = Call(lambda _, x: x if x.sum() > 0 else -x)
-    with pytest.raises(InputError, match="expected a forward that reads no values") as caught:
+def reads_values(**children):
+    return Call(lambda m, x: m.conv(x) if m.conv(x).sum() > 1e9 else m.conv(x).relu(), **children)
+
+
+def test_a_forward_that_reads_values_takes_its_path():
+    module = reads_values(conv=nn.Conv2d(3, 3, 1))
+    assert kinds(trace(module, SHAPE)) == ["conv", "activation"]
+    nn.init.constant_(module.conv.bias, 1e9)
+    assert kinds(trace(module, SHAPE)) == ["conv"]
+
+
+def test_on_the_meta_device_a_forward_that_reads_values_is_refused_in_one_line():
+    module = reads_values(conv=nn.Conv2d(3, 3, 1, device="meta"))
+    with pytest.raises(InputError, match="got Call that fails on images") as caught:
         trace(module, SHAPE)
     assert "\n" not in str(caught.value)
 
 
 def test_a_wrong_input_shape_is_refused():
-    with pytest.raises(InputError, match=r"got Conv2d that fails on shapes \(1, 8, 8\)"):
+    with pytest.raises(InputError, match=r"got Conv2d that fails on images \(1, 8, 8\)"):
         trace(nn.Conv2d(3, 3, 1), (1, 8, 8))
 
 

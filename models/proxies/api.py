@@ -21,14 +21,16 @@ def compute_proxies(
     proxies: str | Iterable[str] = "all",
     seed: int = 0,
     device: str = "auto",
+    initialisation: str = "as_given",
 ) -> ProxyValues:
-    """Compute zero-cost proxies of an image classifier, as it is initialised.
+    """Compute zero-cost proxies of an untrained image classifier.
 
     Parameters
     ----------
     module
         Maps images ``(batch, channels, height, width)`` to logits ``(batch, num_classes)``. It is
-        left as it was: weights, buffers, modes, hooks and device.
+        only read: all is done to a copy, without its wrappers (``torch.compile``,
+        ``DataParallel``).
     input_shape
         (channels, height, width) of one image.
     num_classes
@@ -44,6 +46,10 @@ def compute_proxies(
         Seeds what the proxies draw.
     device
         ``"auto"`` is CUDA where there is a device, else the CPU; or any torch device.
+    initialisation
+        ``"as_given"``: the module's own weights. ``"canonical"``: weights drawn from ``seed`` by
+        one rule, so that networks of several libraries can be compared; see
+        :func:`models.proxies.initialisation.initialise`.
 
     Returns
     -------
@@ -58,7 +64,9 @@ def compute_proxies(
         For images or labels of another shape, kind or range, and where images of this shape
         cannot be generated.
     InputError
-        For a shape that is none, an unknown device, or weights that a hook computes.
+        For a shape that is none, an unknown device or initialisation, and for a module that cannot
+        be measured: TorchScript, quantised, without values (on the meta device, or never run), or
+        whose forward does not map the images to logits.
 
     Examples
     --------
@@ -84,23 +92,15 @@ def compute_proxies(
         labels = torch.arange(len(images)) % num_classes
     _check(images, labels, tuple(input_shape), num_classes)
     place = _device(device)
-    homes = {parameter.device for parameter in (*module.parameters(), *module.buffers())}
-    home = homes.pop() if len(homes) == 1 else None
-    moves = home is not None and home != place
-    if moves:
-        module.to(place)
-    try:
-        return run(
-            module,
-            images.to(place),
-            labels.to(place),
-            num_classes=num_classes,
-            proxies=names,
-            seed=seed,
-        )
-    finally:
-        if moves:
-            module.to(home)
+    return run(
+        module,
+        images.to(place),
+        labels.to(place),
+        num_classes=num_classes,
+        proxies=names,
+        seed=seed,
+        initialisation=initialisation,
+    )
 
 
 def _check(images: Tensor, labels: Tensor, input_shape: tuple[int, ...], num_classes: int) -> None:

@@ -15,9 +15,11 @@ channel, the backward is  dx = (weight / s) (g - <g> - x^ <g x^>).  For a cotang
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
+
+from models.proxies.operations import Operation
 
 _backward = torch.ops.aten.native_batch_norm_backward.default
 
@@ -97,7 +99,10 @@ class _NormaliseBackward(Function):
         return gradient_g, gradient_x, None, None, None, None
 
 
-def normalise(norm: nn.Module, x: Tensor) -> Tensor:
-    """Apply a BatchNorm layer in training mode, without touching its running statistics."""
-    out: Tensor = _Normalise.apply(x, norm.weight, norm.bias, norm.eps)  # type: ignore[no-untyped-call]
+def normalise(operation: Operation) -> Tensor | None:
+    """Compute a batch normalisation by the batch; None for one by running statistics."""
+    if not operation.normalises_by_batch:
+        return None
+    eps = operation.arguments.get("eps", 1e-5)
+    out: Tensor = _Normalise.apply(operation.input, operation.weight, operation.bias, eps)  # type: ignore[no-untyped-call]
     return out

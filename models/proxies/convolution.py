@@ -9,14 +9,17 @@ backward kernels: with g the output's gradient, and vx and vw cotangents of the 
     gradient in w   the weight's gradient of the convolution of vx, at g
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
+
+from models.proxies.operations import Operation, safe_arguments
 
 Geometry = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], int]
 """Stride, padding, dilation, groups."""
@@ -92,17 +95,21 @@ class _ConvolveBackward(Function):
         return of_g, of_x, of_w, None, None, None
 
 
-def is_plain(module: nn.Conv2d) -> bool:
-    """Tell whether :func:`convolve` computes what this layer does."""
-    return (
-        type(module) is nn.Conv2d
-        and module.padding_mode == "zeros"
-        and not isinstance(module.padding, str)
+def convolve(wanted: Wanted, operation: Operation) -> Tensor | None:
+    """Compute a convolution of maps; None where its padding has a name."""
+    if operation.function is not torch.conv2d or isinstance(
+        operation.arguments.get("padding"), str
+    ):
+        return None
+    arguments = safe_arguments(operation)
+    stride, padding, dilation = (
+        _pair(arguments.get(name, default))
+        for name, default in (("stride", 1), ("padding", 0), ("dilation", 1))
     )
+    geometry = (stride, padding, dilation, arguments.get("groups", 1))
+    out: Tensor = _Convolve.apply(arguments["input"], operation.weight, geometry, wanted)  # type: ignore[no-untyped-call]
+    return out if operation.bias is None else out + operation.bias[:, None, None]
 
 
-def convolve(layer: nn.Conv2d, wanted: Wanted, x: Tensor) -> Tensor:
-    """Apply a convolution layer for which :func:`is_plain` holds."""
-    geometry = (layer.stride, layer.padding, layer.dilation, layer.groups)
-    out: Tensor = _Convolve.apply(x, layer.weight, geometry, wanted)  # type: ignore[no-untyped-call]
-    return out if layer.bias is None else out + layer.bias[:, None, None]
+def _pair(value: int | Sequence[int]) -> tuple[int, ...]:
+    return (value, value) if isinstance(value, int) else tuple(value)

@@ -6,8 +6,10 @@ from torch import Tensor
 from models.proxies.records import Records
 from models.proxies.registry import Pass, proxy
 
+EXCEEDS = "activations of the network without signs exceed double precision"
 
-@proxy("croze", reads=Pass.TWIN)
+
+@proxy("croze", reads=Pass.TWIN, nulls={"nan": EXCEEDS, "inf": EXCEEDS})
 def croze(records: Records) -> Float[Tensor, " draws"]:
     """Sum over layers of how alike weights, gradients and features of the two networks are.
 
@@ -25,6 +27,9 @@ def croze(records: Records) -> Float[Tensor, " draws"]:
     :mod:`models.proxies.croze_ascent` is the paper's text. The released code clamps images to
     0..1 although they are normalised, and compares cells of NAS-Bench-201 or DARTS; here it is
     each layer's own output, so that any network has a score. Its batch is 8 images.
+
+    Activations grow with depth: beyond some 150 convolutions in a chain they exceed double
+    precision, and there is no score.
 
     Source: Ha et al., CRoZe, NeurIPS 2023.
     """

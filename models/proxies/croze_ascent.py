@@ -3,11 +3,12 @@
 from jaxtyping import Float
 from torch import Tensor
 
+from models.proxies.croze import EXCEEDS
 from models.proxies.records import Records
 from models.proxies.registry import Pass, proxy
 
 
-@proxy("croze_ascent", reads=Pass.TWIN)
+@proxy("croze_ascent", reads=Pass.TWIN, nulls={"nan": EXCEEDS, "inf": EXCEEDS})
 def croze_ascent(records: Records) -> Float[Tensor, ""]:
     """The score of :mod:`models.proxies.croze` with images that ascend their loss.
 

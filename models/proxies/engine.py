@@ -11,21 +11,31 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from models.proxies.own_weights import with_own_weights
+from models.errors import InputError
+from models.proxies.environment import measuring, seed_all
+from models.proxies.initialisation import Initialisation, initialise, policy_of
+from models.proxies.measured import MeasuredNetwork, said
 from models.proxies.passes.curvature import curvature_pass
 from models.proxies.passes.fisher_eigen import fisher_eigen_pass
 from models.proxies.passes.halves import HalvesGraph
-from models.proxies.passes.layers import layer_weights
 from models.proxies.passes.loss import LossGraph
 from models.proxies.passes.noise import noise_pass
 from models.proxies.passes.random_images import RandomGraph
-from models.proxies.passes.sample import redrawn_pass, sample_pass
-from models.proxies.passes.static import graph_pass, static_pass
+from models.proxies.passes.sample import SMALLEST_SIDE, Samples
+from models.proxies.passes.static import graph_pass, static_pass, survey_pass
 from models.proxies.passes.synflow import synflow_pass
 from models.proxies.passes.twin import twin_pass
+from models.proxies.passes.watch import overriding
 from models.proxies.records import Records
 from models.proxies.registry import REQUIRES, Observer, Pass, Proxy, Value, select
-from models.proxies.state import preserved
+
+ACTIVATION_METHODS = (
+    "on_activation",
+    "on_second_activation",
+    "on_operation",
+    "on_input_gradient",
+)
+"""Methods by which an observer sees activations."""
 
 
 @dataclass(slots=True)
@@ -42,12 +52,15 @@ class ProxyValues:
         Standard error of each value that is a mean over draws.
     seconds
         Wall-clock seconds of each pass.
+    notes
+        What a value was computed on, where it is not the usual.
     """
 
     values: dict[str, float | None]
     reasons: dict[str, str]
     errors: dict[str, float] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
 
 
 def run(
@@ -58,15 +71,16 @@ def run(
     num_classes: int,
     proxies: str | Iterable[str] = "all",
     seed: int = 0,
+    initialisation: str = Initialisation.AS_GIVEN,
 ) -> ProxyValues:
-    """Compute proxies of a network as it is; it is left as it was, also after an error.
+    """Compute proxies of an untrained network; all is done to a copy of it.
 
     Parameters
     ----------
     network
-        An image classifier that maps ``(batch, 3, h, w)`` to logits, on the images' device.
+        An image classifier that maps ``(batch, 3, h, w)`` to logits.
     images
-        Normalised images ``(batch, 3, h, w)``.
+        Normalised images ``(batch, 3, h, w)``, on the device that computes.
     labels
         Classes ``(batch,)``.
     num_classes
@@ -75,18 +89,22 @@ def run(
         Names of proxies or of sets: ``"all"``, ``"classic"``.
     seed
         Seeds the noise of the passes that draw some.
+    initialisation
+        ``"as_given"``, or ``"canonical"``: see :func:`models.proxies.initialisation.initialise`.
 
     Raises
     ------
     UnknownProxyError
         For a name that is not registered.
     InputError
-        For weights that a hook computes, or that have no shape yet.
+        For another initialisation, and for a network that cannot be measured: see
+        :func:`models.replica.replicate` and
+        :meth:`models.proxies.measured.MeasuredNetwork.survey`.
     torch.OutOfMemoryError
         A smaller batch would give other values, so nothing is retried.
     """
     wanted = select(proxies)
-    network = with_own_weights(network)
+    canonical = policy_of(initialisation) is Initialisation.CANONICAL
     observers = {
         proxy.name: proxy.definition() for proxy in wanted if isinstance(proxy.definition, type)
     }
@@ -96,19 +114,70 @@ def run(
             observers[proxy.name].seed = seed
             for pass_ in proxy.reads:
                 watchers[pass_].append(observers[proxy.name])
-    if images.device.type == "cpu":  # its kernels are a third faster so; the values are the same
-        images = images.contiguous(memory_format=torch.channels_last)
-    with preserved(network), torch.enable_grad():
-        records = Records([*layer_weights(network).values()], labels, num_classes)
+    images = laid_out(images)
+    measured = MeasuredNetwork(network, images.device)
+    tensors = (*measured.module.parameters(), *measured.module.buffers())
+    with measuring(measured.operations, measured.functions, tensors), torch.enable_grad():
+        records = Records(labels, num_classes)
         needed = {pass_ for proxy in wanted for pass_ in proxy.reads}
-        steps = _steps(network, images, records, needed, watchers)
+        steps = _steps(measured, images, records, needed, watchers)
+        if canonical:
+            steps[Pass.SURVEY] = _initialised(steps[Pass.SURVEY], measured, seed)
         failures, seconds = _run_passes(steps, needed, seed)
         with torch.no_grad():
-            return _read(wanted, observers, records, failures, seconds)
+            result = _read(wanted, observers, records, failures, seconds)
+    if measured.functions.opaque:
+        _withdraw(result, observers, measured.functions.opaque)
+    _note_size(result, records)
+    return result
+
+
+def laid_out(images: Tensor) -> Tensor:
+    """Put channels last on a CPU: kernels are a third faster so, and values are the same."""
+    if images.device.type == "cpu":
+        return images.contiguous(memory_format=torch.channels_last)
+    return images
+
+
+def _initialised(
+    survey: Callable[[], None], network: MeasuredNetwork, seed: int
+) -> Callable[[], None]:
+    """Initialise the network once the survey has shown what it is made of."""
+
+    def run_both() -> None:
+        survey()
+        initialise(network, seed)
+
+    return run_both
+
+
+def _withdraw(result: ProxyValues, observers: dict[str, Observer], opaque: Iterable[str]) -> None:
+    """Leave out values that are made of activations of which some could not be watched."""
+    names = ", ".join(sorted(opaque))
+    for name, observer in observers.items():
+        if any(overriding([observer], method) for method in ACTIVATION_METHODS):
+            result.values[name] = None
+            result.errors.pop(name, None)
+            result.reasons[name] = (
+                f"the network runs functions of its own that may be activations ({names}), which "
+                "cannot be watched"
+            )
+
+
+def _note_size(result: ProxyValues, records: Records) -> None:
+    """Say on which size of image a proxy was computed that asks for a larger one."""
+    size = getattr(records, "sample_size", None)
+    if size is not None and min(size) < SMALLEST_SIDE:
+        for proxy in select(result.values):
+            if Pass.SAMPLE in proxy.reads and result.values[proxy.name] is not None:
+                result.notes[proxy.name] = (
+                    f"on an image of {size[0]} x {size[1]} pixels: the network does not take "
+                    f"{SMALLEST_SIDE} x {SMALLEST_SIDE}"
+                )
 
 
 def _steps(
-    network: nn.Module,
+    network: MeasuredNetwork,
     images: Tensor,
     records: Records,
     needed: set[Pass],
@@ -118,13 +187,15 @@ def _steps(
     loss = LossGraph(network, images, records, watchers[Pass.LOSS])
     halves = HalvesGraph(network, images, records, watchers[Pass.HALVES], watchers[Pass.LOGITS])
     random = RandomGraph(network, images, records, watchers[Pass.RANDOM])
+    samples = Samples(network, images, records)
 
     def run_loss() -> None:
         loss.loss(keep_graph=Pass.JACOBIAN in needed, differentiable=Pass.HESSIAN in needed)
 
     return {
         Pass.STATIC: lambda: static_pass(network, records),
-        Pass.GRAPH: lambda: graph_pass(network, images, records),
+        Pass.SURVEY: lambda: survey_pass(network, images, records, record=Pass.GRAPH in needed),
+        Pass.GRAPH: lambda: graph_pass(network, records),
         Pass.LOSS: run_loss,
         Pass.JACOBIAN: loss.jacobian,
         Pass.HESSIAN: loss.hessian,
@@ -136,8 +207,8 @@ def _steps(
         Pass.NOISE: lambda: noise_pass(network, images, records),
         Pass.RANDOM: lambda: random.random(keep_graph=Pass.BLOCKS in needed),
         Pass.BLOCKS: random.blocks,
-        Pass.SAMPLE: lambda: sample_pass(network, images, watchers[Pass.SAMPLE]),
-        Pass.REDRAWN: lambda: redrawn_pass(network, images, watchers[Pass.REDRAWN]),
+        Pass.SAMPLE: lambda: samples.sample(watchers[Pass.SAMPLE]),
+        Pass.REDRAWN: lambda: samples.redrawn(watchers[Pass.REDRAWN]),
         Pass.FISHER_EIGEN: lambda: fisher_eigen_pass(network, images, records),
     }
 
@@ -147,6 +218,8 @@ def _run_passes(
 ) -> tuple[dict[Pass, str], dict[str, float]]:
     """Run the needed passes; a pass that fails takes only its own readers with it."""
     needed = needed | {REQUIRES[pass_] for pass_ in needed if pass_ in REQUIRES}
+    if needed - {Pass.STATIC}:
+        needed.add(Pass.SURVEY)
     failures: dict[Pass, str] = {}
     seconds: dict[str, float] = {}
     for pass_ in Pass:
@@ -155,14 +228,14 @@ def _run_passes(
         if REQUIRES.get(pass_) in failures:
             failures[pass_] = failures[REQUIRES[pass_]]
             continue
-        torch.manual_seed(seed)  # so that no value hangs on which other passes ran
+        seed_all(seed)  # so that no value hangs on which other passes ran
         start = time.perf_counter()
         try:
             steps[pass_]()
-        except torch.OutOfMemoryError:
+        except (torch.OutOfMemoryError, InputError):
             raise
         except Exception as error:  # any network may fail in any way
-            failures[pass_] = f"{pass_} pass: {type(error).__name__}: {error}".splitlines()[0]
+            failures[pass_] = f"{pass_} pass: {said(error)}"
         seconds[pass_.value] = time.perf_counter() - start
     return failures, seconds
 
@@ -190,22 +263,25 @@ def _read(
         except torch.OutOfMemoryError:
             raise
         except (ArithmeticError, RuntimeError, ValueError) as error:
-            reasons[proxy.name] = f"{type(error).__name__}: {error}".splitlines()[0]
+            reasons[proxy.name] = said(error)
     numbers = iter(
         torch.cat([draws.flatten() for draws in drawn.values()]).tolist() if drawn else []
     )
     result = ProxyValues({proxy.name: None for proxy in wanted}, reasons, seconds=seconds)
-    for name, draws in drawn.items():
-        _enter(result, name, [*islice(numbers, draws.numel())])
+    for proxy in wanted:
+        if proxy.name in drawn:
+            _enter(result, proxy, [*islice(numbers, drawn[proxy.name].numel())])
     return result
 
 
-def _enter(result: ProxyValues, name: str, draws: list[float]) -> None:
+def _enter(result: ProxyValues, proxy: Proxy, draws: list[float]) -> None:
     """Enter one proxy's value: a number, or the mean of several and its standard error."""
+    name = proxy.name
     wrong = [number for number in draws if not math.isfinite(number)]
     if wrong:
         where = f" in {len(wrong)} of {len(draws)} draws" if len(draws) > 1 else ""
-        result.reasons[name] = f"not finite ({wrong[0]}){where}"
+        meaning = proxy.nulls.get(str(wrong[0]))
+        result.reasons[name] = f"{meaning or f'not finite ({wrong[0]})'}{where}"
         return
     result.values[name] = statistics.fmean(draws)
     if len(draws) > 1:

@@ -4,14 +4,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from models.proxies.jacobian import EPSILON, correlation
+from models.proxies.jacobian import CONSTANT, EPSILON, correlation
 from models.proxies.records import Records
 from models.proxies.registry import Pass, proxy
 
 MANY_CLASSES = 100
 
 
-@proxy("epe_nas", reads=Pass.JACOBIAN)
+@proxy("epe_nas", reads=Pass.JACOBIAN, nulls={"nan": CONSTANT})
 def epe_nas(records: Records) -> Float[Tensor, ""]:
     """Score of s_c = sum(log(|correlation| + k)) over the Jacobian rows of each class c.
 

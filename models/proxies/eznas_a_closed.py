@@ -11,7 +11,7 @@ k = 4 by counting all, beyond from four million draws.
 """
 
 
-@proxy("eznas_a_closed", reads=Pass.STATIC)
+@proxy("eznas_a_closed", reads=Pass.SURVEY)
 def eznas_a_closed(records: Records) -> float:
     """Mean over convolutions of kappa_k sqrt(in * out / groups), k the side of their kernel.
 

@@ -4,7 +4,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from models.proxies.passes.layers import WeightedLayer
 from models.proxies.records import Records
 from models.proxies.registry import Observer, Pass, proxy
 
@@ -24,14 +23,14 @@ class Fisher(Observer):
 
     def on_gradient(
         self,
-        layer: WeightedLayer,
+        weight: Float[Tensor, "out ..."],
         output: Float[Tensor, "batch channels ..."],
         gradient: Float[Tensor, "batch channels ..."],
     ) -> None:
         """Add one layer's channels."""
         product = output * gradient
         saliency = product.sum([*range(2, product.dim())]) if product.dim() > 2 else product
-        weights_a_channel = layer.weight[0].numel()
+        weights_a_channel = weight[0].numel()
         self._terms.append(saliency.square().mean(0).sum() * (0.5 * weights_a_channel))
 
     def value(self, _records: Records) -> Float[Tensor, ""]:

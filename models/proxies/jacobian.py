@@ -3,6 +3,12 @@
 from jaxtyping import Float
 from torch import Tensor
 
+CONSTANT = (
+    "the logits do not depend on an image: a layer on the way has weights of zero, or runs without "
+    "gradients"
+)
+"""What a row that is constant means."""
+
 EPSILON = 1e-5
 """The k of jacov and epe_nas, which keeps their logs and quotients finite."""
 

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from models.proxies.jacobian import EPSILON, correlation
+from models.proxies.jacobian import CONSTANT, EPSILON, correlation
 from models.proxies.records import Records
 from models.proxies.registry import Pass, proxy
 
@@ -19,7 +19,5 @@ def jacov(records: Records) -> Float[Tensor, ""]:
     try:
         eigenvalues = torch.linalg.eigvalsh(correlation(records.jacobian)).clamp_min(0) + EPSILON
     except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]
-        raise ValueError(
-            "an image has a constant Jacobian, which correlates with nothing"
-        ) from error
+        raise ValueError(CONSTANT) from error
     return -(eigenvalues.log() + eigenvalues.reciprocal()).sum()

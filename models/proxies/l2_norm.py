@@ -8,7 +8,7 @@ from models.proxies.records import Records
 from models.proxies.registry import Pass, proxy
 
 
-@proxy("l2_norm", reads=Pass.STATIC)
+@proxy("l2_norm", reads=Pass.SURVEY)
 def l2_norm(records: Records) -> Float[Tensor, ""]:
     """Sum over layers of the Euclidean norm of the weights.
 

@@ -2,7 +2,7 @@
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from models.proxies.meco import correlation_matrix, same_memory
 from models.proxies.records import Records
@@ -44,7 +44,7 @@ class MecoOpt(Observer):
         """Begin another sum."""
         self._draws.append([])
 
-    def on_output(self, _module: nn.Module, output: Float[Tensor, "1 channels ..."]) -> None:
+    def on_output(self, output: Float[Tensor, "1 channels ..."]) -> None:
         """Add one module's term."""
         if self._generator is None:
             self._generator = torch.Generator().manual_seed(self.seed)

@@ -2,9 +2,9 @@
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from models.proxies.passes.layers import RECTIFIERS
+from models.proxies.operations import Operation, OperationKind
 from models.proxies.records import Records
 from models.proxies.registry import Observer, Pass, proxy
 from models.proxies.spectra import Spectra
@@ -35,11 +35,13 @@ class Near(Observer):
         self._spectra = Spectra()
         self._weights: list[float] = []
 
-    def on_output(self, module: nn.Module, output: Float[Tensor, "batch channels ..."]) -> None:
+    def on_operation(
+        self, operation: Operation, output: Float[Tensor, "batch channels ..."]
+    ) -> None:
         """Add one layer's effective rank."""
-        if output.dim() < 2 or not _counts(module):
+        if output.dim() < 2 or not _counts(operation):
             return
-        pixels = output.movedim(_channel_axis(module, output), -1).flatten(0, -2)
+        pixels = output.movedim(_channel_axis(operation), -1).flatten(0, -2)
         width = pixels.shape[1]
         kept = min(width, WIDEST)
         rows = pixels[_evenly(len(pixels), kept, output.device)]
@@ -72,17 +74,14 @@ def _effective_rank(squares: Float[Tensor, " n"]) -> Float[Tensor, ""]:
     return torch.where(total > 0, torch.special.entr(share).sum().exp(), 0.0)
 
 
-def _channel_axis(module: nn.Module, output: Tensor) -> int:
-    """Find the channels: last after linear layers and norms over the last axis, else second."""
-    if isinstance(module, nn.LayerNorm):  # there are subclasses for feature maps
-        return -1 if output.shape[-1] == module.normalized_shape[-1] else 1
-    return -1 if isinstance(module, nn.Linear) else 1
+def _channel_axis(operation: Operation) -> int:
+    """Find the channels: last after linear layers and norms over the last axes, else second."""
+    last = (OperationKind.LINEAR, OperationKind.LAYER_NORM, OperationKind.RMS_NORM)
+    return -1 if operation.kind in last else 1
 
 
-def _counts(module: nn.Module) -> bool:
-    if next(module.children(), None) is not None:
-        return False
-    return isinstance(module, RECTIFIERS) or isinstance(getattr(module, "weight", None), Tensor)
+def _counts(operation: Operation) -> bool:
+    return operation.kind is OperationKind.RECTIFIER or operation.weight is not None
 
 
 def _evenly(length: int, count: int, device: torch.device) -> Tensor:

@@ -66,12 +66,12 @@ class Records:
 
     Attributes
     ----------
-    weights
-        Layer weights, each ``(out, in / groups, ...)``.
     labels
         Class of each image.
     num_classes
         Width of the logits.
+    weights
+        SURVEY: weights of the layers that run, each ``(out, in / groups, ...)``.
     gradients
         LOSS: gradient of the cross-entropy in each of ``weights``.
     jacobian
@@ -101,18 +101,21 @@ class Records:
     params
         STATIC: millions of parameters.
     trainable_layers
-        STATIC: modules that own parameters.
+        SURVEY: modules and functions that own parameters which the forward reads.
     flops
         GRAPH: millions of multiply-accumulates.
     graph
         GRAPH: the layer graph.
+    sample_size
+        SAMPLE, REDRAWN: (height, width) of the image.
     """
 
-    weights: list[Tensor]
     labels: Int[Tensor, " batch"]
     num_classes: int
+    weights: list[Tensor] = field(init=False)
     params: float = field(init=False)
     trainable_layers: int = field(init=False)
+    sample_size: tuple[int, int] = field(init=False)
     flops: float = field(init=False)
     graph: LayerGraph = field(init=False)
     gradients: list[Tensor] = field(init=False)

@@ -1,7 +1,7 @@
 """Which proxies there are, and which passes each of them reads."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from models.errors import UnknownProxyError
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
-    from models.proxies.passes.layers import WeightedLayer
+    from models.proxies.operations import Operation
     from models.proxies.records import Records
 
 
@@ -19,7 +19,8 @@ class Pass(StrEnum):
     """One traversal of the network; the engine runs each at most once, in this order."""
 
     STATIC = "static"  # no data: parameters only
-    GRAPH = "graph"  # no data: the layer graph, from one run on shapes
+    SURVEY = "survey"  # forward of one image in evaluation mode, to see what runs
+    GRAPH = "graph"  # the layer graph, from the forward of SURVEY
     LOSS = "loss"  # forward and backward of the cross-entropy on the batch
     JACOBIAN = "jacobian"  # backward of the summed logits, from the forward of LOSS
     HESSIAN = "hessian"  # backward through the backward of LOSS
@@ -37,6 +38,8 @@ class Pass(StrEnum):
 
 
 REQUIRES = {
+    Pass.REDRAWN: Pass.SAMPLE,
+    Pass.GRAPH: Pass.SURVEY,
     Pass.JACOBIAN: Pass.LOSS,
     Pass.HESSIAN: Pass.LOSS,
     Pass.LOGITS: Pass.HALVES,
@@ -62,11 +65,20 @@ class Observer:
     def on_second_activation(self, output: "Tensor") -> None:
         """See a rectifier's output on the second half, in the order of the first, in HALVES."""
 
-    def on_gradient(self, layer: "WeightedLayer", output: "Tensor", gradient: "Tensor") -> None:
-        """See a convolution's or linear layer's output and gradient in the backward of LOSS."""
+    def on_gradient(self, weight: "Tensor", output: "Tensor", gradient: "Tensor") -> None:
+        """See a convolution's or linear layer's weight, output and gradient in LOSS' backward."""
 
-    def on_output(self, module: "nn.Module", output: "Tensor") -> None:
-        """See any module's output, containers' too, in a forward of HALVES, SAMPLE or REDRAWN."""
+    def on_operation(self, operation: "Operation", output: "Tensor") -> None:
+        """See a layer's, norm's or rectifier's output in the first forward of HALVES."""
+
+    def on_output(self, output: "Tensor") -> None:
+        """See any module's output, containers' too, in a forward of SAMPLE or REDRAWN."""
+
+    def restart(self) -> None:
+        """Forget all that was seen: the pass begins again."""
+        seed = self.seed
+        self.__init__()  # type: ignore[misc]
+        self.seed, self.failure = seed, None
 
     def on_draw(self) -> None:
         """See that another draw begins, in REDRAWN."""
@@ -96,13 +108,15 @@ class Proxy:
     or a vector of one value a draw: then the proxy's value is their mean, with a standard error.
     ``unstable`` marks a proxy that cannot rank the same networks twice: with another seed, which
     draws other weights and noise, its values correlate with the first ones by a Spearman rho
-    below .5, on cells of NAS-Bench-201.
+    below .5, on cells of NAS-Bench-201. ``nulls`` says what it means that a value is ``"nan"``,
+    ``"inf"`` or ``"-inf"``, where there is something to say.
     """
 
     name: str
     reads: tuple[Pass, ...]
     definition: Value | type[Observer]
     unstable: bool = False
+    nulls: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def summary(self) -> str:
@@ -136,7 +150,11 @@ SETS: dict[str, frozenset[str]] = {
 
 
 def proxy(
-    name: str, *, reads: Pass | tuple[Pass, ...], unstable: bool = False
+    name: str,
+    *,
+    reads: Pass | tuple[Pass, ...],
+    unstable: bool = False,
+    nulls: Mapping[str, str] | None = None,
 ) -> Callable[[Value | type[Observer]], Value | type[Observer]]:
     """Register a function of the records, or an :class:`Observer` class, under ``name``.
 
@@ -147,7 +165,7 @@ def proxy(
         if name in _REGISTRY:
             raise ValueError(f"proxy {name!r} is registered twice")
         passes = (reads,) if isinstance(reads, Pass) else reads
-        _REGISTRY[name] = Proxy(name, passes, definition, unstable)
+        _REGISTRY[name] = Proxy(name, passes, definition, unstable, nulls or {})
         return definition
 
     return register

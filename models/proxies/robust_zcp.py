@@ -11,7 +11,11 @@ SCALE = 5e6
 """The published factor t of the exponent."""
 
 
-@proxy("robust_zcp", reads=Pass.CURVATURE)
+@proxy(
+    "robust_zcp",
+    reads=Pass.CURVATURE,
+    nulls={"inf": "the gradient in the images does not change over the step"},
+)
 def robust_zcp(records: Records) -> Float[Tensor, ""]:
     """Negative log of exp(t * mean inner product of gradients) times the squared curvature.
 

@@ -4,7 +4,7 @@ from models.proxies.records import Records
 from models.proxies.registry import Pass, proxy
 
 
-@proxy("trainable_layers", reads=Pass.STATIC)
+@proxy("trainable_layers", reads=Pass.SURVEY)
 def trainable_layers(records: Records) -> float:
     """Number of modules that own parameters: convolutions, linear layers, norms.
 

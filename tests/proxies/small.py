@@ -1,9 +1,14 @@
 """Small networks on which proxies are quick, and batches for them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
 from models.networks.nats_tss import TopologyNetwork
+from models.proxies.environment import measuring
+from models.proxies.measured import MeasuredNetwork
 from models.spaces.nats_tss import parse_cell
 
 CELL = "|nor_conv_3x3~0|+|avg_pool_3x3~0|nor_conv_1x1~1|+|skip_connect~0|nor_conv_3x3~1|none~2|"
@@ -20,3 +25,18 @@ def cell_network(seed: int = 0) -> nn.Module:
     """A narrow NAS-Bench-201 network with one cell a stage."""
     torch.manual_seed(seed)
     return TopologyNetwork(parse_cell(CELL), 4, channels=4, cells=1)
+
+
+def layer_weights(network: nn.Module) -> list[Tensor]:
+    """Weights of convolutions and linear layers, each once, in the order of registration."""
+    layers = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    return [*{id(layer.weight): layer.weight for layer in layers}.values()]
+
+
+@contextmanager
+def measured(network: nn.Module, images: Tensor, num_classes: int = 4) -> Iterator[MeasuredNetwork]:
+    """A network that is ready for a pass."""
+    replica = MeasuredNetwork(network)
+    with measuring(replica.operations, replica.functions, []), torch.enable_grad():
+        replica.survey(images, num_classes, record=False)
+        yield replica

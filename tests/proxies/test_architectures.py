@@ -21,10 +21,6 @@ CLASSES = 5
 BATCH = 4
 
 BLOCKS = {"az_expressivity", "az_progressivity", "az_trainability"}
-RECTIFIERS = {"eznas_a_data", "nwot", "nwot_noise", "swap"}
-"""Null where no rectifier is a module of torch's."""
-SAMPLE = {"meco", "meco_opt"}
-"""Null where a norm refuses a single image."""
 ZERO_HEAD = {
     *BLOCKS, "eznas_a_closed", "eznas_a_data", "epe_nas", "jacov", "robust_zcp", "swap", "synflow",
 }  # fmt: skip
@@ -76,19 +72,19 @@ ARCHITECTURES: list[tuple[str, Callable[[], nn.Module], int, set[str]]] = [
     ("squeezenet", from_torchvision("squeezenet1_1"), 32, set()),
     ("vgg", lambda: vgg(batch_norm=False), 32, set()),
     ("vgg_bn", lambda: vgg(batch_norm=True), 32, set()),
-    ("googlenet", from_torchvision("googlenet", init_weights=False), 64, RECTIFIERS),
+    ("googlenet", from_torchvision("googlenet", init_weights=False), 64, set()),
     ("mnasnet", from_torchvision("mnasnet0_5"), 32, set()),
     ("efficientnet", from_timm("tinynet_e"), 32, set()),
     ("regnet", from_timm("regnetx_002"), 32, set()),
-    ("convnext", from_timm("convnext_atto"), 32, RECTIFIERS),
+    ("convnext", from_timm("convnext_atto"), 32, set()),
     ("mixer", from_timm("mixer_s32_224", img_size=64), 64, ZERO_HEAD),
     ("ghostnet", from_timm("ghostnet_050"), 32, set()),
     ("repvgg", from_timm("repvgg_a0"), 32, set()),
     ("coatnet", from_timm("coatnet_pico_rw_224", img_size=64), 64, set()),
     ("poolformer", from_timm("poolformer_s12"), 32, set()),
-    ("xcit", from_timm("xcit_nano_12_p16_224"), 64, {*BLOCKS, "synflow"}),
+    ("xcit", from_timm("xcit_nano_12_p16_224"), 64, BLOCKS),
     ("mobilevit", from_timm("mobilevit_xxs"), 64, {"az_trainability"}),
-    ("levit", from_timm("levit_128s", img_size=64), 64, SAMPLE),
+    ("levit", from_timm("levit_128s", img_size=64), 64, set()),
     ("pvt_v2", from_timm("pvt_v2_b0"), 64, {"eznas_a_closed", "eznas_a_data", "swap"}),
     ("nfnet", from_timm("test_nfnet"), 32, {"synflow"}),
     ("byobnet", from_timm("test_byobnet"), 32, set()),

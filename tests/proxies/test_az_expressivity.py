@@ -4,7 +4,7 @@ from torch import nn
 
 from models.proxies import run
 from models.proxies.passes.blocks import feature_blocks
-from tests.proxies.small import batch, cell_network
+from tests.proxies.small import batch, cell_network, measured
 
 
 def entropies(seed: int = 0) -> list[float]:
@@ -18,12 +18,12 @@ def entropies(seed: int = 0) -> list[float]:
         share = variance / variance.sum()
         found.append(-float((share * (share + 1e-8).log()).sum()))
 
-    handles = [block.register_forward_hook(look) for block in feature_blocks(network)]
     images, _ = batch()
-    torch.manual_seed(seed)
-    network(torch.randn_like(images.contiguous(memory_format=torch.channels_last)))
-    for handle in handles:
-        handle.remove()
+    with measured(network, images) as replica:
+        for block in feature_blocks(replica):
+            block.register_forward_hook(look)
+        torch.manual_seed(seed)
+        replica(torch.randn_like(images.contiguous(memory_format=torch.channels_last)))
     return found
 
 
@@ -38,20 +38,38 @@ class Own(nn.Sequential):
     """A block with a name of its own."""
 
 
+class Called(nn.Module):
+    """Convolutions by a function, and one that does not run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unused = nn.Conv2d(3, 3, 1)
+        self.weights = nn.ParameterList([torch.randn(3, 3, 1, 1) for _ in range(2)])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for weight in self.weights:
+            x = nn.functional.conv2d(x, weight)
+        return x
+
+
 @pytest.mark.parametrize(
-    ("network", "blocks"),
+    ("body", "blocks"),
     [
-        (nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(), nn.Conv2d(4, 4, 1)), 2),
-        (nn.Sequential(Own(nn.Conv2d(3, 4, 1)), Own(nn.Conv2d(4, 4, 1)), nn.Linear(4, 4)), 2),
-        (nn.Sequential(nn.Sequential(Own(nn.Conv2d(3, 4, 1)), Own(nn.Conv2d(4, 4, 1)))), 2),
-        (Own(Own(Own(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 1)))), 2),
-        (nn.ModuleList([nn.ModuleList([nn.Conv2d(3, 4, 1)]), nn.Conv2d(3, 4, 1)]), 2),
-        (nn.Conv2d(3, 4, 1), 1),
-        (nn.Linear(3, 4), 0),
+        ([nn.Conv2d(3, 4, 1), nn.ReLU(), nn.Conv2d(4, 4, 1)], 2),
+        ([Own(nn.Conv2d(3, 4, 1)), Own(nn.Conv2d(4, 4, 1)), nn.ReLU()], 2),
+        ([nn.Sequential(Own(nn.Conv2d(3, 4, 1)), Own(nn.Conv2d(4, 4, 1)))], 2),
+        ([Own(Own(Own(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 1))))], 2),
+        ([nn.Conv2d(3, 4, 1)], 1),
+        ([Called()], 2),
+        ([], 0),
     ],
 )
-def test_blocks_of_a_network(network: nn.Module, blocks: int) -> None:
-    assert len(feature_blocks(network)) == blocks
+def test_blocks_of_a_network(body: list[nn.Module], blocks: int) -> None:
+    network = nn.Sequential(*body, nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.LazyLinear(4))
+    images, _ = batch()
+    network(images)
+    with measured(network, images) as replica:
+        assert len(feature_blocks(replica)) == blocks
 
 
 def test_a_network_without_two_blocks_has_no_score() -> None:

@@ -45,21 +45,21 @@ def test_at_most_zero() -> None:
 
 
 class Same(nn.Module):
-    """A block that adds nothing."""
+    """A block whose convolution adds nothing."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.unused = nn.Conv2d(3, 3, 1)
+        self.conv = nn.Conv2d(3, 3, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x * 1
+        return x + 0 * self.conv(x)
 
 
 class Cut(Same):
     """A block that hands on nothing."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.zeros_like(x)
+        return torch.zeros_like(self.conv(x))
 
 
 @pytest.mark.parametrize("block", [Same, Cut])

@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from models.proxies import run
 from models.proxies.passes.redraw import redrawn_parameters
-from tests.proxies.small import batch, cell_network
+from tests.proxies.small import batch, cell_network, measured
 
 
 def positive(weights: dict[str, Tensor]) -> nn.Module:
@@ -39,12 +39,11 @@ def passed(network: nn.Module, x: Tensor, y: Tensor) -> tuple[list[Tensor], list
 def drawn() -> list[dict[str, Tensor]]:
     """The three draws of weights under seed 0."""
     network = cell_network()
-    torch.manual_seed(0)
-    return [
-        dict(network.named_parameters()),
-        redrawn_parameters(network),
-        redrawn_parameters(network),
-    ]
+    own = dict(network.named_parameters())
+    with measured(network, batch()[0]) as replica:
+        torch.manual_seed(0)
+        others = [redrawn_parameters(replica) for _ in range(2)]
+    return [own, *(dict(zip(own, values, strict=True)) for values in others)]
 
 
 def definition(sign: int, weights: dict[str, Tensor], part: list[int]) -> float:
@@ -87,3 +86,16 @@ def test_is_the_mean_over_three_draws() -> None:
 def test_the_sign_matters() -> None:
     values = run(cell_network(), *batch(), num_classes=4, proxies=["croze", "croze_ascent"]).values
     assert values["croze"] != values["croze_ascent"]
+
+
+def test_a_chain_that_exceeds_double_precision_says_so() -> None:
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(64, 64, 3, padding=1) for _ in range(300)]
+    network = nn.Sequential(
+        nn.Conv2d(3, 64, 1), *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 4)
+    )
+    images = torch.randn(2, 3, 2, 2)
+    names = ["croze", "croze_ascent"]
+    result = run(network, images, torch.arange(2), num_classes=4, proxies=names)
+    assert result.values["croze"] is None
+    assert all("double precision" in result.reasons[name] for name in names), result.reasons

@@ -1,12 +1,12 @@
 """Many networks in a row, and one network many times: nothing stays, and nothing changes."""
 
 import gc
-import itertools
 import json
 import random
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as torch_module
 
+from models.errors import InputError
 from models.proxies import list_proxies, run
 from tests.proxies.odd_networks import odd_networks
 from tests.proxies.small import batch
@@ -26,18 +27,18 @@ STATM = Path("/proc/self/statm")
 PAGE = 4096
 
 
-class Failing(nn.Module):
+class Failing(nn.Sequential):
     """Fails at every fifth forward or so, whichever pass that is."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(nn.Identity())
         self.calls = 0
 
     def forward(self, x: Tensor) -> Tensor:
-        self.calls += not x.is_meta
+        self.calls += 1
         if self.calls % 5 == 4:
             raise RuntimeError("not now")
-        return x
+        return super().forward(x)
 
 
 def network(number: int) -> nn.Module:
@@ -72,7 +73,6 @@ def test_nothing_piles_up() -> None:
     for number in range(NETWORKS):
         small = network(number)
         before = fingerprint(small)
-        before.pop("own")  # Failing counts its calls
         result = run(small, images, labels, num_classes=4)
         assert bool(result.reasons) == (number % 5 == 0)
         assert_unchanged(small, before)
@@ -127,13 +127,14 @@ def test_bit_identical_in_another_process_and_order() -> None:
     assert vectors(shuffled) == first
     parsed = json.loads(first)
     assert all(set(values) == set(names) for values, _, _ in parsed)
-    assert [bool(reasons) for _, reasons, _ in parsed] == [False, False, True, True]
+    assert [bool(reasons) for _, reasons, _ in parsed] == [False, False, True, False]
 
 
 def test_the_random_state_is_as_before_after_each_kind() -> None:
     state = torch.get_rng_state()
     networks = odd_networks()
     torch.set_rng_state(state)
-    for odd in itertools.islice(networks.values(), 4):
-        run(odd, *batch(4), num_classes=4)
+    for odd in networks.values():
+        with suppress(InputError):  # some give no logits
+            run(odd, *batch(4), num_classes=4)
     assert torch.equal(torch.get_rng_state(), state)

@@ -10,6 +10,11 @@ from models.proxies.meco import correlation_matrix
 from tests.proxies.small import batch, cell_network
 
 
+def headed(body: nn.Module) -> nn.Module:
+    """A body, and its mean as logits, which counts nothing."""
+    return nn.Sequential(body, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
 def smallest_of_modules(network: nn.Module, image: Tensor) -> float:
     """The definition, module by module, without sharing or short cuts."""
     terms = []
@@ -41,22 +46,34 @@ def test_sum_over_all_modules_of_the_smallest_eigenvalue() -> None:
 def test_containers_count_again() -> None:
     torch.manual_seed(0)
     layer = nn.Conv2d(3, 2, 3)
-    once = run(layer, *batch(), num_classes=2, proxies="meco").values["meco"]
+    once = run(headed(layer), *batch(), num_classes=2, proxies="meco").values["meco"]
     thrice = run(
-        nn.Sequential(nn.Sequential(layer)), *batch(), num_classes=2, proxies="meco"
+        headed(nn.Sequential(nn.Sequential(layer))), *batch(), num_classes=2, proxies="meco"
     ).values["meco"]
+    assert once > 0
     assert thrice == pytest.approx(3 * once)
 
 
+def test_a_network_of_one_size_is_shown_an_image_of_that_size() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 4))
+    torch.manual_seed(3)
+    expected = smallest_of_modules(network, torch.randn(1, 3, 8, 8))
+    got = run(network, *batch(), num_classes=4, proxies=["meco", "meco_opt"], seed=3)
+    assert got.values["meco"] == pytest.approx(expected, abs=1e-4)
+    assert got.values["meco"] > 0
+    assert got.values["meco_opt"] > 0
+
+
 def test_more_channels_than_pixels_count_nothing() -> None:
-    network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(3, 5, 1))
+    network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(3, 5, 1), nn.Flatten())
     assert run(network, *batch(), num_classes=5, proxies="meco").values["meco"] == 0
 
 
 def test_an_inplace_layer_is_told_from_what_it_overwrites() -> None:
     def network(inplace: bool) -> nn.Module:
         torch.manual_seed(0)
-        return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(inplace=inplace))
+        return headed(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(inplace=inplace)))
 
     values = [
         run(network(inplace), *batch(), num_classes=4, proxies="meco").values["meco"]

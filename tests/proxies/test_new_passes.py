@@ -13,23 +13,25 @@ from tests.proxies.test_state import assert_unchanged, fingerprint
 
 NEW = sorted(set(list_proxies()) - SETS["classic"])
 FORWARDS = {
-    Pass.LOSS: 1, Pass.HALVES: 2, Pass.CURVATURE: 2, Pass.SYNFLOW: 1, Pass.TWIN: 10, Pass.NOISE: 8,
-    Pass.RANDOM: 1, Pass.SAMPLE: 1, Pass.REDRAWN: 2, Pass.FISHER_EIGEN: 8,
+    Pass.SURVEY: 1, Pass.LOSS: 1, Pass.HALVES: 2, Pass.CURVATURE: 2, Pass.SYNFLOW: 1,
+    Pass.TWIN: 10, Pass.NOISE: 8, Pass.RANDOM: 1, Pass.SAMPLE: 1, Pass.REDRAWN: 2,
+    Pass.FISHER_EIGEN: 8,
 }  # fmt: skip
 
 
-class Failing(nn.Module):
-    """Raises in the forward of that number; counts them."""
+class Failing(nn.Sequential):
+    """Raises in the forward of that number; counts them, in all copies alike."""
+
+    left = 0
 
     def __init__(self, last: int) -> None:
-        super().__init__()
-        self.left = last
+        super().__init__(nn.Identity())
+        type(self).left = last
 
     def forward(self, x: Tensor) -> Tensor:
-        if not x.is_meta:
-            self.left -= 1
-            if self.left == 0:
-                raise RuntimeError("no more")
+        type(self).left -= 1
+        if self.left == 0:
+            raise RuntimeError("no more")
         return x
 
 
@@ -40,31 +42,40 @@ def fragile(last: int) -> nn.Module:
     return network
 
 
-def without_count(before: dict[str, object]) -> dict[str, object]:
-    return {key: value for key, value in before.items() if key != "own"}
-
-
 LAST = [*itertools.accumulate(FORWARDS.values())]
-FIRST = [1, *(last + 1 for last in LAST[:-1])]
+FIRST = [last + 1 for last in LAST[:-1]]
+SURVEY, LARGER = 1, LAST[[*FORWARDS].index(Pass.SAMPLE)]
+"""Forwards that try something: a failure of the first refuses the network, that of the second is
+taken to say that it takes no larger images."""
 
 
-@pytest.mark.parametrize("forward", sorted({*FIRST, *LAST}))
+@pytest.mark.parametrize("forward", sorted({*FIRST, *LAST} - {SURVEY, LARGER}))
 def test_a_failure_in_a_pass_s_first_or_last_forward_leaves_nothing(forward: int) -> None:
     network = fragile(forward)
     before = fingerprint(network)
     result = run(network, *batch(4), num_classes=4)
     assert any("no more" in reason for reason in result.reasons.values())
     assert result.values["params"] is not None
-    assert_unchanged(network, without_count(before))
+    assert_unchanged(network, before)
+
+
+def test_a_failure_on_larger_images_costs_nothing() -> None:
+    network = fragile(LARGER)
+    before = fingerprint(network)
+    assert run(network, *batch(4), num_classes=4).reasons == {}
+    assert Failing.left < 0
+    assert_unchanged(network, before)
 
 
 def test_forwards_of_each_pass() -> None:
     for pass_, forwards in FORWARDS.items():
+        if pass_ is Pass.SURVEY:  # part of each
+            continue
         network = fragile(1_000)
         names = [proxy.name for proxy in select() if pass_ in proxy.reads]
         others = {p for proxy in select(names) for p in proxy.reads} - {pass_}
         run(network, *batch(4), num_classes=4, proxies=names)
-        used = 1_000 - network.body[2].left - sum(FORWARDS.get(p, 0) for p in others)
+        used = 1_000 - Failing.left - sum(FORWARDS.get(p, 0) for p in others | {Pass.SURVEY})
         assert used == forwards, pass_
 
 
@@ -93,10 +104,13 @@ def test_alone_or_together_to_the_last_bit(together: dict[str, float | None], na
 def test_hooks_of_others_stay() -> None:
     network = cell_network()
     calls = []
-    handle = network.stem.register_forward_hook(lambda *_: calls.append(1))
-    run(network, *batch(4), num_classes=4, proxies=["meco", "swap", "vkdnw", "croze"])
-    assert calls
+    handle = network.stem.register_forward_hook(lambda _m, _i, out: calls.append(1) or 2 * out)
+    doubled = run(network, *batch(4), num_classes=4, proxies=["az_expressivity", "croze"])
+    assert not calls  # a copy of the hook ran, with a list of its own
     assert handle.id in network.stem._forward_hooks
+    handle.remove()
+    plain = run(network, *batch(4), num_classes=4, proxies=["az_expressivity", "croze"])
+    assert doubled.values != plain.values
 
 
 def test_the_seed_is_what_noise_hangs_on() -> None:

@@ -51,7 +51,7 @@ def test_a_pass_comes_after_what_it_goes_on_from() -> None:
 def test_observers_read_passes_that_show_them_something() -> None:
     shown = {
         Pass.LOSS: {"on_activation", "on_gradient", "on_output"},
-        Pass.HALVES: {"on_activation", "on_second_activation", "on_output"},
+        Pass.HALVES: {"on_activation", "on_second_activation", "on_operation", "on_output"},
         Pass.LOGITS: {"on_input_gradient"},
         Pass.RANDOM: {"on_activation", "on_output"},
         Pass.SAMPLE: {"on_activation", "on_output"},

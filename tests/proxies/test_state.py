@@ -6,23 +6,30 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.errors import UnknownProxyError
+from models.errors import InputError, UnknownProxyError
 from models.proxies import run
 from tests.proxies.small import batch, cell_network
 
 
-class Raising(nn.Module):
-    """Fails in its second forward."""
+class Raising(nn.Sequential):
+    """Fails in its third forward."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(nn.Identity())
         self.calls = 0
 
     def forward(self, x: Tensor) -> Tensor:
         self.calls += 1
-        if self.calls > 1:
-            raise RuntimeError("no second time")
-        return x
+        if self.calls > 2:
+            raise RuntimeError("no third time")
+        return super().forward(x)
+
+
+class Doubled(nn.Module):
+    """Twice its input."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * x
 
 
 def fingerprint(network: nn.Module) -> dict[str, object]:
@@ -30,6 +37,10 @@ def fingerprint(network: nn.Module) -> dict[str, object]:
     return {
         "modes": [module.training for module in network.modules()],
         "own": [sorted(vars(module)) for module in network.modules()],
+        "numbers": [
+            {name: value for name, value in vars(module).items() if isinstance(value, int | float)}
+            for module in network.modules()
+        ],
         "hooks": [
             (len(m._forward_hooks), len(m._forward_pre_hooks), len(m._backward_hooks))
             for m in network.modules()
@@ -75,9 +86,33 @@ def test_bad_input() -> None:
     network = cell_network()
     before = fingerprint(network)
     images, labels = batch()
-    result = run(network, images[:, :2], labels, num_classes=4, proxies=["snip", "zen", "l2_norm"])
-    assert set(result.reasons) == {"snip", "zen"}
-    assert result.values["l2_norm"] is not None
+    with pytest.raises(InputError) as caught:
+        run(network, images[:, :2], labels, num_classes=4, proxies=["snip", "zen", "l2_norm"])
+    message = str(caught.value)
+    assert message.startswith("got TopologyNetwork whose forward fails on images (6, 2, 8, 8): ")
+    assert "to have 3 channels, but got 2 channels" in message
+    assert "\n" not in message
+    assert_unchanged(network, before)
+    without = run(network, images[:, :2], labels, num_classes=4, proxies="params")
+    assert without.values["params"] is not None
+
+
+@pytest.mark.parametrize(
+    ("head", "shape"),
+    [
+        ([nn.Flatten(), nn.Linear(256, 5)], "(1, 5)"),
+        ([], "(1, 4, 8, 8)"),
+        ([nn.Flatten(0), nn.Linear(256, 4)], "(4,)"),
+        ([nn.Flatten(), nn.Linear(256, 4), nn.Unflatten(1, (1, 4))], "(1, 1, 4)"),
+    ],
+)
+def test_another_shape_than_that_of_logits(head: list[nn.Module], shape: str) -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), *head)
+    before = fingerprint(network)
+    with pytest.raises(InputError, match="got logits of shape") as caught:
+        run(network, *batch(), num_classes=4, proxies=["snip", "synflow"])
+    assert f"got logits of shape {shape}" in str(caught.value)
+    assert "one a class" in str(caught.value)
     assert_unchanged(network, before)
 
 
@@ -86,8 +121,9 @@ def test_network_that_raises_in_a_later_pass() -> None:
     before = fingerprint(network)
     result = run(network, *batch(), num_classes=4, proxies=["snip", "synflow", "zen"])
     assert result.values["snip"] is not None
-    assert "no second time" in result.reasons["synflow"]
-    assert "no second time" in result.reasons["zen"]
+    assert "no third time" in result.reasons["synflow"]
+    assert "no third time" in result.reasons["zen"]
+    assert network[0].calls == 0
     assert_unchanged(network, before)
 
 
@@ -99,13 +135,23 @@ def test_unknown_proxy_is_refused_before_anything_runs() -> None:
     assert_unchanged(network, before)
 
 
-def test_a_patched_forward_stays() -> None:
+def test_a_patched_forward_stays_and_is_what_runs() -> None:
     network = cell_network()
+    calls: list[int] = []
+
+    def doubled(x: Tensor) -> Tensor:
+        calls.append(1)
+        return 2 * x
+
     norm = network.stem[1]
-    norm.forward = lambda x: 2 * x
-    patched = norm.forward
-    run(network, *batch(), num_classes=4, proxies=["synflow", "grasp"])
-    assert norm.forward is patched
+    norm.forward = doubled
+    patched = run(network, *batch(), num_classes=4, proxies=["synflow", "grasp"])
+    assert norm.forward is doubled
+    assert not calls  # a copy ran, with a list of its own
+    network.stem[1] = Doubled()
+    assert patched.values == pytest.approx(
+        run(network, *batch(), num_classes=4, proxies=["synflow", "grasp"]).values
+    )
 
 
 def test_weights_do_not_drift_over_many_runs() -> None:

@@ -6,10 +6,8 @@ from torch.func import functional_call
 from models.proxies import run
 from models.proxies.passes import fisher_eigen
 from models.proxies.passes.fisher_eigen import fisher_eigen_pass, probed_jacobians
-from models.proxies.passes.layers import layer_weights
 from models.proxies.records import Records
-from models.proxies.state import preserved
-from tests.proxies.small import batch, cell_network
+from tests.proxies.small import batch, cell_network, measured
 
 
 def small() -> nn.Module:
@@ -23,10 +21,10 @@ def small() -> nn.Module:
 
 def spectrum(network: nn.Module) -> torch.Tensor:
     images, labels = batch()
-    records = Records([*layer_weights(network).values()], labels, 4)
-    with preserved(network), torch.enable_grad():
+    records = Records(labels, 4)
+    with measured(network, images) as replica:
         torch.manual_seed(0)
-        fisher_eigen_pass(network, images, records)
+        fisher_eigen_pass(replica, images, records)
     return records.fisher_eigenvalues
 
 
@@ -39,7 +37,15 @@ def test_spectrum_is_that_of_the_fisher_information(monkeypatch: pytest.MonkeyPa
     torch.manual_seed(0)
     noise = torch.randn(5, 3, 8, 8)
     network.eval()
-    tensors = dict(network.named_parameters()) | fisher_eigen._kaiming_weights(network)
+    tensors = dict(network.named_parameters())
+    with measured(network, noise) as replica:
+        names = [
+            name for layer in replica.layers for name in (layer.name, layer.name[:-6] + "bias")
+        ]
+        torch.manual_seed(0)
+        torch.randn(5, 3, 8, 8)
+        drawn = [value for _, value in fisher_eigen.kaiming_weights(replica)]
+    tensors |= dict(zip(names, drawn, strict=True))
     tensors = {name: t.detach().requires_grad_(True) for name, t in tensors.items()}
     fisher = torch.zeros(len(tensors), len(tensors), dtype=torch.float64)
     for image in noise:
@@ -89,6 +95,6 @@ def test_a_network_that_ignores_its_image_has_no_spectrum() -> None:
 
 def test_each_probe_sees_each_parameter() -> None:
     network = cell_network()
-    with preserved(network), torch.enable_grad():
-        jacobians = probed_jacobians(network, batch()[0])
+    with measured(network, batch()[0]) as replica:
+        jacobians = probed_jacobians(replica, batch()[0])
     assert len({jacobian.shape for jacobian in jacobians}) == 1

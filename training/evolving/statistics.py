@@ -12,8 +12,9 @@ import polars as pl
 import torch
 from torch import Tensor, nn
 
-from models.proxies.passes.layers import WeightedLayer, weighted_layers
-from models.proxies.state import hooked, preserved
+from models.proxies.environment import measuring
+from models.proxies.measured import MeasuredNetwork
+from models.proxies.operations import WEIGHTED, Operation
 
 SOURCES = ("data", "noise", "perturbed")
 TENSORS = ("input", "output", "input_gradient", "output_gradient", "weight_gradient")
@@ -77,9 +78,11 @@ def layer_statistics(network: nn.Module, images: Tensor, *, seed: int = 0) -> pl
         images.device
     )
     rows: list[dict[str, float]] = []
-    with preserved(network), torch.enable_grad():
+    measured = MeasuredNetwork(network)
+    parameters = measured.module.parameters()
+    with measuring(measured.operations, measured.functions, parameters), torch.enable_grad():
         for source, x in zip(SOURCES, (images, noise, perturbed), strict=True):
-            for number, tensors in enumerate(_uses(network, x)):
+            for number, tensors in enumerate(_uses(measured, x)):
                 if source == SOURCES[0]:
                     weight = tensors["weight"]
                     rows.append({"weight.size": float(weight.numel()), **_reduce("weight", weight)})
@@ -89,24 +92,27 @@ def layer_statistics(network: nn.Module, images: Tensor, *, seed: int = 0) -> pl
     return frame.select(pl.when(pl.all().is_finite()).then(pl.all()))
 
 
-def _uses(network: nn.Module, images: Tensor) -> Iterator[Mapping[str, Tensor]]:
+def _uses(network: MeasuredNetwork, images: Tensor) -> Iterator[Mapping[str, Tensor]]:
     """Run a network, and show the tensors of each use of a layer."""
-    uses: list[tuple[WeightedLayer, Tensor, Tensor]] = []
+    uses: list[tuple[Tensor, Tensor, Tensor]] = []
 
-    def keep(module: WeightedLayer, inputs: tuple[Tensor, ...], out: Tensor) -> None:
-        uses.append((module, inputs[0], out))
+    def keep(operation: Operation, out: Tensor) -> Tensor | None:
+        if operation.weight is None:
+            return None
+        uses.append((operation.weight, operation.input, out))
+        return out.clone()  # what the network may write to from here on
 
-    layers = weighted_layers(network).values()
-    with hooked([layer.register_forward_hook(keep) for layer in layers]):
+    with network.operations.observing(dict.fromkeys(WEIGHTED, keep)):
         logits = network(images.detach().clone().requires_grad_(True))
-    wanted = [tensor for layer, x, out in uses for tensor in (x, out, layer.weight)]
+    wanted = [tensor for use in uses for tensor in use]
     reached = [tensor for tensor in wanted if tensor.requires_grad]
     gradients = torch.autograd.grad(logits.sum(), reached, materialize_grads=True)
     gradient_of = {id(t): g for t, g in zip(reached, gradients, strict=True)}
-    for layer, x, out in uses:
-        tensors = {"weight": layer.weight, "input": x, "output": out}
-        for name, tensor in (("input", x), ("output", out), ("weight", layer.weight)):
+    for use in uses:
+        tensors: dict[str, Tensor] = {}
+        for name, tensor in zip(("weight", "input", "output"), use, strict=True):
             gradient = gradient_of.get(id(tensor))
+            tensors[name] = tensor
             tensors[f"{name}_gradient"] = torch.zeros_like(tensor) if gradient is None else gradient
         yield {name: tensor.detach() for name, tensor in tensors.items()}
 

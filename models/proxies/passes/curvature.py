@@ -1,17 +1,18 @@
 """CURVATURE: weight gradients, and a difference of image gradients, in evaluation mode."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from models.modes import evaluating
+from models.proxies.measured import MeasuredNetwork
 from models.proxies.records import Records
 
 STEP = 50.0
 """Euclidean length of the step whose effect is measured (published for CIFAR)."""
 
 
-def curvature_pass(network: nn.Module, images: Tensor, records: Records) -> None:
+def curvature_pass(network: MeasuredNetwork, images: Tensor, records: Records) -> None:
     """Go back from the cross-entropy on half of the batch, there and a step away.
 
     Each image steps along the sign of its own gradient. Norms use their running statistics: in a
@@ -25,7 +26,7 @@ def curvature_pass(network: nn.Module, images: Tensor, records: Records) -> None
         # Of the sum the image gradients are those of each image's own loss.
         return functional.cross_entropy(network(x), labels, reduction="sum")
 
-    with evaluating(network.modules()):
+    with evaluating(network.module.modules()):
         *gradients, before = torch.autograd.grad(
             loss_at(first), [*records.weights, first], materialize_grads=True
         )

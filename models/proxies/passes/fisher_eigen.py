@@ -1,20 +1,18 @@
 """FISHER_EIGEN: the spectrum of the Fisher information in a few parameters of each layer."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn import functional
-from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
-from torch.utils.hooks import RemovableHandle
 
 from models.modes import evaluating
 from models.proxies.batch_norm import laid_out_like
-from models.proxies.passes.layers import layer_parameters
+from models.proxies.measured import MeasuredNetwork
+from models.proxies.operations import TRANSPOSED, Operation, OperationKind
 from models.proxies.records import Records
-from models.proxies.state import BatchNorm, hooked
 
 INPUTS = 64
 """Noise inputs (Tybl and Neumann, CVPR 2025)."""
@@ -32,13 +30,19 @@ SMOOTHING = 0.05
 """Share of the uniform distribution in p (released code): without BatchNorm's scaling the logits
 grow with depth, until one class has all of the softmax."""
 
-_LAYERS = (_ConvNd, nn.Linear, BatchNorm, nn.LayerNorm, nn.GroupNorm)
+_KINDS = (
+    OperationKind.CONVOLUTION,
+    OperationKind.LINEAR,
+    OperationKind.BATCH_NORM,
+    OperationKind.LAYER_NORM,
+    OperationKind.GROUP_NORM,
+)
 
 Factor = Float[Tensor, "batch ..."]
 """What one parameter's gradient multiplies with the output gradient in channel 0."""
 
 
-def fisher_eigen_pass(network: nn.Module, images: Tensor, records: Records) -> None:
+def fisher_eigen_pass(network: MeasuredNetwork, images: Tensor, records: Records) -> None:
     """Compute the eigenvalues of F = E[J' (diag(p) - p p') J], J the logits' Jacobian.
 
     J is taken in the first weight and the first bias of each convolution, linear and norm layer,
@@ -51,31 +55,31 @@ def fisher_eigen_pass(network: nn.Module, images: Tensor, records: Records) -> N
 
 
 def probed_jacobians(
-    network: nn.Module, images: Tensor
+    network: MeasuredNetwork, images: Tensor
 ) -> list[Float[Tensor, "inputs parameters"]]:
     """Give J' b for each column b of the factor B, on one part of the noise after the other."""
     noise = torch.randn((INPUTS, *images.shape[1:]), dtype=images.dtype, device=images.device)
     parts = -(-INPUTS // max(SMALLEST_PART, len(images)))
-    weights = _kaiming_weights(network)
-    norms = (module for module in network.modules() if isinstance(module, BatchNorm))
-    with evaluating(norms):  # by running statistics, where they have some
+    with (
+        network.with_values(kaiming_weights(network)),
+        evaluating(network.module.modules()),  # norms by running statistics, if they have some
+        network.operations.replacing({OperationKind.BATCH_NORM: _normalise_by_running}),
+    ):
         return [
             jacobian
             for part in laid_out_like(noise, images).tensor_split(parts)
-            for jacobian in _jacobians_on(part, network, weights)
+            for jacobian in _jacobians_on(part, network)
         ]
 
 
-def _jacobians_on(noise: Tensor, network: nn.Module, weights: dict[str, Tensor]) -> list[Tensor]:
+def _jacobians_on(noise: Tensor, network: MeasuredNetwork) -> list[Tensor]:
     """Run one part of the noise; its graph is gone before the next one's is made."""
     noise = noise.detach().requires_grad_(True)
-    layers = [m for m in network.modules() if isinstance(m, _LAYERS) and _is_torch_s_own(m)]
     rows: list[Tensor] = []
-    handles: list[RemovableHandle] = []
 
-    def after(layer: nn.Module, inputs: tuple[Tensor, ...], out: Tensor) -> None:
-        channel = -1 if isinstance(layer, nn.Linear | nn.LayerNorm) else 1
-        factors = _factors(layer, inputs[0].detach(), out)
+    def after(operation: Operation, out: Tensor) -> None:
+        channel = -1 if operation.kind in _CHANNELS_LAST else 1
+        factors = _factors(operation, out)
 
         def on_gradient(gradient: Tensor) -> None:
             first = gradient.select(channel, 0)
@@ -84,28 +88,39 @@ def _jacobians_on(noise: Tensor, network: nn.Module, weights: dict[str, Tensor])
                 rows.append(product.reshape(len(noise), -1).sum(1))
 
         if out.requires_grad:
-            handles.append(out.register_hook(on_gradient))
+            out.register_hook(on_gradient)
 
-    with hooked(handles):
-        handles.extend(layer.register_forward_hook(after) for layer in layers)
-        logits = functional_call(network, weights, (noise,))
-        if logits.shape[1] == 1:
-            raise ValueError("the softmax of a single class carries no information")
-        if not logits.requires_grad:
+    with network.operations.observing(dict.fromkeys(_KINDS, after)):
+        logits = network(noise)
+    if logits.shape[1] == 1:
+        raise ValueError("the softmax of a single class carries no information")
+    if not logits.requires_grad:
+        raise ValueError("the logits do not depend on the image")
+    jacobians = []
+    for probe in _probes(logits.detach()):
+        rows.clear()
+        (reached,) = torch.autograd.grad(
+            logits, [noise], probe, retain_graph=True, allow_unused=True
+        )
+        if reached is None or not rows:
             raise ValueError("the logits do not depend on the image")
-        jacobians = []
-        for probe in _probes(logits.detach()):
-            rows.clear()
-            torch.autograd.grad(logits, [noise], probe, retain_graph=True, allow_unused=True)
-            if not rows:
-                raise ValueError("the logits do not depend on the image through any layer")
-            jacobians.append(torch.stack(rows, dim=1))
+        jacobians.append(torch.stack(rows, dim=1))
     return jacobians
 
 
-def _is_torch_s_own(layer: nn.Module) -> bool:
-    """Tell whether a layer does what its kind does, and no more, as some subclasses do."""
-    return type(layer).forward.__module__.startswith("torch.nn.")
+_CHANNELS_LAST = (OperationKind.LINEAR, OperationKind.LAYER_NORM)
+
+
+def _normalise_by_running(operation: Operation) -> Tensor | None:
+    """Use running statistics, where there are some, also while a network trains."""
+    arguments = operation.arguments
+    mean, variance = arguments.get("running_mean"), arguments.get("running_var")
+    if mean is None or variance is None or not operation.normalises_by_batch:
+        return None
+    return functional.batch_norm(
+        operation.input, mean, variance, operation.weight, operation.bias,
+        eps=arguments.get("eps", 1e-5),
+    )  # fmt: skip
 
 
 def _probes(logits: Float[Tensor, "batch classes"]) -> Iterator[Tensor]:
@@ -133,58 +148,78 @@ def _probes(logits: Float[Tensor, "batch classes"]) -> Iterator[Tensor]:
         yield (mixed - share * mixed.sum(dim=1, keepdim=True)) / PROBES**0.5
 
 
-def _factors(layer: nn.Module, x: Tensor, out: Tensor) -> list[Factor | None]:
+def _factors(operation: Operation, out: Tensor) -> list[Factor | None]:
     """Give each first parameter's factor; None stands for ones."""
     factors: list[Factor | None] = []
-    if getattr(layer, "weight", None) is not None:
-        factor = _weight_factor(layer, x, out)
+    if operation.weight is not None:
+        factor = _weight_factor(operation, out)
         if factor is not None:
             factors.append(factor)
-    if getattr(layer, "bias", None) is not None:
+    if operation.bias is not None:
         factors.append(None)
     return factors
 
 
-def _weight_factor(layer: nn.Module, x: Tensor, out: Tensor) -> Factor | None:
+def _weight_factor(operation: Operation, out: Tensor) -> Factor | None:
     """Give what the first weight is multiplied with, at each position of the output."""
-    if isinstance(layer, nn.Linear):
-        return x[..., 0].clone()
-    if isinstance(layer, _ConvNd):
-        return _first_tap(layer, x, out)
-    if isinstance(layer, BatchNorm):
-        mean, variance = layer.running_mean, layer.running_var
-        if mean is None or variance is None:
-            return None
-        return (x[:, 0] - mean[0]) * (variance[0] + layer.eps).rsqrt()
-    if isinstance(layer, nn.GroupNorm):
-        return functional.group_norm(x, layer.num_groups, eps=layer.eps)[:, 0].clone()
-    if isinstance(layer, nn.LayerNorm) and len(layer.normalized_shape) == 1:
-        return functional.layer_norm(x, layer.normalized_shape, eps=layer.eps)[..., 0].clone()
+    x, arguments = operation.input.detach(), operation.arguments
+    eps = arguments.get("eps", 1e-5)
+    match operation.kind:
+        case OperationKind.LINEAR:
+            return x[..., 0].clone()
+        case OperationKind.CONVOLUTION:
+            return _first_tap(operation, x, out)
+        case OperationKind.BATCH_NORM:
+            mean, variance = arguments.get("running_mean"), arguments.get("running_var")
+            if mean is None or variance is None:
+                return None
+            return (x[:, 0] - mean[0]) * (variance[0] + eps).rsqrt()
+        case OperationKind.GROUP_NORM:
+            return functional.group_norm(x, arguments["num_groups"], eps=eps)[:, 0].clone()
+        case OperationKind.LAYER_NORM if len(arguments["normalized_shape"]) == 1:
+            return functional.layer_norm(x, arguments["normalized_shape"], eps=eps)[..., 0].clone()
     return None
 
 
-def _first_tap(layer: _ConvNd, x: Tensor, out: Tensor) -> Factor | None:
+def _first_tap(operation: Operation, x: Tensor, out: Tensor) -> Factor | None:
     """Give the pixels that the first weight of a convolution sees."""
-    if (
-        isinstance(layer, _ConvTransposeNd)
-        or layer.padding_mode != "zeros"
-        or isinstance(layer.padding, str)
-    ):
+    arguments = operation.arguments
+    axes = x.dim() - 2
+    if operation.function in TRANSPOSED or operation.weight is None:
         return None
-    padding = [side for pad in reversed(layer.padding) for side in (pad, pad)]
-    seen = functional.pad(x[:, 0], padding)
-    for axis, (size, stride) in enumerate(zip(out.shape[2:], layer.stride, strict=True), start=1):
+    seen = functional.pad(x[:, 0], _padding(arguments, operation.weight.shape[2:]))
+    strides = _per_axis(arguments.get("stride", 1), axes)
+    for axis, (size, stride) in enumerate(zip(out.shape[2:], strides, strict=True), start=1):
         seen = seen.narrow(axis, 0, stride * (size - 1) + 1)
         seen = seen[(slice(None),) * axis + (slice(None, None, stride),)]
     return seen.clone()
 
 
-def _kaiming_weights(network: nn.Module) -> dict[str, Tensor]:
+def _padding(arguments: Mapping[str, Any], kernel: Sequence[int]) -> list[int]:
+    """Give a convolution's padding at both ends of each axis, the last axis first."""
+    padding = arguments.get("padding", 0)
+    if padding == "valid":
+        padding = 0
+    if padding == "same":
+        dilations = _per_axis(arguments.get("dilation", 1), len(kernel))
+        wholes = [d * (k - 1) for d, k in zip(dilations, kernel, strict=True)]
+        return [side for whole in reversed(wholes) for side in (whole // 2, whole - whole // 2)]
+    sides = _per_axis(padding, len(kernel))
+    return [side for pad in reversed(sides) for side in (pad, pad)]
+
+
+def _per_axis(value: int | Sequence[int], axes: int) -> Sequence[int]:
+    """Repeat a number for each axis."""
+    numbers = (value,) if isinstance(value, int) else tuple(value)
+    return numbers * axes if len(numbers) == 1 else numbers
+
+
+def kaiming_weights(network: MeasuredNetwork) -> list[tuple[Tensor, Tensor]]:
     """Draw Kaiming's weights for convolutions and linear layers, with zero biases."""
-    tensors: dict[str, Tensor] = {}
-    for name, parameter in layer_parameters(network).items():
-        if name.endswith("bias"):
-            tensors[name] = torch.zeros_like(parameter)
-        else:
-            tensors[name] = nn.init.kaiming_normal_(torch.empty_like(parameter))
-    return tensors
+    values: list[tuple[Tensor, Tensor]] = []
+    for layer in network.layers:
+        weight = torch.empty_like(layer.weight, memory_format=torch.contiguous_format)
+        values.append((layer.weight, nn.init.kaiming_normal_(weight)))
+        if layer.bias is not None:
+            values.append((layer.bias, torch.zeros_like(layer.bias)))
+    return values

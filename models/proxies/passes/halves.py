@@ -4,15 +4,16 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd.graph import Node
 from torch.nn import functional
 
-from models.proxies.passes.layers import RECTIFIERS
-from models.proxies.passes.watch import captured, overriding, show, watched
+from models.proxies.measured import MeasuredNetwork
+from models.proxies.operations import Operation, OperationKind
+from models.proxies.passes.watch import overriding, show, watched
 from models.proxies.records import Records
 from models.proxies.registry import Observer
-from models.proxies.state import hooked
+from models.proxies.watch_modules import hooked
 
 
 class HalvesGraph:
@@ -24,7 +25,7 @@ class HalvesGraph:
     Parameters
     ----------
     network
-        The network, inside :func:`models.proxies.state.preserved`.
+        The network.
     images
         ``(batch, 3, h, w)``; an odd one goes to the second half.
     records
@@ -37,7 +38,7 @@ class HalvesGraph:
 
     def __init__(
         self,
-        network: nn.Module,
+        network: MeasuredNetwork,
         images: Tensor,
         records: Records,
         observers: Sequence[Observer],
@@ -58,12 +59,13 @@ class HalvesGraph:
             raise ValueError("a batch of one image has no halves")
         self._first = self._images[:half].detach().requires_grad_(True)
 
-        def keep(_module: nn.Module, out: Tensor) -> None:
+        def keep(_operation: Operation, out: Tensor) -> None:
             if out.grad_fn is not None:
                 self._rectifiers.append(out.grad_fn)
 
-        rectifiers = [m for m in self._network.modules() if isinstance(m, RECTIFIERS)]
-        keeping = captured(rectifiers, keep) if self._rectifier_observers else nullcontext()
+        observing = self._network.operations.observing
+        rectifier = OperationKind.RECTIFIER
+        keeping = observing({rectifier: keep}) if self._rectifier_observers else nullcontext()
         with watched(self._network, self._observers), keeping:
             logits = self._network(self._first)
         loss = functional.cross_entropy(logits, self._records.labels[:half])
@@ -72,11 +74,11 @@ class HalvesGraph:
         )
         self._logits = logits if keep_graph else None
 
-        def show_second(_module: nn.Module, out: Tensor) -> None:
+        def show_second(_operation: Operation, out: Tensor) -> None:
             show(second, "on_second_activation", out.detach())
 
         second = overriding(self._observers, "on_second_activation")
-        with captured(rectifiers, show_second) if second else nullcontext():
+        with observing({rectifier: show_second}) if second else nullcontext():
             logits = self._network(self._images[half:])
         other = functional.cross_entropy(logits, self._records.labels[half:])
         others = torch.autograd.grad(other, self._records.weights, materialize_grads=True)

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from models.proxies.convolution import Wanted
+from models.proxies.measured import MeasuredNetwork
 from models.proxies.passes.watch import watched
 from models.proxies.records import Records
 from models.proxies.registry import Observer
@@ -20,7 +21,7 @@ class LossGraph:
     Parameters
     ----------
     network
-        The network, inside :func:`models.proxies.state.preserved`.
+        The network.
     images
         ``(batch, 3, h, w)``.
     records
@@ -31,7 +32,7 @@ class LossGraph:
 
     def __init__(
         self,
-        network: nn.Module,
+        network: MeasuredNetwork,
         images: Tensor,
         records: Records,
         observers: Sequence[Observer],

@@ -1,17 +1,15 @@
 """NOISE: pairs of forwards on Gaussian noise."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from functools import partial
+from contextlib import contextmanager
 
 import torch
-from torch import Tensor, nn
-from torch.func import functional_call
+from torch import Tensor
 
 from models.proxies.batch_norm import laid_out_like
-from models.proxies.passes.layers import layer_parameters
+from models.proxies.measured import MeasuredNetwork
+from models.proxies.operations import Operation, OperationKind
 from models.proxies.records import NoiseRecord, Records
-from models.proxies.state import BatchNorm, hooked, replaced_forward
 
 DRAWS = 4
 """Draws of weights and noise, each from where the one before stopped."""
@@ -24,7 +22,7 @@ NOISE_SCALE = 1e-2
 
 
 @torch.no_grad()
-def noise_pass(network: nn.Module, images: Tensor, records: Records) -> None:
+def noise_pass(network: MeasuredNetwork, images: Tensor, records: Records) -> None:
     """Run Gaussian noise, and a slightly different noise, through Gaussian weights, a few times.
 
     Raises
@@ -37,54 +35,59 @@ def noise_pass(network: nn.Module, images: Tensor, records: Records) -> None:
     records.noise = NoiseRecord(torch.stack(differences), torch.stack(scales))
 
 
-def _draw(network: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
+def _draw(network: MeasuredNetwork, images: Tensor) -> tuple[Tensor, Tensor]:
     """Measure, for one draw, the last feature map's change and the sum of log deviations."""
     feature_maps: list[Tensor] = []
 
-    def last_map(_module: nn.Module, _inputs: tuple[Tensor, ...], out: Tensor) -> None:
-        if isinstance(out, Tensor) and out.dim() == 4 and out.shape[-1] > 1:
+    def last_map(out: Tensor) -> None:
+        # Of each image, not a weight or a table of places.
+        if out.dim() == 4 and out.shape[0] == IMAGES and out.shape[-1] > 1:
             feature_maps[:] = [out]
 
     weights = _gaussian_weights(network)
     shape = (2, IMAGES, *images.shape[1:])
     noise, change = torch.randn(shape, dtype=images.dtype, device=images.device).unbind()
     noise, perturbed = (laid_out_like(x, images) for x in (noise, noise + NOISE_SCALE * change))
-    with hooked([module.register_forward_hook(last_map) for module in network.modules()]):
+    with network.with_values(weights), network.operations.showing_results(last_map):
         with _measured_norms(network) as log_scales:
-            functional_call(network, weights, (noise,))
+            network(noise)
         if not feature_maps:
             raise ValueError("the network has no feature map larger than one pixel")
         first = feature_maps[0]
-        functional_call(network, weights, (perturbed,))
+        network(perturbed)
     difference = (first - feature_maps[0]).abs().sum([1, 2, 3]).mean()
     return difference, torch.stack(log_scales).sum() if log_scales else difference.new_zeros(())
 
 
 @contextmanager
-def _measured_norms(network: nn.Module) -> Iterator[list[Tensor]]:
-    """Collect half the log of the mean variance that each BatchNorm layer divides by."""
+def _measured_norms(network: MeasuredNetwork) -> Iterator[list[Tensor]]:
+    """Collect half the log of the mean variance that each batch normalisation divides by."""
     log_scales: list[Tensor] = []
 
-    def forward(norm: BatchNorm, x: Tensor) -> Tensor:
+    def normalise(operation: Operation) -> Tensor | None:
+        if not operation.normalises_by_batch:
+            return None
+        eps = operation.arguments.get("eps", 1e-5)
         out, _, inverse = torch.native_batch_norm(
-            x, norm.weight, norm.bias, None, None, True, 0.0, norm.eps
+            operation.input, operation.weight, operation.bias, None, None, True, 0.0, eps
         )
-        variance = inverse.double().pow(-2) - norm.eps
+        variance = inverse.double().pow(-2) - eps
         log_scales.append(0.5 * variance.mean().log())
         return out
 
-    with ExitStack() as patches:
-        for module in network.modules():
-            if isinstance(module, BatchNorm):
-                patches.enter_context(replaced_forward(module, partial(forward, module)))
+    with network.operations.replacing({OperationKind.BATCH_NORM: normalise}):
         yield log_scales
 
 
-def _gaussian_weights(network: nn.Module) -> dict[str, Tensor]:
+def _gaussian_weights(network: MeasuredNetwork) -> list[tuple[Tensor, Tensor]]:
     """Draw standard Gaussian weights for convolutions and linear layers, with zero biases."""
-    return {
-        name: (torch.zeros if name.endswith("bias") else torch.randn)(
-            parameter.shape, dtype=parameter.dtype, device=parameter.device
-        )
-        for name, parameter in layer_parameters(network).items()
-    }
+    weights: list[tuple[Tensor, Tensor]] = []
+    for layer in network.layers:
+        weights.append((layer.weight, _randn_like(layer.weight)))
+        if layer.bias is not None:
+            weights.append((layer.bias, torch.zeros_like(layer.bias)))
+    return weights
+
+
+def _randn_like(tensor: Tensor) -> Tensor:
+    return torch.randn(tensor.shape, dtype=tensor.dtype, device=tensor.device)

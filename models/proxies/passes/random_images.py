@@ -5,12 +5,13 @@ from contextlib import nullcontext
 
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from models.proxies.batch_norm import laid_out_like
-from models.proxies.passes.blocks import feature_blocks
-from models.proxies.passes.watch import captured, watched
+from models.proxies.measured import MeasuredNetwork
+from models.proxies.passes.blocks import showing_blocks
+from models.proxies.passes.watch import watched
 from models.proxies.records import BlocksRecord, Records
 from models.proxies.registry import Observer
 from models.proxies.spectra import Spectra
@@ -25,7 +26,7 @@ class RandomGraph:
     Parameters
     ----------
     network
-        The network, inside :func:`models.proxies.state.preserved`.
+        The network.
     images
         Give shape, device and memory format of the noise.
     records
@@ -35,7 +36,11 @@ class RandomGraph:
     """
 
     def __init__(
-        self, network: nn.Module, images: Tensor, records: Records, observers: Sequence[Observer]
+        self,
+        network: MeasuredNetwork,
+        images: Tensor,
+        records: Records,
+        observers: Sequence[Observer],
     ) -> None:
         self._network = network
         self._images = images
@@ -45,13 +50,15 @@ class RandomGraph:
 
     def random(self, *, keep_graph: bool) -> None:
         """Run noise through the network, and go back from the summed logits to the weights."""
-        noise = laid_out_like(torch.randn_like(self._images), self._images)
+        noise = laid_out_like(_noise_like(self._images), self._images)
 
-        def keep(_module: nn.Module, out: Tensor) -> None:
-            if out.dim() == 4:
-                self._features.append(out)
+        def keep(out: Tensor) -> Tensor | None:
+            if out.dim() != 4:
+                return None
+            self._features.append(out)
+            return out.clone()  # what the network may write to from here on
 
-        keeping = captured(feature_blocks(self._network), keep) if keep_graph else nullcontext()
+        keeping = showing_blocks(self._network, keep) if keep_graph else nullcontext()
         with watched(self._network, self._observers), keeping:
             logits = self._network(noise)
         self._records.random_gradients = [
@@ -78,6 +85,15 @@ class RandomGraph:
         self._records.blocks = BlocksRecord(_entropies(blocks), gains)
 
 
+def _noise_like(images: Tensor) -> Tensor:
+    """Draw Gaussian noise of a shape: the same whatever layout the images have."""
+    noise = torch.empty(images.shape, dtype=images.dtype, device=images.device)
+    if images.device.type == "cpu":
+        # Torch draws along the memory; tables were made of images with channels last.
+        noise = noise.contiguous(memory_format=torch.channels_last)
+    return noise.normal_()
+
+
 @torch.no_grad()
 def _entropies(
     blocks: Iterable[Float[Tensor, "batch channels h w"]],
@@ -87,7 +103,9 @@ def _entropies(
     for features in blocks:
         rows = features.movedim(1, -1).flatten(0, -2).double()
         rows = rows - rows.mean(dim=0)
-        spectra.add(rows.T @ rows / len(rows))
+        # Of the two products the smaller one: they have the same eigenvalues, but for zeros.
+        square = rows.T @ rows if len(rows) >= rows.shape[1] else rows @ rows.T
+        spectra.add(square / len(rows))
     entropies = []
     for eigenvalues in spectra.eigenvalues():
         positive = eigenvalues.clamp_min(0)
@@ -103,16 +121,25 @@ def _gains(pairs: Iterable[tuple[Tensor, Tensor]]) -> Float[Tensor, " pairs"]:
     """
     spectra, unchanged = Spectra(), []
     for before, after in pairs:
-        correlation, same = _correlation(before, after)
-        spectra.add(correlation @ correlation.T)
+        squares, same = _squared_correlation(before, after)
+        spectra.add(squares)
         unchanged.append(same)
     gains = [squares[-1].clamp_min(0).sqrt() for squares in spectra.eigenvalues()]
     return torch.where(torch.stack(unchanged), torch.inf, torch.stack(gains))
 
 
-def _correlation(before: Tensor, after: Tensor) -> tuple[Float[Tensor, "n m"], Bool[Tensor, ""]]:
-    """Correlate a random sign gradient before and after one block, and tell if they are equal."""
-    sent = torch.randint_like(after, 2).mul_(2).sub_(1)
+def _squared_correlation(
+    before: Tensor, after: Tensor
+) -> tuple[Float[Tensor, "n n"], Bool[Tensor, ""]]:
+    """Correlate a random sign gradient before and after one block, and tell if they are equal.
+
+    Gives a matrix whose eigenvalues are the squares of the correlation's singular values, of the
+    smallest of its three sizes: channels before, channels after, and pixels.
+    """
+    # Drawn with channels last, whatever layout the block's output has.
+    batch, channels, *sides = after.shape
+    signs = torch.randint_like(after.new_empty((batch, *sides, channels)), 2).mul_(2).sub_(1)
+    sent = signs.movedim(-1, 1)
     received: Tensor | None = None
     if after.requires_grad and before.requires_grad:
         (received,) = torch.autograd.grad(
@@ -126,10 +153,19 @@ def _correlation(before: Tensor, after: Tensor) -> tuple[Float[Tensor, "n m"], B
         unfolded = _folded_to(received, sent)
         out = sent.movedim(1, -1).flatten(0, -2)
         into = unfolded.movedim(1, -1).flatten(0, -2)
+        if len(out) < min(into.shape[1], out.shape[1]):
+            root = _root((out @ out.T).double())
+            return root @ (into @ into.T).double() @ root / len(out) ** 2, same
         correlation = (into.T @ out).double() / len(out)
         if len(correlation) > correlation.shape[1]:
             correlation = correlation.T
-        return correlation, same
+        return correlation @ correlation.T, same
+
+
+def _root(matrix: Float[Tensor, "n n"]) -> Float[Tensor, "n n"]:
+    """Square root of a symmetric matrix without negative eigenvalues."""
+    values, vectors = torch.linalg.eigh(matrix)
+    return vectors @ torch.diag(values.clamp_min(0).sqrt()) @ vectors.T
 
 
 def _folded_to(gradient: Tensor, model: Tensor) -> Tensor:

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
-from torch.func import functional_call
+from torch import Tensor
 
-from models.proxies.passes.redraw import redrawn_parameters
+from models.proxies.measured import MeasuredNetwork
+from models.proxies.passes.redraw import redrawn
 from models.proxies.passes.watch import watched
+from models.proxies.records import Records
 from models.proxies.registry import Observer
 
 SMALLEST_SIDE = 64
@@ -18,25 +19,60 @@ DRAWS = 2
 """Draws of weights and image in REDRAWN, besides the network as it is in SAMPLE."""
 
 
-@torch.no_grad()
-def sample_pass(network: nn.Module, images: Tensor, observers: Sequence[Observer]) -> None:
-    """Show the observers one Gaussian image of at least 64 pixels a side going by."""
-    image = _gaussian_image(images)
-    with watched(network, observers):
-        network(image)
+class Samples:
+    """SAMPLE and REDRAWN, on images of one size.
 
+    Parameters
+    ----------
+    network
+        The network.
+    images
+        Give the image's shape.
+    records
+        Where the size goes.
+    """
 
-@torch.no_grad()
-def redrawn_pass(network: nn.Module, images: Tensor, observers: Sequence[Observer]) -> None:
-    """Show the observers another such image going by, with weights drawn anew, a few times."""
-    with watched(network, observers):
+    def __init__(self, network: MeasuredNetwork, images: Tensor, records: Records) -> None:
+        self._network = network
+        self._images = images
+        self._records = records
+        self._size = (0, 0)
+
+    @torch.no_grad()
+    def sample(self, observers: Sequence[Observer]) -> None:
+        """Show the observers one Gaussian image of at least 64 pixels a side going by.
+
+        A network that does not take it gets one of the size of its own images.
+        """
+        height, width = self._images.shape[2:]
+        self._size = (max(height, SMALLEST_SIDE), max(width, SMALLEST_SIDE))
+        try:
+            self._show(observers)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception:  # a forward may raise anything
+            if self._size == (height, width):
+                raise
+            self._size = (height, width)
+            for observer in observers:
+                observer.restart()
+            torch.manual_seed(torch.initial_seed())  # as at the beginning of the pass
+            self._show(observers)
+        self._records.sample_size = self._size
+
+    @torch.no_grad()
+    def redrawn(self, observers: Sequence[Observer]) -> None:
+        """Show the observers another such image, with weights drawn anew, a few times."""
         for _ in range(DRAWS):
             for observer in observers:
                 observer.on_draw()
-            functional_call(network, redrawn_parameters(network), (_gaussian_image(images),))
+            with redrawn(self._network):
+                self._show(observers)
 
+    def _show(self, observers: Sequence[Observer]) -> None:
+        with watched(self._network, observers):
+            self._network(self._gaussian_image())
 
-def _gaussian_image(images: Tensor) -> Float[Tensor, "1 channels h w"]:
-    channels, height, width = images.shape[1:]
-    size = (1, channels, max(height, SMALLEST_SIDE), max(width, SMALLEST_SIDE))
-    return torch.randn(size, dtype=images.dtype, device=images.device)
+    def _gaussian_image(self) -> Float[Tensor, "1 channels h w"]:
+        size = (1, self._images.shape[1], *self._size)
+        return torch.randn(size, dtype=self._images.dtype, device=self._images.device)

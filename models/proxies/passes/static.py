@@ -1,25 +1,34 @@
-"""STATIC and GRAPH: what can be had without running any data."""
+"""STATIC, SURVEY and GRAPH: what can be had without running the batch."""
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from models.proxies.measured import MeasuredNetwork
 from models.proxies.records import Records
-from models.trace import count_params, trace
+from models.trace import count_params
 
 
-def static_pass(network: nn.Module, records: Records) -> None:
-    """Count parameters, and the modules that own some."""
-    records.params = count_params(network) / 1e6
-    records.trainable_layers = sum(
-        any(True for _ in module.parameters(recurse=False)) for module in network.modules()
-    )
+def static_pass(network: MeasuredNetwork, records: Records) -> None:
+    """Count parameters."""
+    records.params = count_params(network.module) / 1e6
 
 
-def graph_pass(network: nn.Module, images: Tensor, records: Records) -> None:
-    """Record the layer graph from one run on shapes.
+def survey_pass(
+    network: MeasuredNetwork, images: Tensor, records: Records, *, record: bool
+) -> None:
+    """Run one image, to see which layers run; with ``record``, note their graph."""
+    network.survey(images, records.num_classes, record=record)
+    records.weights = network.weights
+    records.trainable_layers = network.count_layers()
+
+
+def graph_pass(network: MeasuredNetwork, records: Records) -> None:
+    """Read the layer graph off what SURVEY recorded.
 
     The count of operations is of all that the forward runs; the graph keeps what reaches the
     logits.
     """
-    graph = trace(network, tuple(images.shape[1:]), keep_dead=True)
+    assert network.recorder is not None  # noqa: S101 - survey_pass(record=True) came first
+    graph = network.recorder.graph(keep_dead=True)
+    network.recorder = None  # and all tensors that it saw
     records.flops = graph.flops / 1e6
     records.graph = graph.live()

@@ -1,18 +1,16 @@
 """TWIN: a network without signs, and a copy whose weights and images were perturbed."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
-from torch.func import functional_call
+from torch import Tensor
 from torch.nn import functional
 
-from models.proxies.passes.layers import layer_weights
+from models.proxies.measured import MeasuredNetwork, WeightedLayer
+from models.proxies.operations import Kept, OperationKind, bypass
 from models.proxies.passes.redraw import redrawn_parameters
-from models.proxies.passes.watch import captured
 from models.proxies.records import Records, TwinRecord
-from models.proxies.state import BatchNorm, bypassed
 
 DRAWS = 3
 """Draws: the network as it is, then with its weights drawn anew."""
@@ -33,7 +31,7 @@ DESCENT, ASCENT = -1, 1
 """Against the sign of the images' gradient, and along it."""
 
 
-def twin_pass(network: nn.Module, images: Tensor, records: Records) -> None:
+def twin_pass(network: MeasuredNetwork, images: Tensor, records: Records) -> None:
     """Compare |weights| on images with the perturbed |weights| on perturbed images.
 
     All parameters lose their sign and BatchNorm is the identity, so activations grow with depth
@@ -42,61 +40,64 @@ def twin_pass(network: nn.Module, images: Tensor, records: Records) -> None:
     draw also one along it.
     """
     size = min(IMAGES, len(images))
+    double = network.double()
+    parameters = [*double.module.parameters()]
     draws = []
-    for draw in range(DRAWS):
-        part = torch.arange(draw * size, (draw + 1) * size, device=images.device) % len(images)
-        parameters = redrawn_parameters(network) if draw else dict(network.named_parameters())
-        directions = (DESCENT,) if draw else (DESCENT, ASCENT)
-        draws.append(_compared(network, parameters, images[part], records.labels[part], directions))
+    with double.with_values([(p, p.detach()) for p in parameters]):
+        for draw in range(DRAWS):
+            part = torch.arange(draw * size, (draw + 1) * size, device=images.device) % len(images)
+            drawn = redrawn_parameters(network) if draw else [*network.module.parameters()]
+            double.set_values(zip(parameters, (p.detach().abs() for p in drawn), strict=True))
+            directions = (DESCENT,) if draw else (DESCENT, ASCENT)
+            draws.append(_compared(double, images[part], records.labels[part], directions))
     records.twin = TwinRecord(torch.stack([terms[0] for terms in draws]), draws[0][1])
 
 
 def _compared(
-    network: nn.Module,
-    parameters: Mapping[str, Tensor],
+    network: MeasuredNetwork,
     images: Tensor,
     labels: Tensor,
     directions: Sequence[int],
 ) -> list[Float[Tensor, " layers"]]:
-    """Compare the layers of one draw with their twins, for each direction of the images."""
+    """Compare the layers of one draw with their twins, for each direction of the images.
+
+    The network, in double precision, has the draw's |weights|.
+    """
     images = images.double()
-    names = [*layer_weights(network)]
-    tensors = {name: parameter.detach().abs().double() for name, parameter in parameters.items()}
-    tensors |= {n: b.double() if b.is_floating_point() else b for n, b in network.named_buffers()}
-    layers = [network.get_submodule(name.rpartition(".")[0]) for name in names]
-    features: dict[nn.Module, Tensor] = {}
-    likeness: dict[nn.Module, Tensor] = {}
+    weights = network.weights
+    features: dict[WeightedLayer, Kept] = {}
+    likeness: dict[WeightedLayer, Tensor] = {}
 
-    def keep(layer: nn.Module, out: Tensor) -> None:
-        features[layer] = out.detach()
+    def keep(layer: WeightedLayer, out: Tensor) -> None:
+        features[layer] = network.operations.keep(out.detach())
 
-    def compare(layer: nn.Module, out: Tensor) -> None:
-        likeness[layer] = _likeness(out.detach(), features[layer])
+    def compare(layer: WeightedLayer, out: Tensor) -> None:
+        if layer in features:  # a layer may be left out by chance
+            likeness[layer] = _likeness(out.detach(), features[layer].tensor)
 
-    def gradients(weights: Iterable[Tensor], x: Tensor) -> tuple[Tensor, ...]:
-        wanted = [weight.detach().requires_grad_(True) for weight in weights]
-        loss = functional.cross_entropy(
-            functional_call(network, tensors | dict(zip(names, wanted, strict=True)), (x,)), labels
-        )
+    def gradients(wanted: Sequence[Tensor], x: Tensor) -> tuple[Tensor, ...]:
+        loss = functional.cross_entropy(network(x), labels)
         return torch.autograd.grad(loss, wanted, materialize_grads=True)
 
-    with bypassed(network, BatchNorm):
-        weights = [tensors[name] for name in names]
-        with captured(layers, keep):
+    with network.operations.replacing({OperationKind.BATCH_NORM: bypass}):
+        with network.showing_layers(keep):
             clean = gradients(weights, images)
-        robust = [_stepped(weight, g) for weight, g in zip(weights, clean, strict=True)]
-        twin = tensors | dict(zip(names, robust, strict=True))
-        sign = _image_gradient(network, twin, images, labels)
-        weight_likeness = [_likeness(r, w) for r, w in zip(robust, weights, strict=True)]
+        before = [weight.detach().clone() for weight in weights]
+        robust = [_stepped(weight, g) for weight, g in zip(before, clean, strict=True)]
+        network.set_values(zip(weights, robust, strict=True))
+        x = images.detach().requires_grad_(True)
+        sign = gradients([x], x)[0].sign()
+        weight_likeness = [_likeness(r, w) for r, w in zip(robust, before, strict=True)]
         results = []
         for direction in directions:
             likeness.clear()
-            with captured(layers, compare):
-                moved = gradients(robust, (images + direction * IMAGE_SCALE * sign).clamp(0, 1))
+            with network.showing_layers(compare):
+                moved = gradients(weights, (images + direction * IMAGE_SCALE * sign).clamp(0, 1))
             terms = [
-                (alike * _cosine(m, c).abs().sum() * likeness[layer]).abs()
-                for layer, alike, m, c in zip(layers, weight_likeness, moved, clean, strict=True)
-                if layer in likeness  # a layer may go unused
+                (alike * _cosine(m, c).abs().sum() * likeness.get(layer, alike.new_zeros(()))).abs()
+                for layer, alike, m, c in zip(
+                    network.layers, weight_likeness, moved, clean, strict=True
+                )
             ]
             results.append(torch.stack(terms))
     return results
@@ -118,13 +119,3 @@ def _cosine(one: Tensor, other: Tensor) -> Tensor:
     """Cosine along the first dimension; torch's own takes ten times as long in double precision."""
     norms = [(x * x).sum(dim=0).sqrt().clamp_min(SHORTEST) for x in (one, other)]
     return (one * other).sum(dim=0) / (norms[0] * norms[1])
-
-
-def _image_gradient(
-    network: nn.Module, tensors: dict[str, Tensor], images: Tensor, labels: Tensor
-) -> Tensor:
-    """Sign of the cross-entropy's gradient in the images."""
-    x = images.detach().requires_grad_(True)
-    loss = functional.cross_entropy(functional_call(network, tensors, (x,)), labels)
-    (gradient,) = torch.autograd.grad(loss, [x], materialize_grads=True)
-    return gradient.sign()
