@@ -117,7 +117,7 @@ def run(
     images = laid_out(images)
     measured = MeasuredNetwork(network, images.device)
     tensors = (*measured.module.parameters(), *measured.module.buffers())
-    with measuring(measured.operations, measured.functions, tensors), torch.enable_grad():
+    with measuring(measured.functions, tensors), torch.enable_grad():
         records = Records(labels, num_classes)
         needed = {pass_ for proxy in wanted for pass_ in proxy.reads}
         steps = _steps(measured, images, records, needed, watchers)

@@ -10,19 +10,17 @@ import torch
 from torch import Tensor
 
 from models.proxies.custom_functions import CustomFunctions, custom_functions
-from models.proxies.operations import Operations, autocast_off
+from models.proxies.operations import autocast_off
 
 
 @contextmanager
-def measuring(
-    operations: Operations, functions: CustomFunctions, tensors: Iterable[Tensor]
-) -> Iterator[None]:
-    """Run eagerly, in full precision, watched, and restore all random states afterwards.
+def measuring(functions: CustomFunctions, tensors: Iterable[Tensor]) -> Iterator[None]:
+    """Run eagerly and in full precision, and restore all random states afterwards.
 
     Parameters
     ----------
-    operations, functions
-        Watch torch's functions, and the network's own.
+    functions
+        Computes the network's own autograd functions.
     tensors
         Of the network; tell whose devices' random states are to be kept.
     """
@@ -34,7 +32,6 @@ def measuring(
         stack.enter_context(custom_functions(functions))
         if "torch._dynamo" in sys.modules:  # else nothing can have been compiled
             stack.enter_context(torch.compiler.set_stance("force_eager"))
-        stack.enter_context(operations)
         try:
             autocast_off()
             yield

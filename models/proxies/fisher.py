@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from models.proxies.operations import Operation
 from models.proxies.records import Records
 from models.proxies.registry import Observer, Pass, proxy
 
@@ -23,15 +24,16 @@ class Fisher(Observer):
 
     def on_gradient(
         self,
-        weight: Float[Tensor, "out ..."],
-        output: Float[Tensor, "batch channels ..."],
-        gradient: Float[Tensor, "batch channels ..."],
+        operation: Operation,
+        output: Float[Tensor, "batch ..."],
+        gradient: Float[Tensor, "batch ..."],
     ) -> None:
         """Add one layer's channels."""
-        product = output * gradient
+        weight = operation.weight
+        assert weight is not None  # noqa: S101 - of a convolution or linear layer
+        product = (output * gradient).movedim(operation.channel_axis, 1)
         saliency = product.sum([*range(2, product.dim())]) if product.dim() > 2 else product
-        weights_a_channel = weight[0].numel()
-        self._terms.append(saliency.square().mean(0).sum() * (0.5 * weights_a_channel))
+        self._terms.append(saliency.square().mean(0).sum() * (0.5 * weight[0].numel()))
 
     def value(self, _records: Records) -> Float[Tensor, ""]:
         """Sum over all layers."""

@@ -9,6 +9,9 @@ from models.errors import InputError, abbreviate
 from models.proxies.measured import MeasuredNetwork
 from models.proxies.passes.redraw import draw_layer
 
+TOKEN_DEVIATION = 0.02
+"""Standard deviation of tokens and positions (Dosovitskiy et al., ICLR 2021)."""
+
 
 class Initialisation(StrEnum):
     """Which weights a network is measured with."""
@@ -38,7 +41,8 @@ def initialise(network: MeasuredNetwork, seed: int) -> None:
     - convolutions and linear layers draw their weights by fan-in, as torch's layers do (uniform
       within 1 / sqrt(fan-in)), in the order of registration, and have no bias;
     - other parameters that activations are multiplied with (layer scales, gates) are one;
-    - the rest (tokens, positions) stays as it is.
+    - other parameters whose values differ (tokens, positions) are drawn with deviation 0.02, those
+      of one value (shifts) stay as they are.
 
     Parameters
     ----------
@@ -63,3 +67,9 @@ def initialise(network: MeasuredNetwork, seed: int) -> None:
     for parameter in network.scales:
         if id(parameter) not in drawn:
             parameter.fill_(1.0)
+            drawn.add(id(parameter))
+    for parameter in network.module.parameters():
+        rest = id(parameter) not in drawn and parameter.is_floating_point() and parameter.numel()
+        if rest and (parameter != parameter.flatten()[0]).any():
+            values = torch.randn(parameter.shape, generator=generator)
+            parameter.copy_(TOKEN_DEVIATION * values)

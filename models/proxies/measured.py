@@ -82,7 +82,7 @@ class MeasuredNetwork:
     module
         The replica.
     operations
-        Sees each operation, inside :func:`~models.proxies.environment.measuring`.
+        Sees each operation of a forward.
     functions
         Computes the network's own autograd functions.
     layers
@@ -114,8 +114,9 @@ class MeasuredNetwork:
                 parameter.requires_grad_(True)
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Compute the logits."""
-        logits: Tensor = self.module(images)
+        """Compute the logits, every operation watched."""
+        with self.operations:
+            logits: Tensor = self.module(images)
         return logits
 
     @property

@@ -34,14 +34,17 @@ class Near(Observer):
     def __init__(self) -> None:
         self._spectra = Spectra()
         self._weights: list[float] = []
+        self._axis = 1
 
     def on_operation(
         self, operation: Operation, output: Float[Tensor, "batch channels ..."]
     ) -> None:
         """Add one layer's effective rank."""
+        if operation.kind is not OperationKind.RECTIFIER:  # whose channels are those of its input
+            self._axis = operation.channel_axis
         if output.dim() < 2 or not _counts(operation):
             return
-        pixels = output.movedim(_channel_axis(operation), -1).flatten(0, -2)
+        pixels = output.movedim(self._axis, -1).flatten(0, -2)
         width = pixels.shape[1]
         kept = min(width, WIDEST)
         rows = pixels[_evenly(len(pixels), kept, output.device)]
@@ -72,12 +75,6 @@ def _effective_rank(squares: Float[Tensor, " n"]) -> Float[Tensor, ""]:
     total = singular.sum()
     share = singular / total
     return torch.where(total > 0, torch.special.entr(share).sum().exp(), 0.0)
-
-
-def _channel_axis(operation: Operation) -> int:
-    """Find the channels: last after linear layers and norms over the last axes, else second."""
-    last = (OperationKind.LINEAR, OperationKind.LAYER_NORM, OperationKind.RMS_NORM)
-    return -1 if operation.kind in last else 1
 
 
 def _counts(operation: Operation) -> bool:

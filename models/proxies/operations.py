@@ -54,6 +54,9 @@ NORMALISATIONS = (*NORMS, OperationKind.OTHER_NORM)
 """All that bring activations back to one size."""
 
 
+_CHANNELS_LAST = (OperationKind.LINEAR, OperationKind.LAYER_NORM, OperationKind.RMS_NORM)
+
+
 @dataclass(frozen=True, slots=True)
 class _Role:
     """An operation's kind, and the names of its arguments in order."""
@@ -95,6 +98,11 @@ class Operation:
     def bias(self) -> Tensor | None:
         """Its bias."""
         return self.arguments.get("bias")
+
+    @property
+    def channel_axis(self) -> int:
+        """Axis of the channels in its output: the last one, or the second."""
+        return -1 if self.kind in _CHANNELS_LAST else 1
 
     @property
     def normalises_by_batch(self) -> bool:

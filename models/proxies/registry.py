@@ -65,8 +65,8 @@ class Observer:
     def on_second_activation(self, output: "Tensor") -> None:
         """See a rectifier's output on the second half, in the order of the first, in HALVES."""
 
-    def on_gradient(self, weight: "Tensor", output: "Tensor", gradient: "Tensor") -> None:
-        """See a convolution's or linear layer's weight, output and gradient in LOSS' backward."""
+    def on_gradient(self, operation: "Operation", output: "Tensor", gradient: "Tensor") -> None:
+        """See a convolution's or linear layer's output and gradient in the backward of LOSS."""
 
     def on_operation(self, operation: "Operation", output: "Tensor") -> None:
         """See a layer's, norm's or rectifier's output in the first forward of HALVES."""

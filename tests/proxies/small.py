@@ -37,6 +37,6 @@ def layer_weights(network: nn.Module) -> list[Tensor]:
 def measured(network: nn.Module, images: Tensor, num_classes: int = 4) -> Iterator[MeasuredNetwork]:
     """A network that is ready for a pass."""
     replica = MeasuredNetwork(network)
-    with measuring(replica.operations, replica.functions, []), torch.enable_grad():
+    with measuring(replica.functions, []), torch.enable_grad():
         replica.survey(images, num_classes, record=False)
         yield replica

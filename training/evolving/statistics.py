@@ -80,7 +80,7 @@ def layer_statistics(network: nn.Module, images: Tensor, *, seed: int = 0) -> pl
     rows: list[dict[str, float]] = []
     measured = MeasuredNetwork(network)
     parameters = measured.module.parameters()
-    with measuring(measured.operations, measured.functions, parameters), torch.enable_grad():
+    with measuring(measured.functions, parameters), torch.enable_grad():
         for source, x in zip(SOURCES, (images, noise, perturbed), strict=True):
             for number, tensors in enumerate(_uses(measured, x)):
                 if source == SOURCES[0]:

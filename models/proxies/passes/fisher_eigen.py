@@ -78,7 +78,7 @@ def _jacobians_on(noise: Tensor, network: MeasuredNetwork) -> list[Tensor]:
     rows: list[Tensor] = []
 
     def after(operation: Operation, out: Tensor) -> None:
-        channel = -1 if operation.kind in _CHANNELS_LAST else 1
+        channel = operation.channel_axis
         factors = _factors(operation, out)
 
         def on_gradient(gradient: Tensor) -> None:
@@ -106,9 +106,6 @@ def _jacobians_on(noise: Tensor, network: MeasuredNetwork) -> list[Tensor]:
             raise ValueError("the logits do not depend on the image")
         jacobians.append(torch.stack(rows, dim=1))
     return jacobians
-
-
-_CHANNELS_LAST = (OperationKind.LINEAR, OperationKind.LAYER_NORM)
 
 
 def _normalise_by_running(operation: Operation) -> Tensor | None:

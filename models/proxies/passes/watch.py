@@ -39,12 +39,11 @@ def watched(network: MeasuredNetwork, observers: Iterable[Observer]) -> Iterator
         show(of_activation, "on_activation", out.detach())
 
     def weighted(operation: Operation, out: Tensor) -> None:
-        weight = operation.weight
         if out.requires_grad:
             kept = operations.keep(out.detach())
 
             def on_gradient(gradient: Tensor) -> None:
-                show(of_gradient, "on_gradient", weight, kept.tensor, gradient.detach())
+                show(of_gradient, "on_gradient", operation, kept.tensor, gradient.detach())
 
             handles.append(out.register_hook(on_gradient))
 
@@ -110,14 +109,15 @@ def _is_layer(module: nn.Module) -> bool:
 
 def show(observers: Iterable[Observer], method: str, *what: object) -> None:
     """Call a method of observers; the failure of one costs its own proxy only, not the pass."""
-    for observer in observers:
-        if observer.failure is None:
-            try:
-                getattr(observer, method)(*what)
-            except torch.OutOfMemoryError:
-                raise
-            except Exception as error:  # a layer may be anything
-                observer.failure = f"{method}: {error}"
+    with torch._C.DisableTorchFunction():  # what observers compute is not the network's
+        for observer in observers:
+            if observer.failure is None:
+                try:
+                    getattr(observer, method)(*what)
+                except torch.OutOfMemoryError:
+                    raise
+                except Exception as error:  # a layer may be anything
+                    observer.failure = f"{method}: {error}"
 
 
 def overriding(observers: Iterable[Observer], method: str) -> list[Observer]:
