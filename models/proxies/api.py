@@ -77,6 +77,8 @@ def compute_proxies(
     {'params': 0.000402}
     """
     names = [proxy.name for proxy in select(proxies)]
+    if not isinstance(module, nn.Module):
+        raise InputError(f"got {type(module).__name__}; expected a torch.nn.Module")
     if len(input_shape) != 3 or min(input_shape) < 1 or num_classes < 1:
         raise InputError(
             f"got input shape {abbreviate(input_shape)} and {num_classes} classes; "

@@ -114,18 +114,20 @@ def run(
             observers[proxy.name].seed = seed
             for pass_ in proxy.reads:
                 watchers[pass_].append(observers[proxy.name])
-    images = laid_out(images)
-    measured = MeasuredNetwork(network, images.device)
-    tensors = (*measured.module.parameters(), *measured.module.buffers())
-    with measuring(measured.functions, tensors), torch.enable_grad():
-        records = Records(labels, num_classes)
-        needed = {pass_ for proxy in wanted for pass_ in proxy.reads}
-        steps = _steps(measured, images, records, needed, watchers)
-        if canonical:
-            steps[Pass.SURVEY] = _initialised(steps[Pass.SURVEY], measured, seed)
-        failures, seconds = _run_passes(steps, needed, seed)
-        with torch.no_grad():
-            result = _read(wanted, observers, records, failures, seconds)
+    with torch.inference_mode(mode=False), torch.enable_grad():
+        images, labels = (x.clone() if x.is_inference() else x for x in (images, labels))
+        images = laid_out(images)
+        measured = MeasuredNetwork(network, images.device)
+        tensors = (*measured.module.parameters(), *measured.module.buffers())
+        with measuring(measured.functions, tensors):
+            records = Records(labels, num_classes)
+            needed = {pass_ for proxy in wanted for pass_ in proxy.reads}
+            steps = _steps(measured, images, records, needed, watchers)
+            if canonical:
+                steps[Pass.SURVEY] = _initialised(steps[Pass.SURVEY], measured, seed)
+            failures, seconds = _run_passes(steps, needed, seed)
+            with torch.no_grad():
+                result = _read(wanted, observers, records, failures, seconds)
     if measured.functions.opaque:
         _withdraw(result, observers, measured.functions.opaque)
     _note_size(result, records)

@@ -91,13 +91,7 @@ class MeasuredNetwork:
     """
 
     def __init__(self, network: nn.Module, device: torch.device | None = None) -> None:
-        for name, tensor in (*network.named_parameters(), *network.named_buffers()):
-            if tensor.is_meta:
-                raise InputError(
-                    f"got a module on the meta device ({name}), which has no values; expected one "
-                    "with weights, such as module.to_empty(device='cpu') and a draw of its weights"
-                )
-        self.module = replicate(network, _on(device) if device is not None else None)
+        self.module = replicate(network, _on(device))
         self.operations = Operations()
         self.functions = CustomFunctions()
         self.layers: list[WeightedLayer] = []
@@ -412,8 +406,14 @@ def _to_double(tensor: Tensor) -> Tensor:
     return tensor.detach().to(dtype, copy=True)
 
 
-def _on(device: torch.device) -> Callable[[Tensor], Tensor]:
+def _on(device: torch.device | None) -> Callable[[Tensor], Tensor]:
     def move(tensor: Tensor) -> Tensor:
-        return tensor.detach().to(device, copy=True, memory_format=torch.contiguous_format)
+        if tensor.is_meta:
+            raise InputError(
+                "got a module on the meta device, which has no values; expected one with weights, "
+                "such as module.to_empty(device='cpu') and a draw of its weights"
+            )
+        place = tensor.device if device is None else device
+        return tensor.detach().to(place, copy=True, memory_format=torch.contiguous_format)
 
     return move

@@ -234,6 +234,19 @@ def test_under_autocast_no_grad_and_inference_mode() -> None:
     with torch.no_grad():
         assert compute_proxies(network, (3, 8, 8), 4).values == expected
         assert not torch.is_grad_enabled()
+    with torch.inference_mode():
+        torch.manual_seed(0)
+        built_inside = plain()
+        images = torch.randn(4, 3, 8, 8)
+        got = compute_proxies(built_inside, (3, 8, 8), 4, images=images).values
+        assert compute_proxies(network, (3, 8, 8), 4).values == expected
+        assert torch.is_inference_mode_enabled()
+    assert got == compute_proxies(network, (3, 8, 8), 4, images=images.clone()).values
+
+
+def test_what_is_no_module() -> None:
+    with pytest.raises(InputError, match=r"got str; expected a torch\.nn\.Module"):
+        compute_proxies("resnet18", (3, 8, 8), 4)  # type: ignore[arg-type]
 
 
 def test_checkpointing_is_on_again_afterwards() -> None:
