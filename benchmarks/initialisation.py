@@ -35,9 +35,6 @@ SPACES = {
     "nasbench_macro": "nasbench_macro_clean",
 }
 CIFAR = get_dataset("cifar10")
-LARGEST = 20e6
-"""Parameters of the real networks, at most."""
-
 Network = tuple[str, float, Callable[[], nn.Module], tuple[int, int, int], int]
 """Name, accuracy, how to build it, image shape, classes."""
 
@@ -56,15 +53,18 @@ def of_space(name: str, count: int, shared: Path) -> Iterator[Network]:
         yield arch, label, build, CIFAR.input_shape, CIFAR.num_classes
 
 
-def of_timm(count: int, shared: Path) -> Iterator[Network]:
-    """Real networks by their best accuracy from ImageNet-1k alone, of at most 256 pixels."""
+def of_timm(count: int, shared: Path, largest: float) -> Iterator[Network]:
+    """Real networks by their best accuracy from ImageNet-1k alone, of at most 256 pixels.
+
+    They have fewer than ``largest`` million parameters.
+    """
     import timm
 
     table = pl.read_parquet(shared / "benchmarks" / "imagenet_timm.parquet")
     rows = (
         table.filter(
             (pl.col("pretraining") == "none")
-            & (pl.col("params") < LARGEST / 1e6)
+            & (pl.col("params") < largest)
             & (pl.col("image_size") <= 256)
         )
         .sort("imagenet1k.clean", descending=True)
@@ -81,7 +81,7 @@ def of_timm(count: int, shared: Path) -> Iterator[Network]:
         yield arch, label, build, (3, size, size), 1000
 
 
-def computed(network: Network, size: int) -> dict[str, Any]:
+def computed(network: Network, size: int, proxies: list[str]) -> dict[str, Any]:
     """Values of one network under both initialisations, from one seed."""
     _, label, build, shape, classes = network
     torch.manual_seed(0)
@@ -90,7 +90,7 @@ def computed(network: Network, size: int) -> dict[str, Any]:
     row: dict[str, Any] = {"label": label}
     for policy in Initialisation:
         result = run(
-            module, images, labels, num_classes=classes, proxies=PROXIES, initialisation=policy
+            module, images, labels, num_classes=classes, proxies=proxies, initialisation=policy
         )
         row[policy.value] = result.values
     return row
@@ -101,7 +101,7 @@ def taus(rows: dict[str, dict[str, Any]]) -> pl.DataFrame:
     lines = []
     for proxy in PROXIES:
         pairs = [
-            [row["label"], *(row[policy.value][proxy] for policy in Initialisation)]
+            [row["label"], *(row[policy.value].get(proxy) for policy in Initialisation)]
             for row in rows.values()
             if "label" in row
         ]
@@ -111,8 +111,8 @@ def taus(rows: dict[str, dict[str, Any]]) -> pl.DataFrame:
             {
                 "proxy": proxy,
                 "networks": len(whole),
-                "as_given": kendalltau(labels, given).statistic if whole else None,
-                "canonical": kendalltau(labels, canonical).statistic if whole else None,
+                "as_given": kendalltau(labels, given).statistic if labels else None,
+                "canonical": kendalltau(labels, canonical).statistic if labels else None,
             }
         )
     return pl.DataFrame(lines)
@@ -125,7 +125,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("var/initialisation"))
     parser.add_argument("--networks", type=int, default=100)
     parser.add_argument("--of", choices=[*SPACES, "timm"], action="append")
+    parser.add_argument("--largest", type=float, default=20.0, help="million parameters")
+    parser.add_argument("--proxies", choices=PROXIES, action="append")
     options = parser.parse_args()
+    proxies = options.proxies or [*PROXIES]
 
     torch.set_num_threads(1)
     options.out.mkdir(parents=True, exist_ok=True)
@@ -133,14 +136,14 @@ def main() -> None:
         path = options.out / f"{name}.json"
         rows = json.loads(path.read_text()) if path.exists() else {}
         source = (
-            of_timm(options.networks, options.shared)
+            of_timm(options.networks, options.shared, options.largest)
             if name == "timm"
             else of_space(name, options.networks, options.shared)
         )
         for network in source:
             if network[0] not in rows:
                 try:
-                    rows[network[0]] = computed(network, 4 if name == "timm" else 16)
+                    rows[network[0]] = computed(network, 4 if name == "timm" else 16, proxies)
                 except Exception as error:  # one network must not end the run
                     rows[network[0]] = {"error": f"{type(error).__name__}: {error}"}
                 path.write_text(json.dumps(rows))
