@@ -35,10 +35,12 @@ $(EXTRAS)/.installed: requirements-extras.lock pyproject.toml
 	touch $@
 
 EXTRAS_TESTS := tests/proxies/test_architectures.py tests/proxies/test_real_networks.py \
-  tests/service/test_ray.py tests/service/test_tracing.py tests/spaces/test_timm.py \
-  tests/training/test_compute_features.py
+  tests/service/test_tracing.py tests/spaces/test_timm.py
 
+# Those of Ray one after the other: they find each other's clusters.
 test-extras: $(EXTRAS)/.installed ## Run the tests of Ray, OpenTelemetry, timm and torchvision
+	OMP_NUM_THREADS=1 $(EXTRAS)/bin/python -m pytest tests/training/test_compute_features.py
+	OMP_NUM_THREADS=1 $(EXTRAS)/bin/python -m pytest tests/service/test_ray.py
 	OMP_NUM_THREADS=1 $(EXTRAS)/bin/python -m pytest --numprocesses 2 --dist loadfile $(EXTRAS_TESTS)
 
 check: $(VENV)/.installed-test ## Lint, format, types, layers
