@@ -143,6 +143,7 @@ class Operations(TorchFunctionMode):
         self._on_result: list[Callable[[Tensor], None]] = []
         self._on_arguments: Callable[[Sequence[object]], None] | None = None
         self._kept: dict[int, list[Kept]] = defaultdict(list)
+        self._write = False  # whether any function that showed its arguments writes in place
 
     def __torch_function__(
         self,
@@ -157,6 +158,7 @@ class Operations(TorchFunctionMode):
             autocast_off()
         if self._on_arguments is not None:
             self._on_arguments((*args, *kwargs.values()))
+            self._write = self._write or _writes(func, args, kwargs)
         if self._kept and _writes(func, args, kwargs):
             self._save(args[0] if args else kwargs.get("input"))
         if func is functional.multi_head_attention_forward:
@@ -196,6 +198,13 @@ class Operations(TorchFunctionMode):
         if isinstance(target, Tensor):
             for kept in self._kept.pop(_storage(target), ()):
                 kept.tensor = kept.tensor.clone()
+
+    def bypass(self, operation: Operation) -> Tensor:
+        """Put the identity in place of an operation.
+
+        In a network that writes in place it gives a tensor of its own, like the operation's.
+        """
+        return operation.input.clone() if self._write else operation.input
 
     def keep(self, tensor: Tensor) -> Kept:
         """Keep a tensor's values, also if the forward at hand writes to it later."""
@@ -244,14 +253,6 @@ class Operations(TorchFunctionMode):
             yield
         finally:
             self._on_arguments = None
-
-
-def bypass(operation: Operation) -> Tensor:
-    """Put the identity in place of an operation.
-
-    It is a tensor of its own, like the operation's: the network may write to it.
-    """
-    return operation.input.clone()
 
 
 def autocast_off() -> None:

@@ -9,7 +9,6 @@ from models.proxies.operations import (
     Operation,
     OperationKind,
     Replacement,
-    bypass,
 )
 from models.proxies.records import Records
 
@@ -23,7 +22,7 @@ def synflow_pass(network: MeasuredNetwork, images: Tensor, records: Records) -> 
     positive = [(p, p.detach().abs()) for p in double.module.parameters()]
     ones = torch.ones_like(images[:1], dtype=torch.float64)
     replacements: dict[OperationKind, Replacement] = {
-        **dict.fromkeys(NORMALISATIONS, bypass),
+        **dict.fromkeys(NORMALISATIONS, double.operations.bypass),
         OperationKind.SOFTMAX: _equal_shares,
         OperationKind.ATTENTION: _equal_attention,
     }

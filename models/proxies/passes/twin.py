@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from models.proxies.measured import MeasuredNetwork, WeightedLayer
-from models.proxies.operations import Kept, OperationKind, bypass
+from models.proxies.operations import Kept, OperationKind
 from models.proxies.passes.redraw import redrawn_parameters
 from models.proxies.records import Records, TwinRecord
 
@@ -79,7 +79,7 @@ def _compared(
         loss = functional.cross_entropy(network(x), labels)
         return torch.autograd.grad(loss, wanted, materialize_grads=True)
 
-    with network.operations.replacing({OperationKind.BATCH_NORM: bypass}):
+    with network.operations.replacing({OperationKind.BATCH_NORM: network.operations.bypass}):
         with network.showing_layers(keep):
             clean = gradients(weights, images)
         before = [weight.detach().clone() for weight in weights]
