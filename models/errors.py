@@ -112,6 +112,11 @@ def _rebuild(cls: type[E], args: tuple[object, ...]) -> E:
     return error
 
 
+def one_line(error: BaseException) -> str:
+    """Put the type and the message of an error on one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
 def abbreviate(value: object, limit: int = 80) -> str:
     """Quote ``value`` for an error message, on one line, in at most about ``limit`` characters."""
     text = _bounded_repr(value)

@@ -9,7 +9,7 @@ import math
 import torch
 from torch import nn
 
-from models.errors import InputError, abbreviate
+from models.errors import InputError, abbreviate, one_line
 from models.graph import LayerGraph
 from models.modes import evaluating, transparent_attention
 from models.recorder import Recorder
@@ -69,10 +69,9 @@ def _record(module: nn.Module, input_shape: InputShape) -> Recorder:
         except ValueError:
             return _run(replica, input_shape, batch=2)
     except Exception as error:  # a forward may raise anything; what it says is what helps
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise InputError(
             f"got {type(module).__name__} that fails on images {tuple(input_shape)} "
-            f"({abbreviate(reason, 300)}); expected a forward that takes a batch of them"
+            f"({abbreviate(one_line(error), 300)}); expected a forward that takes a batch of them"
         ) from error
 
 

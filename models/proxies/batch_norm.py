@@ -103,6 +103,5 @@ def normalise(operation: Operation) -> Tensor | None:
     """Compute a batch normalisation by the batch; None for one by running statistics."""
     if not operation.normalises_by_batch:
         return None
-    eps = operation.arguments.get("eps", 1e-5)
-    out: Tensor = _Normalise.apply(operation.input, operation.weight, operation.bias, eps)  # type: ignore[no-untyped-call]
+    out: Tensor = _Normalise.apply(operation.input, operation.weight, operation.bias, operation.eps)  # type: ignore[no-untyped-call]
     return out

@@ -9,7 +9,6 @@ backward kernels: with g the output's gradient, and vx and vw cotangents of the 
     gradient in w   the weight's gradient of the convolution of vx, at g
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +18,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from models.proxies.operations import Operation, safe_arguments
+from models.proxies.operations import Operation, per_axis, safe_arguments
 
 Geometry = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], int]
 """Stride, padding, dilation, groups."""
@@ -103,13 +102,9 @@ def convolve(wanted: Wanted, operation: Operation) -> Tensor | None:
         return None
     arguments = safe_arguments(operation)
     stride, padding, dilation = (
-        _pair(arguments.get(name, default))
+        per_axis(arguments.get(name, default), 2)
         for name, default in (("stride", 1), ("padding", 0), ("dilation", 1))
     )
     geometry = (stride, padding, dilation, arguments.get("groups", 1))
     out: Tensor = _Convolve.apply(arguments["input"], operation.weight, geometry, wanted)  # type: ignore[no-untyped-call]
     return out if operation.bias is None else out + operation.bias[:, None, None]
-
-
-def _pair(value: int | Sequence[int]) -> tuple[int, ...]:
-    return (value, value) if isinstance(value, int) else tuple(value)

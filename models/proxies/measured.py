@@ -12,7 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 from torch.utils.hooks import RemovableHandle
 
-from models.errors import InputError
+from models.errors import InputError, one_line
 from models.modes import evaluating, transparent_attention
 from models.proxies.custom_functions import ACTIVATIONS, CustomFunctions, recognise
 from models.proxies.operations import NORMS, WEIGHTED, Operation, OperationKind, Operations
@@ -20,6 +20,9 @@ from models.proxies.outputs import only_logits
 from models.proxies.watch_modules import Inputs, ModuleCalls, hooked
 from models.recorder import Recorder
 from models.replica import named_modules_of, replicate
+
+LONGEST_REASON = 200
+"""Characters of what an error of the network's says."""
 
 WeightedModule = _ConvNd | nn.Linear
 
@@ -96,6 +99,7 @@ class MeasuredNetwork:
         self.functions = CustomFunctions()
         self.layers: list[WeightedLayer] = []
         self.recorder: Recorder | None = None
+        self._functional: dict[nn.Module, list[WeightedLayer]] = {}
         self._observed = _Observed()
         self._double: MeasuredNetwork | None = None
         self.module.register_forward_hook(only_logits)
@@ -170,6 +174,11 @@ class MeasuredNetwork:
                 f"expected ({len(logits)}, {num_classes}), one a class"
             )
         self.layers = self._find_layers()
+        self._functional = {}
+        for layer in self.layers:
+            home = self._observed.homes.get(id(layer.weight))
+            if layer.module is None and home is not None:
+                self._functional.setdefault(home, []).append(layer)
 
     def _first_forward(self, images: Tensor, *, record: bool) -> Tensor:
         """Run once, watched; the last run is what counts."""
@@ -279,12 +288,7 @@ class MeasuredNetwork:
 
     def functional_layers(self, module: nn.Module) -> list[WeightedLayer]:
         """Layers without a module of their own that this module calls itself."""
-        homes = self._observed.homes
-        return [
-            layer
-            for layer in self.layers
-            if layer.module is None and homes.get(id(layer.weight)) is module
-        ]
+        return self._functional.get(module, [])
 
     def runs(self, module: nn.Module) -> bool:
         """Tell whether the forward calls this module, or reads one of its own parameters."""
@@ -383,13 +387,8 @@ def _may_be_activation(module: nn.Module) -> bool:
 
 def said(error: BaseException) -> str:
     """Put what an error says on one line of readable length."""
-    return abbreviate_line(f"{type(error).__name__}: {error}")
-
-
-def abbreviate_line(text: str, limit: int = 200) -> str:
-    """Shorten a text to its first sentence or so."""
-    line = " ".join(text.split())
-    return line if len(line) <= limit else f"{line[: limit - 1]}…"
+    line = one_line(error)
+    return line if len(line) <= LONGEST_REASON else f"{line[: LONGEST_REASON - 1]}…"
 
 
 def _shown_by(

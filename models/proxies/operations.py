@@ -49,10 +49,8 @@ NORMS = (
     OperationKind.RMS_NORM,
 )
 
-
 NORMALISATIONS = (*NORMS, OperationKind.OTHER_NORM)
 """All that bring activations back to one size."""
-
 
 _CHANNELS_LAST = (OperationKind.LINEAR, OperationKind.LAYER_NORM, OperationKind.RMS_NORM)
 
@@ -98,6 +96,11 @@ class Operation:
     def bias(self) -> Tensor | None:
         """Its bias."""
         return self.arguments.get("bias")
+
+    @property
+    def eps(self) -> float:
+        """A norm's epsilon."""
+        return float(self.arguments.get("eps", 1e-5))
 
     @property
     def channel_axis(self) -> int:
@@ -269,11 +272,11 @@ def safe_arguments(operation: Operation) -> dict[str, Any]:
     ones are not safe was found by trying.
     """
     weight, x, arguments = operation.weight, operation.input, operation.arguments
-    rows, columns = _pair(arguments.get("stride", 1))
+    strides = per_axis(arguments.get("stride", 1), x.dim() - 2)
     unsafe = (
-        max(rows, columns) > 1
-        and weight is not None
+        weight is not None
         and x.dim() == 4
+        and max(strides) > 1
         and weight.shape[2:] == (1, 1)
         and weight.shape[1] < SMALLEST_BLOCK
         and arguments.get("groups", 1) == 1
@@ -281,6 +284,7 @@ def safe_arguments(operation: Operation) -> dict[str, Any]:
     )
     if not unsafe:
         return arguments
+    rows, columns = strides
     return arguments | {"input": x[..., ::rows, ::columns], "stride": 1, "padding": 0}
 
 
@@ -288,15 +292,16 @@ SMALLEST_BLOCK = 16
 """Channels from which on oneDNN uses another kernel."""
 
 
-def _pair(value: Any) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else (value[0], value[-1])
+def per_axis(value: int | Sequence[int], axes: int) -> tuple[int, ...]:
+    """Repeat a convolution's stride, padding or dilation for each axis."""
+    numbers = (value,) if isinstance(value, int) else tuple(value)
+    return numbers * axes if len(numbers) == 1 else numbers
 
 
 def _batch_norm(operation: Operation) -> Tensor:
-    arguments = operation.arguments
     return torch.batch_norm(
         operation.input, operation.weight, operation.bias, None, None, True,
-        0.0, arguments.get("eps", 1e-5), torch.backends.cudnn.enabled,
+        0.0, operation.eps, torch.backends.cudnn.enabled,
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from models.datasets import DATASETS
-from models.errors import InputError, InvalidArchitectureError, abbreviate
+from models.errors import InputError, InvalidArchitectureError, abbreviate, one_line
 from models.spaces.base import Architecture, Cost
 from models.spaces.limits import LIMITS, NetworkLimits
 
@@ -114,10 +114,9 @@ def _measure(name: str, dataset: "Dataset", limits: NetworkLimits) -> tuple[dict
     except InvalidArchitectureError:
         raise
     except Exception:  # it has no such option, or not this size
-        reason = " ".join(f"{type(first).__name__}: {first}".split())
         raise InvalidArchitectureError(
             f"got {name!r}, which does not take {dataset.height} x {dataset.width} images "
-            f"({abbreviate(reason, 200)}); expected one that does"
+            f"({abbreviate(one_line(first), 200)}); expected one that does"
         ) from first
 
 

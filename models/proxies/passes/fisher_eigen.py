@@ -11,7 +11,7 @@ from torch.nn import functional
 from models.modes import evaluating
 from models.proxies.batch_norm import laid_out_like
 from models.proxies.measured import MeasuredNetwork
-from models.proxies.operations import TRANSPOSED, Operation, OperationKind
+from models.proxies.operations import TRANSPOSED, Operation, OperationKind, per_axis
 from models.proxies.records import Records
 
 INPUTS = 64
@@ -116,7 +116,7 @@ def _normalise_by_running(operation: Operation) -> Tensor | None:
         return None
     return functional.batch_norm(
         operation.input, mean, variance, operation.weight, operation.bias,
-        eps=arguments.get("eps", 1e-5),
+        eps=operation.eps,
     )  # fmt: skip
 
 
@@ -160,7 +160,6 @@ def _factors(operation: Operation, out: Tensor) -> list[Factor | None]:
 def _weight_factor(operation: Operation, out: Tensor) -> Factor | None:
     """Give what the first weight is multiplied with, at each position of the output."""
     x, arguments = operation.input.detach(), operation.arguments
-    eps = arguments.get("eps", 1e-5)
     match operation.kind:
         case OperationKind.LINEAR:
             return x[..., 0].clone()
@@ -170,11 +169,15 @@ def _weight_factor(operation: Operation, out: Tensor) -> Factor | None:
             mean, variance = arguments.get("running_mean"), arguments.get("running_var")
             if mean is None or variance is None:
                 return None
-            return (x[:, 0] - mean[0]) * (variance[0] + eps).rsqrt()
+            return (x[:, 0] - mean[0]) * (variance[0] + operation.eps).rsqrt()
         case OperationKind.GROUP_NORM:
-            return functional.group_norm(x, arguments["num_groups"], eps=eps)[:, 0].clone()
+            return functional.group_norm(x, arguments["num_groups"], eps=operation.eps)[
+                :, 0
+            ].clone()
         case OperationKind.LAYER_NORM if len(arguments["normalized_shape"]) == 1:
-            return functional.layer_norm(x, arguments["normalized_shape"], eps=eps)[..., 0].clone()
+            return functional.layer_norm(x, arguments["normalized_shape"], eps=operation.eps)[
+                ..., 0
+            ].clone()
     return None
 
 
@@ -185,7 +188,7 @@ def _first_tap(operation: Operation, x: Tensor, out: Tensor) -> Factor | None:
     if operation.function in TRANSPOSED or operation.weight is None:
         return None
     seen = functional.pad(x[:, 0], _padding(arguments, operation.weight.shape[2:]))
-    strides = _per_axis(arguments.get("stride", 1), axes)
+    strides = per_axis(arguments.get("stride", 1), axes)
     for axis, (size, stride) in enumerate(zip(out.shape[2:], strides, strict=True), start=1):
         seen = seen.narrow(axis, 0, stride * (size - 1) + 1)
         seen = seen[(slice(None),) * axis + (slice(None, None, stride),)]
@@ -198,17 +201,11 @@ def _padding(arguments: Mapping[str, Any], kernel: Sequence[int]) -> list[int]:
     if padding == "valid":
         padding = 0
     if padding == "same":
-        dilations = _per_axis(arguments.get("dilation", 1), len(kernel))
+        dilations = per_axis(arguments.get("dilation", 1), len(kernel))
         wholes = [d * (k - 1) for d, k in zip(dilations, kernel, strict=True)]
         return [side for whole in reversed(wholes) for side in (whole // 2, whole - whole // 2)]
-    sides = _per_axis(padding, len(kernel))
+    sides = per_axis(padding, len(kernel))
     return [side for pad in reversed(sides) for side in (pad, pad)]
-
-
-def _per_axis(value: int | Sequence[int], axes: int) -> Sequence[int]:
-    """Repeat a number for each axis."""
-    numbers = (value,) if isinstance(value, int) else tuple(value)
-    return numbers * axes if len(numbers) == 1 else numbers
 
 
 def kaiming_weights(network: MeasuredNetwork) -> list[tuple[Tensor, Tensor]]:

@@ -67,11 +67,10 @@ def _measured_norms(network: MeasuredNetwork) -> Iterator[list[Tensor]]:
     def normalise(operation: Operation) -> Tensor | None:
         if not operation.normalises_by_batch:
             return None
-        eps = operation.arguments.get("eps", 1e-5)
         out, _, inverse = torch.native_batch_norm(
-            operation.input, operation.weight, operation.bias, None, None, True, 0.0, eps
+            operation.input, operation.weight, operation.bias, None, None, True, 0.0, operation.eps
         )
-        variance = inverse.double().pow(-2) - eps
+        variance = inverse.double().pow(-2) - operation.eps
         log_scales.append(0.5 * variance.mean().log())
         return out
 
