@@ -35,11 +35,12 @@ RUN venv/bin/pip install --requirement requirements.lock
 # Editable, as `make serve` installs it: the released forests are files beside the modules. What only
 # compiles, tests and installs is no part of a server.
 COPY pyproject.toml README.md LICENSE ./
+COPY acorn acorn
 COPY models models
 COPY service service
 COPY training training
 RUN venv/bin/pip install --no-deps --no-build-isolation --editable . \
-    && venv/bin/python -m compileall -q models service training \
+    && venv/bin/python -m compileall -q acorn service training \
     && venv/bin/pip uninstall --yes pip \
     && find venv/lib -type d \( -name tests -o -path '*/torch/include' -o -path '*/torch/test' \) \
         -prune -exec rm -r {} +

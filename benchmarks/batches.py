@@ -12,11 +12,11 @@ from pathlib import Path
 import polars as pl
 from scipy.stats import kendalltau, spearmanr
 
-from models.feature_table import FeatureTable, check_settings
-from models.spaces import get_space
-from training.features import Recipe, compute_features, extractor
-from training.labels import read_labels
-from training.progress import progress
+from acorn.features.table import FeatureTable, check_settings
+from acorn.spaces import get_space
+from training.commands.progress import progress
+from training.features.compute import Recipe, compute_features, extractor
+from training.labels.reading import read_labels
 
 PROXIES = (
     "grad_norm", "snip", "plain", "fisher", "grasp", "jacov", "jacob_fro", "epe_nas", "nwot",

@@ -16,13 +16,13 @@ from statistics import median
 
 import torch
 
-from models.feature_table import FeatureRow, FeatureTable
-from models.forests import Manifest
-from models.forests import manifest as files
-from models.forests.manifest import MANIFEST
-from models.spaces import get_space
-from service.features import FeatureRecipe, FeatureTask, FeatureWorkFactory
+from acorn.features.table import FeatureRow, FeatureTable
+from acorn.forests import Manifest
+from acorn.forests import manifest as files
+from acorn.forests.manifest import MANIFEST
+from acorn.spaces import get_space
 from service.workers import PoolLimits, WorkerPool
+from service.workers.features import FeatureRecipe, FeatureTask, FeatureWorkFactory
 
 RELEASED = Path("models/released")
 SPACE = get_space("nats_tss")

@@ -9,10 +9,10 @@ import argparse
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from service.app import create_app
-from service.logs import configure_logging
-from service.schemas import PredictRequest
-from service.server import Server
+from acorn.schemas.prediction import PredictRequest
+from service.http.app import create_app
+from service.http.server import Server
+from service.observability.logs import configure_logging
 from service.settings import Settings, load_settings
 
 

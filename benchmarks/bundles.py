@@ -1,8 +1,8 @@
 """Scores of all released bundles, from cross-validation: ``python -m benchmarks.bundles``."""
 
+from acorn.forests import Bundle
 from benchmarks.held_out import TARGETS
 from benchmarks.release import RELEASED
-from models.forests import Bundle
 
 
 def main() -> None:

@@ -17,14 +17,14 @@ from statistics import median
 
 import torch
 
+from acorn.features.table import FeatureTable
+from acorn.forests import Manifest, write_bundle
+from acorn.forests import manifest as files
+from acorn.forests.manifest import MANIFEST
+from acorn.spaces import get_space
 from benchmarks import load
 from benchmarks.server import running
-from models.feature_table import FeatureTable
-from models.forests import Manifest, write_bundle
-from models.forests import manifest as files
-from models.forests.manifest import MANIFEST
-from models.spaces import get_space
-from service.features import FeatureRecipe, FeatureTask, FeatureWorkFactory
+from service.workers.features import FeatureRecipe, FeatureTask, FeatureWorkFactory
 
 RELEASED = Path("models/released/nats_tss-cifar10")
 SPACE = get_space("nats_tss")

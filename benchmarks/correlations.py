@@ -21,16 +21,16 @@ import polars as pl
 import torch
 from scipy.stats import kendalltau, spearmanr
 
+from acorn.batches import embedded_batch
+from acorn.datasets import get_dataset
+from acorn.features.table import FeatureTable
+from acorn.learning.labels import Labels
+from acorn.proxies import list_proxies, run
+from acorn.spaces import get_space
 from benchmarks.published_figures import PUBLISHED
 from benchmarks.release import find_release
-from models.batches import embedded_batch
-from models.datasets import get_dataset
-from models.feature_table import FeatureTable
-from models.proxies import list_proxies, run
-from models.spaces import get_space
-from training.features import Recipe, compute_features
-from training.labels import Labels
-from training.progress import progress
+from training.commands.progress import progress
+from training.features.compute import Recipe, compute_features
 
 TABLES = Path(__file__).parent / "features"
 BATCH_SIZE = 16

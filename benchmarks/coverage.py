@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from acorn.learning.train import half_widths
+from acorn.spaces import UNIVERSAL
 from benchmarks.crossed import crossed
 from benchmarks.release import RELEASES
-from models.spaces import UNIVERSAL
-from training.fit import half_widths
 
 TARGET = "clean"
 

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from acorn.forests import Bundle
+from acorn.learning.fitting import Configuration
+from acorn.learning.model_selection import FINAL_FOLDS, OutOfFold, Problem, cross_validate
+from acorn.learning.train import make_problem
 from benchmarks.release import RELEASED, Release
-from models.forests import Bundle
-from training.fit import make_problem
-from training.growing import Configuration
-from training.search import FINAL_FOLDS, OutOfFold, Problem, cross_validate
 
 
 def configuration_of(bundle: Bundle) -> Configuration:

@@ -18,19 +18,19 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
+from acorn.datasets import get_dataset
+from acorn.errors import InvalidArchitectureError
+from acorn.features.table import FeatureTable
+from acorn.forests import Bundle
+from acorn.forests.bundle import bounded
+from acorn.forests.outliers import Domain
+from acorn.learning.feature_sets import SIZE
+from acorn.learning.splits import held_out
+from acorn.spaces import UNIVERSAL, get_space
 from benchmarks.correlations import TABLES
 from benchmarks.release import RELEASED, RELEASES
-from models.datasets import get_dataset
-from models.errors import InvalidArchitectureError
-from models.feature_table import FeatureTable
-from models.forests import Bundle
-from models.forests.bundle import bounded
-from models.forests.domain import Domain
-from models.spaces import UNIVERSAL, get_space
-from training.feature_sets import SIZE
-from training.features import Recipe, compute_features
-from training.progress import progress
-from training.splits import held_out
+from training.commands.progress import progress
+from training.features.compute import Recipe, compute_features
 
 STRANGE = ("darts", "timm")
 NETWORKS = 30

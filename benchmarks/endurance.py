@@ -16,11 +16,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from models.batches import embedded_batch
-from models.datasets import get_dataset
-from models.proxies import run
-from models.spaces import get_space
-from training.progress import progress
+from acorn.batches import embedded_batch
+from acorn.datasets import get_dataset
+from acorn.proxies import run
+from acorn.spaces import get_space
+from training.commands.progress import progress
 
 STATUS = Path("/proc/self/statm")
 OPEN_FILES = Path("/proc/self/fd")

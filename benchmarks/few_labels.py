@@ -13,14 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
+from acorn.features.table import FeatureTable
+from acorn.forests.bundle import bounded
+from acorn.learning.fitting import Configuration, grow
+from acorn.learning.metrics import tau
+from acorn.proxies import SETS, list_proxies
+from acorn.spaces import get_space
 from benchmarks.correlations import SPACES, TARGETS, path
 from benchmarks.release import find_release
-from models.feature_table import FeatureTable
-from models.forests.bundle import bounded
-from models.proxies import SETS, list_proxies
-from models.spaces import get_space
-from training.growing import Configuration, grow
-from training.metrics import tau
 
 SIZES = (25, 50, 100)
 HOW = Configuration()

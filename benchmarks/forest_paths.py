@@ -20,12 +20,12 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.tree._tree import Tree
 
-from models.forests import Bundle, PackedForest
-from models.forests.ensemble import Ensemble
-from models.spaces import get_space
-from service.answers import Known, answer
-from service.forest import Forest
-from service.parsing import parse_request
+from acorn.forests import Bundle, PackedForest
+from acorn.forests.ensemble import Ensemble
+from acorn.spaces import get_space
+from service.prediction.answers import Known, answer
+from service.prediction.parsing import parse_request
+from service.repository.forest import Forest
 
 Floats = NDArray[np.float64]
 Predict = Callable[[NDArray[np.float32]], Floats]

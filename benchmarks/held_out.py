@@ -14,13 +14,13 @@ import polars as pl
 from scipy.stats import kendalltau
 from sklearn.ensemble import RandomForestRegressor
 
+from acorn.features.table import FeatureTable
+from acorn.learning.labels import Labels
+from acorn.learning.splits import held_out
+from acorn.learning.train import train_bundle
+from acorn.spaces.nats_tss.space import OPERATIONS, parse_cell
 from benchmarks.release import SHIPPED, find_release
-from models.feature_table import FeatureTable
-from models.spaces.nats_tss import OPERATIONS, parse_cell
-from training.evaluate import evaluate
-from training.fit import train_bundle
-from training.labels import Labels
-from training.splits import held_out
+from training.evaluation.evaluate import evaluate
 
 TARGETS = (
     "clean", "fgsm_linf_1.0", "pgd_linf_1.0", "apgd_ce_linf_1.0", "square_linf_1.0",

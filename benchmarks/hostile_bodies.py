@@ -91,7 +91,7 @@ def _unicode_arch(rng: random.Random) -> Made:
 
 
 def _unknown_space(rng: random.Random) -> Made:
-    names = ["", "NATS_TSS", "nats_tss ", "__init__", "os.system", "models.spaces", "hf_hub:a/b"]
+    names = ["", "NATS_TSS", "nats_tss ", "__init__", "os.system", "acorn.spaces", "hf_hub:a/b"]
     return _spec(rng.choice([*names, _text(rng)]), EXAMPLES["nats_tss"])
 
 

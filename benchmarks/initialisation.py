@@ -1,7 +1,8 @@
 """What one initialisation for all is worth: ``python -m benchmarks.initialisation``.
 
 Kendall tau of each proxy with clean accuracy, with the weights that the network comes with
-(``as_given``) and with those of :func:`models.proxies.initialisation.initialise` (``canonical``):
+(``as_given``) and with those of :func:`acorn.proxies._network.initialisation.initialise`
+(``canonical``):
 on three NAS spaces with CIFAR-10, whose networks are built by torch's defaults, and, where timm is
 installed, on real networks on ImageNet (``--shared`` names the folder with ``imagenet_timm``), one
 row a network: its best recipe without further data. Results are kept in ``--out`` as they come; a
@@ -19,11 +20,11 @@ import torch
 from scipy.stats import kendalltau
 from torch import nn
 
-from models.batches.any_size import sized_images
-from models.datasets import get_dataset
-from models.proxies import run
-from models.proxies.initialisation import Initialisation
-from models.spaces import get_space
+from acorn.batches.any_size import sized_images
+from acorn.datasets import get_dataset
+from acorn.proxies import run
+from acorn.proxies._network.initialisation import Initialisation
+from acorn.spaces import get_space
 
 PROXIES = (
     "az_expressivity", "jacov", "l2_norm", "meco", "meco_opt", "near", "nwot", "snip", "swap",

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
+from acorn.features.table import FeatureTable
+from acorn.learning.fitting import Configuration
+from acorn.learning.metrics import tau
+from acorn.learning.train import make_problem
 from benchmarks.release import RELEASED, SHIPPED, find_release
-from models.feature_table import FeatureTable
-from training.fit import make_problem
-from training.growing import Configuration
-from training.metrics import tau
 
 RESULTS = Path("benchmarks/results")
 SIZES = (25, 50, 100, 250, 1000)

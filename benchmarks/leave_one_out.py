@@ -13,17 +13,17 @@ from pathlib import Path
 
 import numpy as np
 
+from acorn.features.table import FeatureTable
+from acorn.forests import Bundle
+from acorn.forests.bundle import bounded
+from acorn.forests.intervals import Intervals
+from acorn.learning.feature_sets import feature_sets
+from acorn.learning.fitting import Configuration, grow
+from acorn.learning.metrics import tau
+from acorn.proxies import list_proxies
+from acorn.spaces import UNIVERSAL
 from benchmarks.crossed import configuration_of
 from benchmarks.release import RELEASED, find_release
-from models.feature_table import FeatureTable
-from models.forests import Bundle
-from models.forests.bundle import bounded
-from models.forests.intervals import Intervals
-from models.proxies import list_proxies
-from models.spaces import UNIVERSAL
-from training.feature_sets import feature_sets
-from training.growing import Configuration, grow
-from training.metrics import tau
 
 ADDED = (0, 10, 25, 50)
 TARGET = "clean"

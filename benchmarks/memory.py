@@ -22,10 +22,10 @@ from torch import nn
 from torch.nn import functional
 from torch.profiler import ProfilerActivity, profile
 
-from models.batches import Batch, embedded_batch
-from models.datasets import get_dataset
-from models.proxies import run
-from models.spaces import get_space
+from acorn.batches import Batch, embedded_batch
+from acorn.datasets import get_dataset
+from acorn.proxies import run
+from acorn.spaces import get_space
 
 CELLS = 2
 STATUS = Path("/proc/self/status")

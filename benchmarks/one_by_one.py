@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.trace import count_flops, count_params
+from acorn.graph.trace import count_flops, count_params
 
 Naive = Callable[[nn.Module, Tensor, Tensor], float]
 

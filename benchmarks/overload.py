@@ -190,7 +190,7 @@ def main() -> None:
 
 def new_cells(known: Iterable[str]) -> list[str]:
     """Write one cell of every function that is not known."""
-    from models.spaces import get_space
+    from acorn.spaces import get_space
 
     space = get_space("nats_tss")
     cells = {space.parse(cell).id: cell for cell in space.sample(15_625, seed=0)}

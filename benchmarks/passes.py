@@ -22,11 +22,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from acorn.batches import Batch, embedded_batch
+from acorn.datasets import get_dataset
+from acorn.proxies import list_proxies, run
+from acorn.spaces import get_space
 from benchmarks import memory, one_by_one
-from models.batches import Batch, embedded_batch
-from models.datasets import get_dataset
-from models.proxies import list_proxies, run
-from models.spaces import get_space
 
 THIRTEEN = [*one_by_one.THIRTEEN]
 OTHERS = [name for name in list_proxies() if name not in one_by_one.THIRTEEN]

@@ -24,14 +24,14 @@ import polars as pl
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestRegressor
 
+from acorn.features.table import FeatureTable
+from acorn.forests.bundle import bounded
+from acorn.learning.feature_sets import feature_sets
+from acorn.learning.fitting import Configuration, grow
+from acorn.learning.metrics import explained, tau
+from acorn.learning.smoothing import expect
+from acorn.spaces import get_space
 from benchmarks.release import RELEASED
-from models.feature_table import FeatureTable
-from models.forests.bundle import bounded
-from models.spaces import get_space
-from training.feature_sets import feature_sets
-from training.growing import Configuration, grow
-from training.metrics import explained, tau
-from training.smoothing import expect
 
 SPACES = ("nats_tss", "nats_sss")
 DATASETS = ("cifar10", "cifar100", "ImageNet16-120")

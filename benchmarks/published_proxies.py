@@ -12,9 +12,9 @@ from pathlib import Path
 import polars as pl
 from scipy.stats import spearmanr
 
-from models.feature_table import FeatureTable
-from training.features import Recipe, compute_features
-from training.progress import progress
+from acorn.features.table import FeatureTable
+from training.commands.progress import progress
+from training.features.compute import Recipe, compute_features
 
 ORACLE = "oracles/naslib_proxies_nats_tss_cifar10.parquet"
 PROXIES = (

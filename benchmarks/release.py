@@ -12,12 +12,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.feature_table import FeatureRow, FeatureTable
-from models.proxy_settings import ProxySettings
-from models.spaces import UNIVERSAL, get_space
-from training.features import Recipe, extractor
-from training.fit import train_bundle
-from training.labels import Labels, read_labels
+from acorn.features.settings import ProxySettings
+from acorn.features.table import FeatureRow, FeatureTable
+from acorn.learning.labels import Labels
+from acorn.learning.train import train_bundle
+from acorn.spaces import UNIVERSAL, get_space
+from training.features.compute import Recipe, extractor
+from training.labels.reading import read_labels
 
 RELEASED = Path("models/released")
 SHIPPED = re.compile(

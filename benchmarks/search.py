@@ -13,14 +13,14 @@ import moocore
 import numpy as np
 import polars as pl
 
-from models.datasets import get_dataset
-from models.forests import Bundle
-from models.pareto import is_best
-from models.spaces import Space, get_space
-from training.features import select_architectures
-from training.searching.evolution import evolve
-from training.searching.judging import Judge, Objectives
-from training.searching.settings import Evolution
+from acorn.datasets import get_dataset
+from acorn.forests import Bundle
+from acorn.pareto import is_best
+from acorn.spaces import Space, get_space
+from training.features.compute import select_architectures
+from training.nas.evolution import evolve
+from training.nas.judge import Judge, Objectives
+from training.nas.settings import Evolution
 
 RELEASED = Path("models/released")
 TASKS = (

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
+from acorn.learning.metrics import tau
+from acorn.learning.smoothing.expected import NETWORKS_SHARE, expect
 from benchmarks.crossed import problem_of
 from benchmarks.held_out import TARGETS
 from benchmarks.release import find_release
-from training.metrics import tau
-from training.smoothing.expected import NETWORKS_SHARE, expect
 
 SHARES = {"process": 0.0, "networks": 1.0, "both": NETWORKS_SHARE}
 

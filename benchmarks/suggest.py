@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 from sklearn.ensemble import ExtraTreesRegressor
 
+from acorn.features.table import FeatureTable
+from acorn.forests.bundle import bounded
+from acorn.learning.feature_sets import feature_sets
+from acorn.learning.metrics import tau
+from acorn.proxies import SETS, list_proxies
 from benchmarks.release import RELEASED, find_release
-from models.feature_table import FeatureTable
-from models.forests.bundle import bounded
-from models.proxies import SETS, list_proxies
-from training.feature_sets import feature_sets
-from training.metrics import tau
-from training.suggesting.choosing import choose
-from training.suggesting.likeness import Kernel, ranked, squared_distances
-from training.suggesting.suggesting import importances
+from training.active_learning.selection import choose
+from training.active_learning.similarity import Kernel, ranked, squared_distances
+from training.active_learning.suggest import importances
 
 SIZES = (25, 50, 100, 200)
 TARGETS = ("clean", "pgd_linf_1.0")

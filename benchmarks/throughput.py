@@ -14,9 +14,9 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from statistics import median
 
+from acorn.spaces import get_space
 from benchmarks import load
 from benchmarks.server import Running, running
-from models.spaces import get_space
 
 IDLE_SECONDS = 5.0
 BUSY = 0.02

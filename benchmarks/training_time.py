@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from models.feature_table import FeatureRow, FeatureTable
-from models.proxy_settings import ProxySettings
-from models.spaces import get_space
+from acorn.features.settings import ProxySettings
+from acorn.features.table import FeatureRow, FeatureTable
+from acorn.spaces import get_space
 
 SPACE = "nats_sss"
 SETTINGS = ProxySettings(

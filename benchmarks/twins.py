@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
+from acorn.learning.metrics import tau
+from acorn.spaces.nats_tss.space import isomorphism_form, parse_cell
 from benchmarks.crossed import crossed
 from benchmarks.held_out import TARGETS
 from benchmarks.release import find_release
-from models.spaces.nats_tss import isomorphism_form, parse_cell
-from training.metrics import tau
 
 
 def main() -> None:

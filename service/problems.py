@@ -30,51 +30,9 @@
 from collections.abc import Sequence
 from http import HTTPStatus
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from models.errors import AcornError, BundleError, InputError, MismatchError
-from service.logs import request_id
-
-MEDIA_TYPE = "application/problem+json"
-
-
-class ProblemItem(BaseModel):
-    """One bad item of a request."""
-
-    pointer: str = Field(description="JSON pointer (RFC 6901) into the request body.")
-    detail: str = Field(description="What was got, and what was expected.")
-
-
-class Problem(BaseModel):
-    """Problem details (RFC 9457)."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "type": "about:blank",
-                "title": "Unprocessable Entity",
-                "status": 422,
-                "detail": "1 item of the request is wrong",
-                "errors": [{"pointer": "/architectures/3/arch", "detail": "got 'x'; expected ..."}],
-                "request_id": "6f1c0a5e9b7d4c3f",
-            }
-        }
-    )
-
-    type: str = Field(default="about:blank", description="URI of the kind of problem.")
-    title: str = Field(description="The kind of problem in a few words.")
-    status: int = Field(description="HTTP status.")
-    detail: str = Field(description="What went wrong this time, in one line.")
-    errors: list[ProblemItem] = Field(
-        default_factory=list, description="Every bad item of the request."
-    )
-    error: str | None = Field(
-        default=None,
-        description="Under /v2, what detail says: the Open Inference Protocol's own member.",
-    )
-    request_id: str = Field(
-        default_factory=lambda: request_id.get(), description="Under which the server's log has it."
-    )
+from acorn.errors import AcornError, BundleError, InputError, MismatchError
+from acorn.schemas.problems import Problem, ProblemItem
+from service.observability.logs import request_id
 
 
 class ServiceError(AcornError):
@@ -218,4 +176,10 @@ def problem_of(error: Exception) -> Problem:
     status = status_of(error)
     detail = str(error) if isinstance(error, AcornError) else "the server failed; its log says why"
     errors = error.errors if isinstance(error, ServiceError) else []
-    return Problem(title=status.phrase, status=status, detail=detail, errors=errors)
+    return Problem(
+        title=status.phrase,
+        status=status,
+        detail=detail,
+        errors=errors,
+        request_id=request_id.get(),
+    )

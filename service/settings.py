@@ -20,10 +20,10 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-import models
-from models.errors import InputError, abbreviate
-from models.spaces.limits import LIMITS
-from service.logs import LogFormat
+from acorn.errors import InputError, abbreviate
+from acorn.forests.released import released_folder
+from acorn.spaces.limits import LIMITS
+from service.observability.logs import LogFormat
 
 config_file: ContextVar[Path | None] = ContextVar("config_file", default=None)
 """The configuration file of the present command, where an option names one."""
@@ -64,11 +64,6 @@ SECRET = {"api_keys", "admin_keys", "database_url"}
 """Settings whose values no message shows: whoever mistakes one has perhaps put a secret there."""
 
 
-def released_forests() -> Path:
-    """Folder of the bundles that come with the package."""
-    return Path(models.__file__).parent / "released"
-
-
 def user_cache() -> Path:
     """Find the platform's folder for files that may be deleted at any time, ``acorn`` added."""
     if sys.platform == "darwin":
@@ -104,7 +99,7 @@ class Settings(BaseSettings):
         "runs on this machine, else a new one.",
     )
     forests: Path = Field(
-        default_factory=released_forests,
+        default_factory=released_folder,
         description="Folder with one forest bundle a subfolder; by default the released ones.",
     )
     var: Path = Field(
@@ -253,7 +248,7 @@ class _ConfigFile(PydanticBaseSettingsSource):
 def read_config() -> dict[str, Any]:
     """Read the configuration file as it stands; empty where there is none.
 
-    Raises :class:`~models.errors.InputError` where a file that is named cannot be read, or where
+    Raises :class:`~acorn.errors.InputError` where a file that is named cannot be read, or where
     the file is not TOML.
     """
     named = config_file.get() or os.environ.get("ACORN_CONFIG")
@@ -271,7 +266,7 @@ def read_config() -> dict[str, Any]:
 def load_settings(**options: object) -> Settings:
     """Gather the settings; options that are None count as not given.
 
-    Raises :class:`~models.errors.InputError` that names the first setting that is wrong.
+    Raises :class:`~acorn.errors.InputError` that names the first setting that is wrong.
     """
     try:
         return Settings(**{k: v for k, v in options.items() if v is not None})  # type: ignore[arg-type]

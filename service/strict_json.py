@@ -6,7 +6,8 @@ import re
 from collections import Counter
 from typing import Any
 
-from service.problems import InvalidRequestError, MalformedBodyError, ProblemItem
+from acorn.schemas.problems import ProblemItem
+from service.problems import InvalidRequestError, MalformedBodyError
 
 MAX_DEPTH = 64
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from models.datasets import DATASETS, canonical_name, get_dataset
-from models.errors import UnknownDatasetError
+from acorn.datasets import DATASETS, canonical_name, get_dataset
+from acorn.errors import UnknownDatasetError
 
 SPELLINGS = {
     "cifar10": ["cifar10", "CIFAR10", "CIFAR-10", "cifar-10", "cifar_10", "Cifar 10", " cifar10\n"],

@@ -14,18 +14,13 @@ from typing import Any
 
 import pytest
 
-from models.errors import AcornError, UnknownNameError
-from service.client.errors import JobFailed, JobTimeout, ProblemError, ValidationProblem
-from service.database import DatabaseError
-from service.jobs.schemas import Job, JobLinks
-from service.predictor import _failure
-from service.problems import (
-    ComputationError,
-    InvalidRequestError,
-    Problem,
-    ProblemItem,
-    ServiceError,
-)
+from acorn.client.errors import JobFailed, JobTimeout, ProblemError, ValidationProblem
+from acorn.errors import AcornError, UnknownNameError
+from acorn.schemas.jobs import Job, JobLinks
+from acorn.schemas.problems import Problem, ProblemItem
+from service.prediction.predictor import _failure
+from service.problems import ComputationError, InvalidRequestError, ServiceError
+from service.storage.database import DatabaseError
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mypy"]["packages"]

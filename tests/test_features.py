@@ -7,13 +7,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from models.batches import embedded_batch
-from models.datasets import get_dataset
-from models.errors import InvalidTableError, MismatchError
-from models.feature_table import FeatureRow, FeatureTable
-from models.features import FeatureExtractor
-from models.proxy_settings import ProxySettings
-from models.spaces import get_space
+from acorn.batches import embedded_batch
+from acorn.datasets import get_dataset
+from acorn.errors import InvalidTableError, MismatchError
+from acorn.features.extractor import FeatureExtractor
+from acorn.features.settings import ProxySettings
+from acorn.features.table import FeatureRow, FeatureTable
+from acorn.spaces import get_space
 
 SETTINGS = ProxySettings("cifar10", "made up", 2, "0" * 64, seed=0)
 ROWS = [

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.errors import InvalidArchitectureError
-from models.graph import Kind, Layer, LayerGraph
+from acorn.errors import InvalidArchitectureError
+from acorn.graph.layer_graph import Kind, Layer, LayerGraph
 
 INPUT = Layer(Kind.INPUT, shape=(3, 8, 8))
 CONV = Layer(

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.batches import embedded_batch
-from models.datasets import get_dataset
-from models.features import FeatureExtractor
-from models.forests import Bundle
-from models.proxies import SETS, list_proxies
-from models.spaces import UNIVERSAL, get_space
+from acorn.batches import embedded_batch
+from acorn.datasets import get_dataset
+from acorn.features.extractor import FeatureExtractor
+from acorn.forests import Bundle
+from acorn.proxies import SETS, list_proxies
+from acorn.spaces import UNIVERSAL, get_space
 
 ROOT = Path(__file__).parents[1]
 RELEASED = sorted((ROOT / "models/released").iterdir())

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.replica import replicate, unwrapped
+from acorn.graph.replica import replicate, unwrapped
 
 
 class Holder(nn.Module):

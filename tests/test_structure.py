@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from models.graph import Kind, Layer, LayerGraph
-from models.networks.nats_sss import SizeNetwork
-from models.networks.nats_tss import TopologyNetwork
-from models.spaces.nats_tss import parse_cell
-from models.structure import COLUMNS, STAGES, structure_features
-from models.trace import trace
+from acorn.graph.layer_graph import Kind, Layer, LayerGraph
+from acorn.graph.structure import COLUMNS, STAGES, structure_features
+from acorn.graph.trace import trace
+from acorn.spaces.nats_sss.network import SizeNetwork
+from acorn.spaces.nats_tss.network import TopologyNetwork
+from acorn.spaces.nats_tss.space import parse_cell
 from tests.timing import quickest
 
 INPUT = Layer(Kind.INPUT, shape=(3, 8, 8))

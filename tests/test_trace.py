@@ -6,12 +6,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from models.aten import read_layer
-from models.errors import InputError
-from models.graph import Kind
-from models.networks.nats_tss import TopologyNetwork
-from models.spaces.nats_tss import parse_cell
-from models.trace import count_flops, count_params, trace
+from acorn.errors import InputError
+from acorn.graph.aten import read_layer
+from acorn.graph.layer_graph import Kind
+from acorn.graph.trace import count_flops, count_params, trace
+from acorn.spaces.nats_tss.network import TopologyNetwork
+from acorn.spaces.nats_tss.space import parse_cell
 
 SHAPE = (3, 8, 8)
 

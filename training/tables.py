@@ -5,13 +5,13 @@ from pathlib import Path
 
 import polars as pl
 
-from models.errors import InputError
+from acorn.errors import InputError
 
 SUFFIXES = (".parquet", ".csv", ".json")
 
 
 def check_suffix(path: Path) -> None:
-    """Raise :class:`~models.errors.InputError` for a form that :func:`write_table` lacks."""
+    """Raise :class:`~acorn.errors.InputError` for a form that :func:`write_table` lacks."""
     if path.suffix not in SUFFIXES:
         raise InputError(f"got {path.name!r}; expected a name that ends in {', '.join(SUFFIXES)}")
 

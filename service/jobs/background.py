@@ -7,11 +7,11 @@ import asyncio
 from collections.abc import Awaitable, Mapping
 from typing import Protocol
 
-from models.errors import AcornError
-from models.feature_table import FeatureRow
-from service.features import FeatureTask
+from acorn.errors import AcornError
+from acorn.features.table import FeatureRow
 from service.problems import QueueFullError, UnavailableError
 from service.workers import Outcome
+from service.workers.features import FeatureTask
 
 AT_ONCE_PER_WORKER = 2
 """One that is computed, and one that waits in order that no worker does."""

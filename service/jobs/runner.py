@@ -10,14 +10,14 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from models.errors import AcornError
-from service.database import DatabaseError
-from service.jobs.schemas import ResultLine
+from acorn.errors import AcornError
+from acorn.schemas.jobs import ResultLine
+from acorn.schemas.prediction import ForestName, Prediction
 from service.jobs.store import JobStore, Part
-from service.logs import request_id
-from service.predictor import Compute
+from service.observability.logs import request_id
+from service.prediction.predictor import Compute
 from service.problems import InvalidRequestError, UnavailableError, problem_of
-from service.schemas import ForestName, Prediction
+from service.storage.database import DatabaseError
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ LONGEST_REST_SECONDS = 1.0
 
 
 class PredictEach(Protocol):
-    """Answers architectures; :meth:`service.predictor.Predictor.predict_each` is one."""
+    """Answers architectures; :meth:`service.prediction.predictor.Predictor.predict_each` is one."""
 
     def __call__(  # noqa: D102
         self, document: object, *, compute: Compute

@@ -1,6 +1,7 @@
 """Jobs in the database; what several servers may do at once is decided here.
 
-All methods raise :class:`~service.database.DatabaseError` where the database cannot be used.
+All methods raise :class:`~service.storage.database.DatabaseError` where the database cannot be
+used.
 """
 
 import json
@@ -12,16 +13,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from service.database import Database
-from service.jobs.schemas import ACTIVE, Job, JobLinks, JobList
-from service.problems import (
-    InvalidRequestError,
-    NotFoundError,
-    Problem,
-    ProblemItem,
-    QueueFullError,
-)
-from service.tables import jobs, parts, results
+from acorn.schemas.jobs import ACTIVE, Job, JobLinks, JobList
+from acorn.schemas.problems import Problem, ProblemItem
+from service.problems import InvalidRequestError, NotFoundError, QueueFullError
+from service.storage.database import Database
+from service.storage.tables import jobs, parts, results
 
 RETRY_AFTER_SECONDS = 60
 _CANDIDATES = 10

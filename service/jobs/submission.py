@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Protocol
 
-from service.forest import Forest
+from acorn.schemas.prediction import PredictRequest
+from acorn.schemas.problems import ProblemItem
 from service.jobs.store import NewJob
-from service.problems import InvalidRequestError, MalformedBodyError, ProblemItem
-from service.schemas import PredictRequest
+from service.problems import InvalidRequestError, MalformedBodyError
+from service.repository.forest import Forest
 from service.strict_json import parse_json
 
 JSON = "application/json"
@@ -33,7 +34,7 @@ _LIST = "/architectures"
 
 
 class Check(Protocol):
-    """Checks a slice of a list; :meth:`service.predictor.Predictor.check` is one."""
+    """Checks a slice of a list; :meth:`service.prediction.predictor.Predictor.check` is one."""
 
     def __call__(self, document: object, *, total: int) -> Forest: ...  # noqa: D102
 

@@ -22,9 +22,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from models.errors import AcornError
-from service.problems import ComputationError, DeadlineError, QuarantinedError, UnavailableError
-from service.schemas import WorkersState
+from acorn.errors import AcornError
+from acorn.schemas.prediction import WorkersState
+from service.problems import (
+    ComputationError,
+    DeadlineError,
+    QuarantinedError,
+    UnavailableError,
+)
 from service.workers.handle import Handle, StartWorker
 from service.workers.messages import Done, Failed, NotStarted, Started, Stop, Task
 from service.workers.process import WorkerProcess

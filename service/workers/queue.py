@@ -12,9 +12,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from models.errors import AcornError
-from service.logs import request_id
-from service.problems import AbandonedError, QueueFullError, TooMuchWorkError, UnavailableError
+from acorn.errors import AcornError
+from service.observability.logs import request_id
+from service.problems import (
+    AbandonedError,
+    QueueFullError,
+    TooMuchWorkError,
+    UnavailableError,
+)
 
 P = TypeVar("P")
 R = TypeVar("R")

@@ -5,8 +5,8 @@ import os
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
-from models.errors import AcornError
-from service.logs import request_id
+from acorn.errors import AcornError
+from service.observability.logs import request_id
 from service.workers.memory import held_bytes
 from service.workers.messages import Done, Failed, NotStarted, Started, Task
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from models.batches import embedded_batch
-from models.batches.batch import make_batch
-from models.datasets import DATASETS, Dataset, get_dataset
-from models.errors import InvalidBatchError
+from acorn.batches import embedded_batch
+from acorn.batches.batch import make_batch
+from acorn.datasets import DATASETS, Dataset, get_dataset
+from acorn.errors import InvalidBatchError
 
 CIFAR10 = get_dataset("cifar10")
 
@@ -39,8 +39,8 @@ def test_shapes_types_and_labels(dataset: Dataset) -> None:
 
 def test_a_fresh_process_makes_the_same_batch() -> None:
     program = (
-        "from models.batches import embedded_batch\n"
-        "from models.datasets import get_dataset\n"
+        "from acorn.batches import embedded_batch\n"
+        "from acorn.datasets import get_dataset\n"
         "print(embedded_batch(get_dataset('cifar10'), size=8, seed=5).digest)"
     )
     digests = {

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.batches.dead_leaves import dead_leaves
+from acorn.batches.dead_leaves import dead_leaves
 
 Array = NDArray[Any]
 COUNT, CLASSES = 200, 10

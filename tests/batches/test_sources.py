@@ -14,11 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from models.batches import load_batch
-from models.batches.batch import make_batch
-from models.batches.sources import _choose
-from models.datasets import get_dataset
-from models.errors import InputError, InvalidBatchError
+from acorn.batches import load_batch
+from acorn.batches.batch import make_batch
+from acorn.batches.sources import _choose
+from acorn.datasets import get_dataset
+from acorn.errors import InputError, InvalidBatchError
 
 CIFAR10, CIFAR100 = get_dataset("cifar10"), get_dataset("cifar100")
 IMAGENET16 = get_dataset("ImageNet16-120")

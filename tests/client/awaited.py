@@ -5,7 +5,7 @@ import inspect
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Self
 
-from service.client import AsyncClient
+from acorn.client import AsyncClient
 
 
 class Awaited:

@@ -14,8 +14,8 @@ from quick_servers import quick_server
 from servers import Server
 from small_forest import SmallForest, make
 
-from service.client import Client
-from service.keys import hash_line, new_key
+from acorn.client import Client
+from service.http.keys import hash_line, new_key
 
 KEY = new_key()
 MOST = 16

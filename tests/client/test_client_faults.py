@@ -17,8 +17,7 @@ from relay import answer, answering, relay
 from servers import ROOT, Server, free_port
 from small_forest import SmallForest
 
-from models.errors import InputError
-from service.client import (
+from acorn.client import (
     Client,
     ClientError,
     ConnectionFailed,
@@ -29,8 +28,9 @@ from service.client import (
     Unavailable,
     UnexpectedAnswer,
 )
-from service.client.conversations import read_retry_after
-from service.keys import new_key
+from acorn.client.conversations import read_retry_after
+from acorn.errors import InputError
+from service.http.keys import new_key
 
 QUICK = Retries(attempts=3, first_pause=0.05)
 
@@ -241,7 +241,7 @@ def test_the_server_learns_who_asks(server: Server, kind: Kind) -> None:
 
 def test_importing_it_is_light() -> None:
     code = (
-        "import sys, service.client\n"
+        "import sys, acorn.client\n"
         "heavy = 'torch sklearn fastapi starlette sqlalchemy polars narwhals numpy uvicorn'\n"
         "print([name for name in heavy.split() if name in sys.modules])"
     )

@@ -12,7 +12,7 @@ from relay import relay
 from servers import Server, until
 from small_forest import SmallForest
 
-from service.client import (
+from acorn.client import (
     Conflict,
     JobFailed,
     JobTimeout,
@@ -21,7 +21,7 @@ from service.client import (
     TooManyRequests,
     ValidationProblem,
 )
-from service.jobs.schemas import Job
+from acorn.schemas.jobs import Job
 from service.jobs.submission import MIN_PART
 
 
@@ -196,7 +196,7 @@ def test_what_breaks_off_is_taken_up_again(
 def test_a_long_list_goes_by_way_of_the_disk(
     server: Server, small: SmallForest, kind: Kind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.client.requests.IN_MEMORY_BYTES", 1_000)
+    monkeypatch.setattr("acorn.client.requests.IN_MEMORY_BYTES", 1_000)
     with kind(server.url, api_key=KEY) as client:
         job = client.jobs.submit(small.known * 40, space="nats_tss", targets="clean")
         assert client.jobs.wait(job).done == 48 * 40

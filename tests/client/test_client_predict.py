@@ -11,10 +11,10 @@ from polars.testing import assert_frame_equal
 from servers import Server
 from small_forest import SmallForest
 
-from models.errors import InputError
-from models.spaces import get_space
-from service.client import NotFound, TooLarge, ValidationProblem, specs_of
-from service.schemas import ArchitectureSpec, PredictResponse
+from acorn.client import NotFound, TooLarge, ValidationProblem, specs_of
+from acorn.errors import InputError
+from acorn.schemas.prediction import ArchitectureSpec, PredictResponse
+from acorn.spaces import get_space
 
 
 def test_one_architecture_in_every_form(client: Any, small: SmallForest) -> None:

@@ -62,7 +62,7 @@ def test_what_is_copied_is_there_and_not_ignored(stages: list[Stage]) -> None:
         if each.keyword == "COPY" and not each.value.startswith("--from")
         for source in each.value.split()[:-1]
     ]
-    assert {"models", "service", "training"} <= set(sources)
+    assert {"acorn", "models", "service", "training"} <= set(sources)
     for source in sources:
         assert (ROOT / source).exists()
         assert any(fnmatch(source, pattern) for pattern in kept), f"{source} is ignored"

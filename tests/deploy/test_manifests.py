@@ -10,9 +10,9 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from acorn.schemas.prediction import ForestInfo, WorkersState
 from deploy.dockerfile import assignments, read_stages
-from service.metrics import Metrics
-from service.schemas import ForestInfo, WorkersState
+from service.observability.metrics import Metrics
 from service.settings import Settings, load_settings
 
 ROOT = Path(__file__).resolve().parents[2]

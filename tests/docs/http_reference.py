@@ -29,7 +29,7 @@ Schema = dict[str, Any]
 @cache
 def document() -> dict[str, Any]:
     """The OpenAPI document of an app without forests and workers."""
-    from service.app import create_app
+    from service.http.app import create_app
     from service.settings import Settings
 
     with tempfile.TemporaryDirectory() as empty:

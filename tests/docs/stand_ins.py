@@ -23,9 +23,9 @@ QUICK = {"evaluate", "forests", "keys", "predict"}
 SAMPLE = 32
 SMALL_FORESTS = """
 from training import growing
-from training.smoothing import networks
+from acorn.learning.smoothing import networks
 growing.MOST_LEAVES, networks.MOST_STEPS = 1, 30
-from service.cli import main
+from training.commands.main import main
 main()
 """
 """Acorn with as few trees on the smooth labels of a whole space as there may be, and with networks
@@ -36,7 +36,7 @@ def acorn(arguments: Sequence[str]) -> int:
     """Parse any command; run those that are quick, and make features of few architectures."""
     import typer
 
-    from service.cli import app
+    from training.commands.main import app
 
     parse(typer.main.get_command(app), arguments)
     if arguments[0] == "features":

@@ -25,9 +25,9 @@ import yaml
 from blocks import PAGES, ROOT, SHELL, Block, agrees, blocks, read_elided, script
 from stand_ins import PROGRAMS, SAMPLE
 
+from acorn.spaces import get_space
 from benchmarks.server import running
-from models.spaces import get_space
-from service.keys import hash_line
+from service.http.keys import hash_line
 from service.settings import Settings
 
 pytestmark = pytest.mark.timeout(600)  # acorn starts a dozen times on a page

@@ -11,15 +11,15 @@ import pytest
 from blocks import ROOT, Block, blocks
 
 EXAMPLES = {
-    "models/proxies/agreement.py": (
-        ("models/proxies/__init__.py", "    az_complexity,\n", "    agreement,\n"),
+    "acorn/proxies/agreement.py": (
+        ("acorn/proxies/__init__.py", "    az_complexity,\n", "    agreement,\n"),
     ),
-    "models/spaces/stack.py": (
-        ("models/spaces/__init__.py", "        TimmSpace(),\n", "        StackSpace(),\n"),
+    "acorn/spaces/stack.py": (
+        ("acorn/spaces/__init__.py", "        TimmSpace(),\n", "        StackSpace(),\n"),
         (
-            "models/spaces/__init__.py",
-            "from models.spaces.timm_models",
-            "from models.spaces.stack import StackSpace\n",
+            "acorn/spaces/__init__.py",
+            "from acorn.spaces.timm.space",
+            "from acorn.spaces.stack import StackSpace\n",
         ),
     ),
 }
@@ -41,7 +41,7 @@ def test_they_are_under_forty_lines() -> None:
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package, without released forests, with both examples added as the page says."""
     folder = tmp_path_factory.mktemp("checkout")
-    for name in ("models", "service", "training"):
+    for name in ("acorn", "service", "training"):
         ignored = shutil.ignore_patterns("released", "__pycache__")
         shutil.copytree(ROOT / name, folder / name, ignore=ignored)
     for name, additions in EXAMPLES.items():
@@ -56,7 +56,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_commands_know_them(checkout: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "service", "features", "--space", "stack"),
+            *(sys.executable, "-m", "training.commands", "features", "--space", "stack"),
             *("--archs", "sample:3", "--dataset", "cifar10", "--proxies", "agreement"),
             *("--batch-size", "4", "--workers", "1", "--json"),
             *("--out", str(tmp_path / "features.parquet")),
@@ -75,8 +75,8 @@ def test_commands_know_them(checkout: Path, tmp_path: Path) -> None:
 def test_the_example_space_costs_what_its_network_has(checkout: Path) -> None:
     program = """
 import torch
-from models.datasets import get_dataset
-from models.spaces import get_space
+from acorn.datasets import get_dataset
+from acorn.spaces import get_space
 space, dataset = get_space("stack"), get_dataset("cifar10")
 for arch in ("305303", "000000", "555555"):
     network = space.build(arch, dataset)

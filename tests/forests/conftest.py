@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from sklearn.ensemble import ExtraTreesRegressor
 
-from models.feature_table import FeatureRow, FeatureTable
-from models.forests import Bundle, Manifest, PackedForest, write_bundle
-from models.forests.domain import Domain
-from models.forests.intervals import Intervals
-from models.forests.manifest import SCHEMA_VERSION, ForestEntry, LabelSource
-from models.forests.seen import Seen
-from models.proxy_settings import ProxySettings
+from acorn.features.settings import ProxySettings
+from acorn.features.table import FeatureRow, FeatureTable
+from acorn.forests import Bundle, Manifest, PackedForest, write_bundle
+from acorn.forests.intervals import Intervals
+from acorn.forests.manifest import SCHEMA_VERSION, ForestEntry, LabelSource
+from acorn.forests.outliers import Domain
+from acorn.forests.seen import Seen
 
 SETTINGS = ProxySettings(
     dataset="cifar10", batch="noise", batch_size=4, batch_digest="0" * 64, seed=0

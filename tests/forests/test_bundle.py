@@ -6,10 +6,10 @@ import shutil
 import numpy as np
 import pytest
 
-from models.errors import BundleError, InputError, UnknownTargetError
-from models.forests import Bundle, write_bundle
-from models.forests.manifest import SCHEMA_VERSION, Manifest
-from models.forests.packed import PackedForest
+from acorn.errors import BundleError, InputError, UnknownTargetError
+from acorn.forests import Bundle, write_bundle
+from acorn.forests.manifest import SCHEMA_VERSION, Manifest
+from acorn.forests.trees.packed import PackedForest
 
 FILES = [
     "MODEL_CARD.md",

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from models.errors import BundleError
-from models.forests.domain import ALPHA, REFERENCE_BYTES, Domain
+from acorn.errors import BundleError
+from acorn.forests.outliers import ALPHA, REFERENCE_BYTES, Domain
 
 
 def rows(n, seed, columns=12):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.ensemble import ExtraTreesRegressor
 
-from models.forests.ensemble import Ensemble, Member
-from models.forests.packed import PackedForest
+from acorn.forests.ensemble import Ensemble, Member
+from acorn.forests.trees.packed import PackedForest
 
 COLUMNS = 8
 MEMBERS = (((0, 1, 2, 3), (0, 1, 2)), ((7, 0, 5), (1,)), ((6, 4), (3, 0)))
@@ -61,7 +61,7 @@ def test_a_row_is_answered_alike_alone_and_among_others(ensemble, targets, monke
     alone = [ensemble.distribution(X[i : i + 1], targets) for i in range(len(X))]
     for together, apart in zip(whole, zip(*alone, strict=True), strict=True):
         np.testing.assert_array_equal(together, np.concatenate(apart))
-    monkeypatch.setattr("models.forests.walking.PAIRS_AT_ONCE", 64)
+    monkeypatch.setattr("acorn.forests.trees.walking.PAIRS_AT_ONCE", 64)
     for together, in_parts in zip(whole, ensemble.distribution(X, targets), strict=True):
         np.testing.assert_array_equal(together, in_parts)
 

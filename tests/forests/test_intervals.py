@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from models.errors import BundleError
-from models.forests.intervals import KEPT_SCORES, LEAST_A_PART, PARTS, Intervals
+from acorn.errors import BundleError
+from acorn.forests.intervals import KEPT_SCORES, LEAST_A_PART, PARTS, Intervals
 
 ONE = np.zeros((1, 1))
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 
-from models.errors import BundleError
-from models.forests.packed import PackedForest, round_down
+from acorn.errors import BundleError
+from acorn.forests.trees.packed import PackedForest, round_down
 
 FORESTS = [RandomForestRegressor, ExtraTreesRegressor]
 
@@ -97,8 +97,8 @@ def test_moments_are_of_the_wanted_outputs(packed):
 def test_chunks_do_not_show(packed, monkeypatch):
     X, _ = data(rows=50, seed=2)
     whole = packed.predict(X), packed.contributions(X)
-    monkeypatch.setattr("models.forests.walking.PAIRS_AT_ONCE", 30)
-    monkeypatch.setattr("models.forests.walking.CREDITS_AT_ONCE", 30)
+    monkeypatch.setattr("acorn.forests.trees.walking.PAIRS_AT_ONCE", 30)
+    monkeypatch.setattr("acorn.forests.trees.walking.CREDITS_AT_ONCE", 30)
     np.testing.assert_array_equal(packed.predict(X), whole[0])
     np.testing.assert_allclose(packed.contributions(X)[1], whole[1][1], atol=1e-12)
 

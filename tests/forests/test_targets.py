@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.errors import UnknownTargetError
-from models.forests.targets import find_target, is_target, kind
+from acorn.errors import UnknownTargetError
+from acorn.forests.targets import find_target, is_target, kind
 
 KNOWN = ["clean", "pgd_linf_1.0", "fgsm_linf_0.5", "corruption_fog", "adv.pgd_linf_8"]
 

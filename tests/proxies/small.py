@@ -6,10 +6,10 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from models.networks.nats_tss import TopologyNetwork
-from models.proxies.environment import measuring
-from models.proxies.measured import MeasuredNetwork
-from models.spaces.nats_tss import parse_cell
+from acorn.proxies._network.environment import measuring
+from acorn.proxies._network.measured import MeasuredNetwork
+from acorn.spaces.nats_tss.network import TopologyNetwork
+from acorn.spaces.nats_tss.space import parse_cell
 
 CELL = "|nor_conv_3x3~0|+|avg_pool_3x3~0|nor_conv_1x1~1|+|skip_connect~0|nor_conv_3x3~1|none~2|"
 

@@ -4,20 +4,20 @@ import pytest
 import torch
 from torch import nn
 
-import models
-from models.batches import embedded_batch
-from models.batches.any_size import sized_images
-from models.datasets import get_dataset
-from models.errors import InputError, InvalidBatchError, UnknownProxyError
-from models.proxies import compute_proxies, list_proxies, run
+import acorn
+from acorn.batches import embedded_batch
+from acorn.batches.any_size import sized_images
+from acorn.datasets import get_dataset
+from acorn.errors import InputError, InvalidBatchError, UnknownProxyError
+from acorn.proxies import compute_proxies, list_proxies, run
 from tests.proxies.small import batch, cell_network
 from tests.proxies.test_state import assert_unchanged, fingerprint
 
 
 def test_is_exported() -> None:
-    assert models.compute_proxies is compute_proxies
+    assert acorn.compute_proxies is compute_proxies
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        _ = models.nothing
+        _ = acorn.nothing
 
 
 def test_equals_the_engine() -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from models.proxies import compute_proxies, list_proxies
+from acorn.proxies import compute_proxies, list_proxies
 from tests.proxies.test_state import assert_unchanged, fingerprint
 
 torchvision = pytest.importorskip("torchvision", reason="needs torchvision")

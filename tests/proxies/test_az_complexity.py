@@ -1,4 +1,4 @@
-from models.proxies import run
+from acorn.proxies import run
 from tests.proxies.small import batch, cell_network
 
 

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from models.proxies import run
-from models.proxies.passes.blocks import feature_blocks
+from acorn.proxies import run
+from acorn.proxies._passes.blocks import feature_blocks
 from tests.proxies.small import batch, cell_network, measured
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from models.proxies import run
+from acorn.proxies import run
 from tests.proxies.small import batch, cell_network
 from tests.proxies.test_az_expressivity import entropies
 

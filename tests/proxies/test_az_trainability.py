@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.proxies import run
-from models.proxies.passes.random_images import _folded_to, _gains
+from acorn.proxies import run
+from acorn.proxies._passes.random_images import _folded_to, _gains
 from tests.proxies.small import batch, cell_network
 
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.proxies import run
-from models.proxies.epe_nas import epe_nas
-from models.proxies.records import Records
+from acorn.proxies import run
+from acorn.proxies._engine.records import Records
+from acorn.proxies.epe_nas import epe_nas
 from tests.proxies.small import batch, cell_network, layer_weights
 
 

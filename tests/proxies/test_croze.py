@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.proxies import run
-from models.proxies.passes.redraw import redrawn_parameters
+from acorn.proxies import run
+from acorn.proxies._passes.redraw import redrawn_parameters
 from tests.proxies.small import batch, cell_network, measured
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from models.proxies import run
+from acorn.proxies import run
 from tests.proxies.small import batch, cell_network
 from tests.proxies.test_croze import definition, drawn
 

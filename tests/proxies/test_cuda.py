@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from models.proxies import ProxyValues, compute_proxies, engine, list_proxies, run
-from models.proxies.measured import MeasuredNetwork
+from acorn.proxies import ProxyValues, compute_proxies, list_proxies, run
+from acorn.proxies._engine import engine
+from acorn.proxies._network.measured import MeasuredNetwork
 from tests.proxies.odd_networks import odd_networks, plain_network
 from tests.proxies.small import batch, cell_network
 from tests.proxies.test_state import assert_unchanged, fingerprint

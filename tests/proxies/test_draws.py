@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from models.proxies import list_proxies, run
-from models.proxies.engine import ProxyValues
-from models.proxies.records import NoiseRecord, Records
-from models.proxies.zen import zen
+from acorn.proxies import list_proxies, run
+from acorn.proxies._engine.engine import ProxyValues
+from acorn.proxies._engine.records import NoiseRecord, Records
+from acorn.proxies.zen import zen
 from tests.proxies.small import batch, cell_network
 from tests.proxies.test_state import assert_unchanged, fingerprint
 

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as torch_module
 
-from models.errors import InputError
-from models.proxies import list_proxies, run
+from acorn.errors import InputError
+from acorn.proxies import list_proxies, run
 from tests.proxies.odd_networks import odd_networks
 from tests.proxies.small import batch
 from tests.proxies.test_state import assert_unchanged, fingerprint
@@ -98,7 +98,7 @@ def test_nothing_piles_up() -> None:
 VECTOR = """
 import json, sys
 import torch
-from models.proxies import run
+from acorn.proxies import run
 from tests.proxies.odd_networks import odd_networks
 from tests.proxies.small import batch, cell_network
 

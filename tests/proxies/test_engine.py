@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from models.proxies import list_proxies, run, select
-from models.proxies.registry import Pass
+from acorn.proxies import list_proxies, run, select
+from acorn.proxies._engine.registry import Pass
 from tests.proxies.small import batch, cell_network
 
 CLASSIC = [
@@ -75,7 +75,7 @@ def test_alone_or_together(name: str) -> None:
 def test_bit_identical_in_another_process() -> None:
     code = (
         "import json, torch; torch.set_num_threads(1);"
-        "from tests.proxies.small import batch, cell_network; from models.proxies import run;"
+        "from tests.proxies.small import batch, cell_network; from acorn.proxies import run;"
         "print(json.dumps(run(cell_network(), *batch(), num_classes=4).values))"
     )
     outputs = [
@@ -135,8 +135,8 @@ def test_second_derivatives_equal_autograd_s(monkeypatch: pytest.MonkeyPatch) ->
     """The cheap forms against PyTorch's own double backward."""
     from contextlib import nullcontext
 
-    from models.proxies.convolution import Wanted
-    from models.proxies.passes import loss
+    from acorn.proxies._math.convolution import Wanted
+    from acorn.proxies._passes import loss
 
     cheap = run(cell_network(), *batch(), num_classes=4, proxies=["grasp", "jacob_fro"]).values
     monkeypatch.setattr(loss, "cheap_second_derivatives", lambda _network: nullcontext(Wanted()))

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from models.proxies import run
-from models.proxies.eznas import program
+from acorn.proxies import run
+from acorn.proxies._math.layer_programs import program
 from tests.proxies.small import batch, cell_network
 
 

@@ -2,9 +2,9 @@ import pytest
 import torch
 from torch import nn
 
-from models.proxies import run
-from models.proxies.eznas import program
-from models.proxies.eznas_a_closed import KAPPA
+from acorn.proxies import run
+from acorn.proxies._math.layer_programs import program
+from acorn.proxies.eznas_a_closed import KAPPA
 from tests.proxies.small import batch, cell_network
 from tests.proxies.test_eznas_a import all_sign_matrices
 

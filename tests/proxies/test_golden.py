@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from models.batches import embedded_batch
-from models.datasets import get_dataset
-from models.features import FeatureExtractor
-from models.proxy_settings import ENGINE_VERSION
-from models.spaces import get_space
+from acorn.batches import embedded_batch
+from acorn.datasets import get_dataset
+from acorn.features.extractor import FeatureExtractor
+from acorn.features.settings import ENGINE_VERSION
+from acorn.spaces import get_space
 
 CELL = (
     "|nor_conv_3x3~0|+|avg_pool_3x3~0|nor_conv_1x1~1|"

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.errors import InputError
-from models.proxies import compute_proxies
+from acorn.errors import InputError
+from acorn.proxies import compute_proxies
 from tests.proxies.test_state import assert_unchanged, fingerprint
 from tests.proxies.zoo import Base
 

@@ -14,7 +14,8 @@ CHILD = """
 import json, sys
 import torch
 from torch import nn
-from models.proxies import engine, run
+from acorn.proxies import run
+from acorn.proxies._engine import engine
 
 threads, repeats = int(sys.argv[1]), int(sys.argv[2])
 torch.set_num_threads(threads)
@@ -98,7 +99,7 @@ def test_both_layouts_agree(threads: int) -> None:
 
 def test_the_unsafe_kernel_is_what_is_avoided() -> None:
     """The convolution that the engine runs in place of the unsafe one computes the same."""
-    from models.proxies.operations import Operation, OperationKind, safe_arguments
+    from acorn.proxies._network.operations import Operation, OperationKind, safe_arguments
 
     torch.manual_seed(0)
     x, weight, bias = torch.randn(2, 3, 9, 7), torch.randn(5, 3, 1, 1), torch.randn(5)

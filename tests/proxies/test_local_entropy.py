@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from torch import nn
 
-from models.graph import Kind, Layer, LayerGraph
-from models.networks.nats_tss import TopologyNetwork
-from models.proxies import run
-from models.proxies.local_entropy import _mixing_loss, _pooled, _rectified, information
-from models.spaces.nats_tss import parse_cell
-from models.trace import trace
+from acorn.graph.layer_graph import Kind, Layer, LayerGraph
+from acorn.graph.trace import trace
+from acorn.proxies import run
+from acorn.proxies.local_entropy import _mixing_loss, _pooled, _rectified, information
+from acorn.spaces.nats_tss.network import TopologyNetwork
+from acorn.spaces.nats_tss.space import parse_cell
 from tests.proxies.small import batch, cell_network
 from tests.timing import quickest
 

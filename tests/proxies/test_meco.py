@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.proxies import run
-from models.proxies.meco import correlation_matrix
+from acorn.proxies import run
+from acorn.proxies.meco import correlation_matrix
 from tests.proxies.small import batch, cell_network
 
 

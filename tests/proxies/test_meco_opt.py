@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.proxies import run
-from models.proxies.meco import correlation_matrix
-from models.proxies.passes.redraw import redrawn
+from acorn.proxies import run
+from acorn.proxies._passes.redraw import redrawn
+from acorn.proxies.meco import correlation_matrix
 from tests.proxies.small import batch, cell_network, measured
 from tests.proxies.test_meco import headed
 

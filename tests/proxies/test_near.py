@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from models.proxies import run
-from models.proxies.near import effective_rank
+from acorn.proxies import run
+from acorn.proxies.near import effective_rank
 from tests.proxies.small import batch
 
 

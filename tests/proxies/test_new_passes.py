@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.proxies import SETS, list_proxies, run, select
-from models.proxies.registry import Pass
+from acorn.proxies import SETS, list_proxies, run, select
+from acorn.proxies._engine.registry import Pass
 from tests.proxies.small import batch, cell_network
 from tests.proxies.test_state import assert_unchanged, fingerprint
 

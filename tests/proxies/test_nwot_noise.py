@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from models.proxies import run
+from acorn.proxies import run
 from tests.proxies.small import batch, cell_network
 
 

@@ -8,10 +8,10 @@ import torch
 from torch import nn
 from torch.nn.utils import prune
 
-from models.errors import InputError
-from models.proxies import ProxyValues, compute_proxies, list_proxies, run
-from models.proxies.fisher import Fisher
-from models.proxies.nwot import Nwot
+from acorn.errors import InputError
+from acorn.proxies import ProxyValues, compute_proxies, list_proxies, run
+from acorn.proxies.fisher import Fisher
+from acorn.proxies.nwot import Nwot
 from tests.proxies.odd_networks import NormAct, Returning, fused, odd_networks, plain_network
 from tests.proxies.small import batch
 from tests.proxies.test_state import assert_unchanged, fingerprint

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from models.proxies import ProxyValues, compute_proxies
+from acorn.proxies import ProxyValues, compute_proxies
 from tests.proxies.pairs import DIFFERENCES, PAIRS, Build
 from tests.proxies.zoo import Base
 

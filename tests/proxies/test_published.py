@@ -10,10 +10,10 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
-from models.batches import load_batch
-from models.datasets import get_dataset
-from models.proxies import run
-from models.spaces import get_space
+from acorn.batches import load_batch
+from acorn.datasets import get_dataset
+from acorn.proxies import run
+from acorn.spaces import get_space
 
 CELLS = 40
 LEAST = {"params": 1.0, "grad_norm": 0.9, "snip": 0.9, "fisher": 0.9, "nwot": 0.95, "synflow": 0.99}

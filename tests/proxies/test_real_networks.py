@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.proxies import ProxyValues, compute_proxies, list_proxies
+from acorn.proxies import ProxyValues, compute_proxies, list_proxies
 
 torchvision = pytest.importorskip("torchvision", reason="needs torchvision")
 timm = pytest.importorskip("timm", reason="needs timm")
@@ -181,7 +181,7 @@ def test_small_images_lose_no_proxy(build: Build, nulls: set[str]) -> None:
 CHILD = """
 import json, sys
 import timm, torch
-from models.proxies import compute_proxies
+from acorn.proxies import compute_proxies
 
 name, threads, repeats = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 torch.set_num_threads(threads)

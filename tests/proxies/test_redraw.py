@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.errors import InputError
-from models.proxies.passes.redraw import redrawn, redrawn_parameters
+from acorn.errors import InputError
+from acorn.proxies._passes.redraw import redrawn, redrawn_parameters
 from tests.proxies.odd_networks import odd_networks
 from tests.proxies.small import batch, cell_network, measured
 

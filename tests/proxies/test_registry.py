@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from models.errors import UnknownProxyError
-from models.proxies import SETS, list_proxies, select
-from models.proxies.registry import REQUIRES, Observer, Pass
+from acorn.errors import UnknownProxyError
+from acorn.proxies import SETS, list_proxies, select
+from acorn.proxies._engine.registry import REQUIRES, Observer, Pass
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "passes.md"
 
@@ -30,7 +30,7 @@ def test_every_proxy_has_a_file_and_a_test_of_its_name() -> None:
     classic = SETS["classic"]
     for name in list_proxies():
         (proxy,) = select(name)
-        assert proxy.definition.__module__ == f"models.proxies.{name}"
+        assert proxy.definition.__module__ == f"acorn.proxies.{name}"
         assert name in classic or (here / f"test_{name}.py").exists(), name
 
 

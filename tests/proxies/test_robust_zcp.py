@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from models.proxies import run
+from acorn.proxies import run
 from tests.proxies.small import batch, cell_network
 
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.errors import InputError, UnknownProxyError
-from models.proxies import run
+from acorn.errors import InputError, UnknownProxyError
+from acorn.proxies import run
 from tests.proxies.small import batch, cell_network
 
 

@@ -1,7 +1,7 @@
 import torch
 from torch import Tensor, nn
 
-from models.proxies import run
+from acorn.proxies import run
 from tests.proxies.small import batch, cell_network
 
 

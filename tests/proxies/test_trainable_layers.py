@@ -1,6 +1,6 @@
 from torch import nn
 
-from models.proxies import run
+from acorn.proxies import run
 from tests.proxies.small import batch
 
 

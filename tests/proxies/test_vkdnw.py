@@ -3,10 +3,10 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from models.proxies import run
-from models.proxies.passes import fisher_eigen
-from models.proxies.passes.fisher_eigen import fisher_eigen_pass, probed_jacobians
-from models.proxies.records import Records
+from acorn.proxies import run
+from acorn.proxies._engine.records import Records
+from acorn.proxies._passes import fisher_eigen
+from acorn.proxies._passes.fisher_eigen import fisher_eigen_pass, probed_jacobians
 from tests.proxies.small import batch, cell_network, measured
 
 

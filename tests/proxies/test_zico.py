@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from models.proxies import run
+from acorn.proxies import run
 from tests.proxies.small import batch, cell_network
 
 

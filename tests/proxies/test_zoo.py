@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.errors import InputError
-from models.proxies import compute_proxies, list_proxies
+from acorn.errors import InputError
+from acorn.proxies import compute_proxies, list_proxies
 from tests.proxies.zoo import SHAPES, ZOO, Base, Swish, plain
 
 pytestmark = [

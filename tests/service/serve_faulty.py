@@ -19,11 +19,11 @@ if __name__ == "__main__":
 
 from work_functions import work
 
-from models.feature_table import FeatureRow
-from service.commands.serve import serve_until_stopped
-from service.features import FeatureTask
-from service.logs import LogFormat, configure_logging
+from acorn.features.table import FeatureRow
+from service.observability.logs import LogFormat, configure_logging
 from service.settings import load_settings
+from service.workers.features import FeatureTask
+from training.commands.serve import serve_until_stopped
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ def serving(
     folder: Path,
     forests: Path,
     *options: str,
-    program: tuple[str, ...] = ("-m", "service", "serve"),
+    program: tuple[str, ...] = ("-m", "training.commands", "serve"),
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
     """Run a server until the end of the block; then it and its workers must be gone."""

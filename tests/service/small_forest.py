@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 from sklearn.ensemble import RandomForestRegressor
 
-from models.batches import embedded_batch
-from models.datasets import get_dataset
-from models.feature_table import FeatureTable
-from models.features import FeatureExtractor
-from models.forests import Manifest, PackedForest, write_bundle
-from models.forests.domain import Domain
-from models.forests.intervals import Intervals
-from models.forests.manifest import SCHEMA_VERSION, FileEntry, ForestEntry
-from models.forests.seen import Seen
-from models.spaces import get_space
+from acorn.batches import embedded_batch
+from acorn.datasets import get_dataset
+from acorn.features.extractor import FeatureExtractor
+from acorn.features.table import FeatureTable
+from acorn.forests import Manifest, PackedForest, write_bundle
+from acorn.forests.intervals import Intervals
+from acorn.forests.manifest import SCHEMA_VERSION, FileEntry, ForestEntry
+from acorn.forests.outliers import Domain
+from acorn.forests.seen import Seen
+from acorn.spaces import get_space
 
 KNOWN = 48
 NAME = "nats_tss-cifar10"

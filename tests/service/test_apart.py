@@ -8,16 +8,16 @@ import sys
 import pytest
 from servers import ROOT
 
-from models.errors import InputError
-from models.spaces import get_space
-from service.apart import Helper
+from acorn.errors import InputError
+from acorn.spaces import get_space
+from service.prediction.isolated_process import Helper
 from service.problems import UnavailableError
 
 PROGRAM = """
 import json, sys
-from service.apart import keep_apart
-from service.parsing import parse_request
-from service.sizes import SizeLimits
+from service.prediction.isolated_process import keep_apart
+from service.prediction.parsing import parse_request
+from service.prediction.size_limits import SizeLimits
 
 if __name__ == "__main__":
     keep_apart()

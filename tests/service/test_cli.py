@@ -11,8 +11,8 @@ import pytest
 from servers import ROOT
 from small_forest import SmallForest
 
-from service.cli import run
-from service.schemas import PredictResponse
+from acorn.schemas.prediction import PredictResponse
+from training.commands.main import run
 
 
 @pytest.fixture(autouse=True)
@@ -175,7 +175,16 @@ def test_help_gives_examples_and_variables(capsys: Output) -> None:
 
 
 def test_the_program_exits_as_its_commands_do(small: SmallForest) -> None:
-    command = [sys.executable, "-m", "service", "predict", "--space", "nats_tss", "--arch", "x"]
+    command = [
+        sys.executable,
+        "-m",
+        "training.commands",
+        "predict",
+        "--space",
+        "nats_tss",
+        "--arch",
+        "x",
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stdout == ""
@@ -188,7 +197,7 @@ def test_a_port_in_use_is_a_failure(small: SmallForest, tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        command = [sys.executable, "-m", "service", "serve", "--port", port]
+        command = [sys.executable, "-m", "training.commands", "serve", "--port", port]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "address already in use" in done.stderr

@@ -13,13 +13,13 @@ from serve_faulty import Faulty
 from servers import Server, free_port
 from small_forest import SmallForest
 
-from service import checks
-from service.checks import Finding
-from service.cli import run
-from service.forests import Forests
-from service.keys import hash_line, new_key
+from service import doctor as checks
+from service.doctor import Finding
+from service.http.keys import hash_line, new_key
+from service.repository.forests import Forests
 from service.settings import load_settings
 from service.workers import PoolLimits
+from training.commands.main import run
 
 Output = pytest.CaptureFixture[str]
 KEY = new_key()

@@ -12,8 +12,8 @@ import pytest
 import typer
 from servers import ROOT
 
-from service.cli import app, run
-from service.commands.examples import examples_of
+from training.commands.examples import examples_of
+from training.commands.main import app, run
 
 REDIRECTIONS = {"<", ">", "|"}
 
@@ -107,7 +107,7 @@ def test_the_shell_offers_what_there_is(
 
 def test_the_program_completes_itself() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "service"],
+        [sys.executable, "-m", "training.commands"],
         cwd=ROOT,
         env={**os.environ, **in_bash("acorn pre")},
         capture_output=True,
@@ -119,8 +119,8 @@ def test_the_program_completes_itself() -> None:
 
 def test_offering_imports_no_torch() -> None:
     code = (
-        "import sys, service.cli\n"
-        "from service.commands import completion\n"
+        "import sys, training.commands.main\n"
+        "from training.commands import completion\n"
         "completion.spaces(), completion.datasets(), completion.bundles()\n"
         "print([name for name in ('torch', 'sklearn', 'fastapi') if name in sys.modules])"
     )

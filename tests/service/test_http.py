@@ -13,9 +13,9 @@ import pytest
 from servers import ROOT, Server, serving
 from small_forest import SmallForest
 
-from models.datasets import get_dataset
-from models.spaces import get_space
-from service.schemas import PredictResponse
+from acorn.datasets import get_dataset
+from acorn.schemas.prediction import PredictResponse
+from acorn.spaces import get_space
 
 
 @pytest.fixture(scope="module")
@@ -314,10 +314,10 @@ def test_torch_lives_in_the_workers_alone(client: httpx.Client, server: Server) 
 
 def test_a_table_prediction_imports_no_torch(small: SmallForest, tmp_path: Path) -> None:
     script = (
-        "import sys; from service.cli import run; "
+        "import sys; from training.commands.main import run; "
         f"code = run(['predict', '--space', 'nats_tss', '--arch', {small.known[0]!r}, '--json', "
         f"'--forests', {str(small.folder)!r}, '--var', {str(tmp_path)!r}]); "
-        "import service.app; print(code, 'torch' in sys.modules, file=sys.stderr)"
+        "import service.http.app; print(code, 'torch' in sys.modules, file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, check=True)
     assert done.stderr.split() == [b"0", b"False"]

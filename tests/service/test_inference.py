@@ -11,8 +11,8 @@ from quick_servers import ask, quick_server
 from servers import Server
 from small_forest import SmallForest
 
-from models.forests import Bundle
-from service.keys import hash_line, new_key
+from acorn.forests import Bundle
+from service.http.keys import hash_line, new_key
 
 
 @pytest.fixture(scope="module")

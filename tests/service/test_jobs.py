@@ -15,7 +15,7 @@ from quick_servers import quick_server
 from servers import Server
 from small_forest import SmallForest
 
-from service.jobs.schemas import Job, ResultLine
+from acorn.schemas.jobs import Job, ResultLine
 
 NDJSON = {"Content-Type": "application/x-ndjson"}
 

@@ -6,14 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from service.database import Database
+from acorn.schemas.problems import Problem
 from service.jobs.store import JobStore, NewJob, Part
-from service.problems import (
-    InvalidRequestError,
-    NotFoundError,
-    Problem,
-    QueueFullError,
-)
+from service.problems import InvalidRequestError, NotFoundError, QueueFullError
+from service.storage.database import Database
 
 LEASE = 600.0
 EXPIRED = -1.0

@@ -13,10 +13,10 @@ from quick_servers import ask, quick_server
 from servers import Server
 from small_forest import SmallForest
 
-from models.errors import InputError
-from service.cli import run
-from service.keys import Caller, Keys, hash_line, new_key
+from acorn.errors import InputError
+from service.http.keys import Caller, Keys, hash_line, new_key
 from service.settings import load_settings
+from training.commands.main import run
 
 USER, OTHER, ADMIN = (new_key() for _ in range(3))
 WRONG = new_key()

@@ -8,11 +8,11 @@ from quick_servers import ask, quick_server
 from servers import Server
 from small_forest import SmallForest
 
-from models.datasets import get_dataset
-from models.spaces import SPACES, get_space
-from service.schemas import Limits
+from acorn.datasets import get_dataset
+from acorn.schemas.prediction import Limits
+from acorn.spaces import SPACES, get_space
+from service.prediction.size_limits import SizeLimits
 from service.settings import Settings
-from service.sizes import SizeLimits
 
 
 def params(small: SmallForest, cell: str) -> float:

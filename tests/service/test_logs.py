@@ -11,7 +11,7 @@ from quick_servers import ask, quick_server
 from servers import Server, until
 from small_forest import SmallForest
 
-from service.logs import configure_logging
+from service.observability.logs import configure_logging
 
 
 @pytest.fixture(scope="module")

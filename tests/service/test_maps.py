@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from small_forest import SmallForest
 
-from service.forests import Forests
-from service.maps import SpaceMaps
+from service.prediction.maps import SpaceMaps
+from service.repository.forests import Forests
 
 
 def test_a_map_is_made_once(small: SmallForest, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ import re
 import pytest
 from servers import ROOT
 
-from service.app import create_app
+from service.http.app import create_app
 from service.problems import ServiceError
 from service.settings import Settings
 

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from models.spaces import get_space
-from service.parsing import parse_request
+from acorn.schemas.prediction import ArchitectureSpec
+from acorn.spaces import get_space
+from service.prediction.parsing import parse_request
 from service.problems import InvalidRequestError
-from service.schemas import ArchitectureSpec
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
 anything = st.recursive(

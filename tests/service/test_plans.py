@@ -6,12 +6,12 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from models.spaces import get_space
-from service.app import create_app
-from service.client.requests import Options
+from acorn.client.requests import Options
+from acorn.schemas.prediction import ArchitectureSpec, PredictRequest
+from acorn.spaces import get_space
+from service.http.app import create_app
 from service.jobs.submission import OPTIONS, digest
-from service.plans import RESOLVED, Plan
-from service.schemas import ArchitectureSpec, PredictRequest
+from service.prediction.plans import RESOLVED, Plan
 from service.settings import Settings
 
 CELL = get_space("nats_tss").parse(get_space("nats_tss").example)

@@ -12,7 +12,7 @@ from typing import TypeVar
 import pytest
 from work_functions import Factory
 
-from models.errors import InputError
+from acorn.errors import InputError
 from service.problems import (
     ComputationError,
     DeadlineError,

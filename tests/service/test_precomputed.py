@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from small_forest import SmallForest
 
-from service.answers import feature_matrix
-from service.forests import Forest, Forests
-from service.precomputed import INTERVAL
-from service.predictor import Predictor
+from service.prediction.answers import feature_matrix
+from service.prediction.precomputed import INTERVAL
+from service.prediction.predictor import Predictor
+from service.repository.forests import Forest, Forests
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_what_is_not_there_is_not_made_up(forest: Forest, small: SmallForest) ->
 
 
 def test_it_can_be_ended_early(forest: Forest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.precomputed.ROWS_AT_ONCE", 8)
+    monkeypatch.setattr("service.prediction.precomputed.ROWS_AT_ONCE", 8)
     ended = threading.Event()
     ended.set()
     assert forest.precomputed.begin()

@@ -9,10 +9,10 @@ from quick_servers import ask, quick_server
 from servers import Server
 from small_forest import SmallForest
 
-from models.errors import InputError
-from service.guard import sender_of
-from service.keys import hash_line, new_key
-from service.rates import RateLimiter
+from acorn.errors import InputError
+from service.http.authentication import sender_of
+from service.http.keys import hash_line, new_key
+from service.http.rates import RateLimiter
 from service.settings import load_settings
 from tests.timing import quickest
 

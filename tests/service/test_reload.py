@@ -13,10 +13,10 @@ from quick_servers import ask, quick_server
 from servers import Server, until
 from small_forest import SmallForest
 
-from models.errors import BundleError, InputError
-from service.forests import Forests
-from service.keys import hash_line, new_key
+from acorn.errors import BundleError, InputError
+from service.http.keys import hash_line, new_key
 from service.problems import NotFoundError
+from service.repository.forests import Forests
 
 ADMIN = new_key()
 

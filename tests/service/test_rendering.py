@@ -8,13 +8,13 @@ from typing import Any, NoReturn
 import pytest
 from small_forest import SmallForest
 
-from models.spaces import get_space
-from service.cache import FeatureCache
-from service.database import Database
-from service.forests import Forests
-from service.predictor import Predictor
-from service.rendering import Texts
-from service.store import FeatureStore
+from acorn.spaces import get_space
+from service.prediction.predictor import Predictor
+from service.prediction.rendering import Texts
+from service.repository.forests import Forests
+from service.storage.cache import FeatureCache
+from service.storage.database import Database
+from service.storage.feature_store import FeatureStore
 
 
 @pytest.fixture
@@ -155,6 +155,6 @@ def test_texts_are_bounded_by_bytes() -> None:
 
 
 def _cifar10() -> Any:
-    from models.datasets import get_dataset
+    from acorn.datasets import get_dataset
 
     return get_dataset("cifar10")

@@ -13,9 +13,9 @@ from quick_servers import ask, quick_server
 from servers import ROOT, Server, until
 from small_forest import SmallForest
 
-from models.errors import AcornError
+from acorn.errors import AcornError
 from service import problems
-from service.metrics import Metrics, reason_of
+from service.observability.metrics import Metrics, reason_of
 
 
 @pytest.fixture(scope="module")

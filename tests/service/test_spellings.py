@@ -12,8 +12,8 @@ from quick_servers import quick_server
 from servers import Server
 from small_forest import SmallForest
 
-from models.spaces import get_space
-from service.cli import run
+from acorn.spaces import get_space
+from training.commands.main import run
 
 DATASETS = ["cifar10", "CIFAR10", "CIFAR-10", "cifar_10"]
 NASLIB = ["skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3"]

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from models.errors import InputError
-from models.feature_table import FeatureRow
-from models.proxy_settings import ProxySettings
-from service.cache import FeatureCache
-from service.database import Database
-from service.features import FeatureRecipe
-from service.store import FeatureStore
-from service.tables import STEPS
+from acorn.errors import InputError
+from acorn.features.settings import ProxySettings
+from acorn.features.table import FeatureRow
+from service.storage.cache import FeatureCache
+from service.storage.database import Database
+from service.storage.feature_store import FeatureStore
+from service.storage.tables import STEPS
+from service.workers.features import FeatureRecipe
 
 SETTINGS = ProxySettings("cifar10", "dead leaves", 64, "0" * 64, 0)
 ROW = FeatureRow("space/a", {"x": 1.5, "y": None}, {"y": "it is infinite"}, 0.25, {"x": 0.1})
@@ -195,7 +195,7 @@ def test_a_new_file_that_another_is_writing_is_waited_for(
             if other.in_transaction:
                 other.execute("ROLLBACK")
 
-        monkeypatch.setattr("service.database.time.sleep", let_go)
+        monkeypatch.setattr("service.storage.database.time.sleep", let_go)
         store.put(ROW, dataset="cifar10", settings="s")
         assert not other.in_transaction
         assert store.get(["space/a"], "s") == {"space/a": ROW}
@@ -206,7 +206,7 @@ def test_a_new_file_that_another_is_writing_is_waited_for(
 def test_a_new_file_that_stays_locked_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("service.database.LOCKED_SECONDS", 0)
+    monkeypatch.setattr("service.storage.database.LOCKED_SECONDS", 0)
     path = tmp_path / "features.sqlite"
     store = FeatureStore(Database(f"sqlite:///{path}"))
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -257,7 +257,7 @@ def test_the_cache_works_without_a_store_that_works(tmp_path: Path) -> None:
 @pytest.fixture
 def small_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FeatureCache]:
     """A cache of a megabyte, without a store that works."""
-    monkeypatch.setattr("service.cache.KEPT_BYTES", 1_000_000)
+    monkeypatch.setattr("service.storage.cache.KEPT_BYTES", 1_000_000)
     (tmp_path / "file").touch()
     cache = FeatureCache(FeatureStore(Database(f"sqlite:///{tmp_path / 'file' / 'f.sqlite'}")))
     yield cache

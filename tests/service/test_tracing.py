@@ -14,8 +14,8 @@ from quick_servers import ask, quick_server
 from servers import ROOT
 from small_forest import SmallForest
 
-from models.errors import InputError
-from service.app import create_app
+from acorn.errors import InputError
+from service.http.app import create_app
 from service.settings import Settings
 
 
@@ -71,7 +71,8 @@ def test_traces_without_the_extra_are_refused(small: SmallForest) -> None:
 
 def test_nothing_is_imported_that_nobody_asked_for() -> None:
     script = (
-        "import sys; from service.app import create_app; from service.settings import Settings; "
+        "import sys; from service.http.app import create_app; "
+        "from service.settings import Settings; "
         "create_app(Settings(database_url='sqlite://')); "
         "names = ('torch', 'opentelemetry.sdk', 'opentelemetry.exporter', 'limits', 'ray'); "
         "print([name for name in names if name in sys.modules])"

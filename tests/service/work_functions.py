@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.errors import InputError
+from acorn.errors import InputError
 
 _held: list[bytes] = []
 

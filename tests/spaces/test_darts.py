@@ -9,11 +9,11 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from models.datasets import get_dataset
-from models.errors import InputError, InvalidArchitectureError
-from models.networks.darts import DartsCell, DartsNetwork
-from models.spaces import get_space
-from models.spaces.darts_genotype import (
+from acorn.datasets import get_dataset
+from acorn.errors import InputError, InvalidArchitectureError
+from acorn.graph.trace import count_flops, count_params
+from acorn.spaces import get_space
+from acorn.spaces.darts.genotype import (
     OPERATIONS,
     Cell,
     Genotype,
@@ -22,7 +22,7 @@ from models.spaces.darts_genotype import (
     format_genotype,
     parse_genotype,
 )
-from models.trace import count_flops, count_params
+from acorn.spaces.darts.network import DartsCell, DartsNetwork
 from tests.timing import quickest
 
 SPACE = get_space("darts")

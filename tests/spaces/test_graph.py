@@ -11,17 +11,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.datasets import get_dataset
-from models.errors import InputError, InvalidArchitectureError
-from models.networks.graph import _MODULES
-from models.spaces import get_space
-from models.spaces.graph import GraphSpace
-from models.spaces.graph_layers import lay_out
-from models.spaces.graph_operations import ACTIVATIONS, OPERATIONS
-from models.spaces.graph_spec import read_graph
-from models.spaces.limits import LIMITS, NetworkLimits
-from models.structure import structure_features
-from models.trace import count_flops, count_params, trace
+from acorn.datasets import get_dataset
+from acorn.errors import InputError, InvalidArchitectureError
+from acorn.graph.structure import structure_features
+from acorn.graph.trace import count_flops, count_params, trace
+from acorn.spaces import get_space
+from acorn.spaces.graph.layers import lay_out
+from acorn.spaces.graph.network import _MODULES
+from acorn.spaces.graph.operations import ACTIVATIONS, OPERATIONS
+from acorn.spaces.graph.space import GraphSpace
+from acorn.spaces.graph.spec import read_graph
+from acorn.spaces.limits import LIMITS, NetworkLimits
 from tests.spaces.graphs import GRAPHS, Drawing, Graph, residual
 from tests.timing import quickest
 

@@ -11,18 +11,18 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from models.datasets import get_dataset
-from models.errors import InvalidArchitectureError
-from models.spaces import get_space
-from models.spaces.nasbench_macro import (
+from acorn.datasets import get_dataset
+from acorn.errors import InvalidArchitectureError
+from acorn.graph.structure import structure_features
+from acorn.graph.trace import count_params, trace
+from acorn.spaces import get_space
+from acorn.spaces.nasbench_macro.space import (
     canonical_digits,
     macro_columns,
     receptive_fields,
     split_stages,
     stage_costs,
 )
-from models.structure import structure_features
-from models.trace import count_params, trace
 
 SPACE = get_space("nasbench_macro")
 CIFAR10 = get_dataset("cifar10")

@@ -11,16 +11,16 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from models.datasets import get_dataset
-from models.errors import InvalidArchitectureError
-from models.spaces.nats_sss import (
+from acorn.datasets import get_dataset
+from acorn.errors import InvalidArchitectureError
+from acorn.graph.trace import count_flops, count_params
+from acorn.spaces.nats_sss.space import (
     WIDTHS,
     NatsSizeSpace,
     parse_channels,
     size_flops,
     size_params,
 )
-from models.trace import count_flops, count_params
 
 SPACE = NatsSizeSpace()
 ALL = [*SPACE.enumerate()]
@@ -214,7 +214,8 @@ def test_the_network_runs():
 
 def test_parsing_needs_no_torch():
     program = (
-        "import sys; import models.graph; from models.spaces.nats_sss import NatsSizeSpace; "
+        "import sys; import acorn.graph.layer_graph; "
+        "from acorn.spaces.nats_sss.space import NatsSizeSpace; "
         f"space = NatsSizeSpace(); space.columns(space.parse({SPACE.example!r}).canonical); "
         "sys.exit('torch' in sys.modules)"
     )

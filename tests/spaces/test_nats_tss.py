@@ -14,11 +14,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from models.datasets import get_dataset
-from models.errors import InvalidArchitectureError
-from models.networks.nats_tss import Cell as CellModule
-from models.spaces import get_space
-from models.spaces.nats_tss import (
+from acorn.datasets import get_dataset
+from acorn.errors import InvalidArchitectureError
+from acorn.graph.trace import count_flops, count_params
+from acorn.spaces import get_space
+from acorn.spaces.nats_tss.network import Cell as CellModule
+from acorn.spaces.nats_tss.space import (
     EDGES,
     Convolved,
     Input,
@@ -31,7 +32,6 @@ from models.spaces.nats_tss import (
     normal_form,
     parse_cell,
 )
-from models.trace import count_flops, count_params
 
 SPACE = get_space("nats_tss")
 CELLS = [parse_cell(arch) for arch in SPACE.enumerate()]

@@ -7,12 +7,12 @@ import sys
 import pytest
 import torch
 
-from models.datasets import get_dataset
-from models.errors import InputError, InvalidArchitectureError
-from models.spaces import get_space
-from models.spaces.limits import NetworkLimits
-from models.spaces.timm_models import TimmSpace
-from models.trace import count_flops, count_params
+from acorn.datasets import get_dataset
+from acorn.errors import InputError, InvalidArchitectureError
+from acorn.graph.trace import count_flops, count_params
+from acorn.spaces import get_space
+from acorn.spaces.limits import NetworkLimits
+from acorn.spaces.timm.space import TimmSpace
 
 SPACE = get_space("timm")
 CIFAR10 = get_dataset("cifar10")
@@ -24,8 +24,8 @@ installed = pytest.mark.skipif(
 def test_without_timm_the_extra_is_named() -> None:
     program = (
         "import sys; sys.modules['timm'] = None\n"
-        "from models.spaces import get_space\n"
-        "from models.errors import InputError\n"
+        "from acorn.spaces import get_space\n"
+        "from acorn.errors import InputError\n"
         "assert 'torch' not in sys.modules\n"
         "try: get_space('timm').parse('resnet18')\n"
         "except InputError as error: print(error)\n"

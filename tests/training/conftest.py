@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from training.smoothing import networks
+from acorn.learning.smoothing import networks
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from models.spaces import get_space
+from acorn.spaces import get_space
 
 SPACE = get_space("nasbench_macro")
 ARCHS = SPACE.sample(60, seed=5)
 
 
-def acorn(*arguments: str, program: str = "service") -> subprocess.CompletedProcess[str]:
+def acorn(*arguments: str, program: str = "training.commands") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", program, *arguments],
         capture_output=True,

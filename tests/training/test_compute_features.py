@@ -5,10 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from models.errors import InputError, InvalidArchitectureError, MismatchError
-from models.feature_table import FeatureTable
-from models.spaces import get_space
-from training.features import Recipe, collect, compute_features, extractor, select_architectures
+from acorn.errors import InputError, InvalidArchitectureError, MismatchError
+from acorn.features.table import FeatureTable
+from acorn.spaces import get_space
+from training.features.compute import (
+    Recipe,
+    collect,
+    compute_features,
+    extractor,
+    select_architectures,
+)
 
 SPACE = get_space("nats_sss")
 RECIPE = Recipe("nats_sss", "ImageNet16-120", proxies=("l2_norm", "params"), batch_size=2)

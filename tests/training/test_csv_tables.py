@@ -5,9 +5,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from models.errors import InvalidTableError
-from models.spaces import get_space
-from training.csv_tables import read_csv
+from acorn.errors import InvalidTableError
+from acorn.spaces import get_space
+from training.labels.csv_tables import read_csv
 
 CELL = get_space("nats_tss").example
 GENOTYPE = get_space("darts").example

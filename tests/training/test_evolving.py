@@ -9,15 +9,15 @@ import pytest
 import torch
 from torch import nn
 
-from models.datasets import get_dataset
-from models.errors import InputError, MismatchError
-from models.spaces import get_space
-from service.cli import run
-from training.evolving.bank import Bank, Source, measure
-from training.evolving.breeding import Breeding, breed
-from training.evolving.fitness import WORST, Fitness, stratified
-from training.evolving.program import Program
-from training.evolving.statistics import STATISTICS, layer_statistics
+from acorn.datasets import get_dataset
+from acorn.errors import InputError, MismatchError
+from acorn.spaces import get_space
+from training.commands.main import run
+from training.proxy_evolution.bank import Bank, Source, measure
+from training.proxy_evolution.breeding import Breeding, breed
+from training.proxy_evolution.fitness import WORST, Fitness, stratified
+from training.proxy_evolution.program import Program
+from training.proxy_evolution.statistics import STATISTICS, layer_statistics
 
 DATASET = get_dataset("ImageNet16-120")
 SPACE = get_space("graph")

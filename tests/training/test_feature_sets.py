@@ -1,6 +1,6 @@
 import pytest
 
-from training.feature_sets import SIZE, feature_sets
+from acorn.learning.feature_sets import SIZE, feature_sets
 
 
 @pytest.mark.parametrize(

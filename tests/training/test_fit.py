@@ -2,16 +2,17 @@ import numpy as np
 import polars as pl
 import pytest
 
-from models.errors import InputError, MismatchError, UnknownTargetError
-from models.feature_table import FeatureRow, FeatureTable
-from models.forests import Bundle
-from models.proxy_settings import ProxySettings
-from models.spaces import get_space
-from training.evaluate import evaluate
-from training.fit import train_bundle
-from training.growing import Configuration
-from training.labels import Labels, read_labels
-from training.splits import held_out
+from acorn.errors import InputError, MismatchError, UnknownTargetError
+from acorn.features.settings import ProxySettings
+from acorn.features.table import FeatureRow, FeatureTable
+from acorn.forests import Bundle
+from acorn.learning.fitting import Configuration
+from acorn.learning.labels import Labels
+from acorn.learning.splits import held_out
+from acorn.learning.train import train_bundle
+from acorn.spaces import get_space
+from training.evaluation.evaluate import evaluate
+from training.labels.reading import read_labels
 
 SETTINGS = ProxySettings(
     dataset="cifar10", batch="noise", batch_size=4, batch_digest="0" * 64, seed=0

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from models.feature_table import FeatureRow, FeatureTable
-from models.proxy_settings import ProxySettings
-from models.spaces import get_space
-from training.evaluate import evaluate
-from training.fit import train_bundle
-from training.growing import Configuration
-from training.labels import read_labels
-from training.splits import held_out
+from acorn.features.settings import ProxySettings
+from acorn.features.table import FeatureRow, FeatureTable
+from acorn.learning.fitting import Configuration
+from acorn.learning.splits import held_out
+from acorn.learning.train import train_bundle
+from acorn.spaces import get_space
+from training.evaluation.evaluate import evaluate
+from training.labels.reading import read_labels
 
 SETTINGS = ProxySettings(
     dataset="cifar10", batch="none", batch_size=1, batch_digest="0" * 64, seed=0

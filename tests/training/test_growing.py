@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from training.growing import Configuration, grow, narrowed
-from training.search import MARGIN, PLAIN, SMOOTH, Problem, compositions, preferred
+from acorn.learning.fitting import Configuration, grow, narrowed
+from acorn.learning.model_selection import MARGIN, PLAIN, SMOOTH, Problem, compositions, preferred
 
 TREES = Configuration(trees=10, features="structure")
 

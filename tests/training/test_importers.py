@@ -3,8 +3,13 @@ import json
 import polars as pl
 import pytest
 
-from models.errors import InvalidTableError
-from training.importers import UnknownFormatError, get_importer, import_robustness, import_table
+from acorn.errors import InvalidTableError
+from training.labels.importers import (
+    UnknownFormatError,
+    get_importer,
+    import_robustness,
+    import_table,
+)
 
 META = {
     "ids": {

@@ -10,16 +10,16 @@ import pytest
 import torch
 from torch import nn
 
-from models.datasets import get_dataset
-from models.errors import InputError, InvalidBatchError, MismatchError
-from models.spaces import get_space
-from service.cli import run
-from training.labelling.attacks import adversary, read_attack
-from training.labelling.corruptions import CORRUPTIONS, read_corruption
-from training.labelling.fitting import Schedule, accuracy, fit
-from training.labelling.images import Images, load_images, normalised
-from training.labelling.labelling import Recipe, label
-from training.labels import read_labels
+from acorn.datasets import get_dataset
+from acorn.errors import InputError, InvalidBatchError, MismatchError
+from acorn.spaces import get_space
+from training.commands.main import run
+from training.label_generation.attacks import adversary, read_attack
+from training.label_generation.corruptions import CORRUPTIONS, read_corruption
+from training.label_generation.generate import Recipe, label
+from training.label_generation.images import Images, load_images, normalised
+from training.label_generation.training import Schedule, accuracy, fit
+from training.labels.reading import read_labels
 
 DATASET = get_dataset("ImageNet16-120")
 SPACE = get_space("graph")

@@ -2,9 +2,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from models.errors import InputError, InvalidTableError
-from models.spaces import SPACES, get_space
-from training.labels import read_labels
+from acorn.errors import InputError, InvalidTableError
+from acorn.spaces import SPACES, get_space
+from training.labels.reading import read_labels
 
 CONV = "|nor_conv_3x3~0|+|none~0|none~1|+|none~0|nor_conv_1x1~1|none~2|"
 TWIN = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|nor_conv_1x1~1|none~2|"  # a dead edge more

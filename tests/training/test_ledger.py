@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from training.ledger import Ledger
+from training.features.ledger import Ledger
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = {"seed": 0}
@@ -18,7 +18,7 @@ ADD = """
 import sys
 from pathlib import Path
 import polars as pl
-from training.ledger import Ledger
+from training.features.ledger import Ledger
 ledger = Ledger(Path(sys.argv[1]), key="x", settings={"seed": 0})
 for i in range(10):
     ledger.append(pl.DataFrame({"arch": [f"{sys.argv[2]}-{i}"]}))
@@ -27,7 +27,7 @@ DIE = """
 import sys
 from pathlib import Path
 import polars as pl
-from training.ledger import Ledger
+from training.features.ledger import Ledger
 
 def wait(self):
     print("held", flush=True)
@@ -98,7 +98,7 @@ def test_a_table_that_cannot_be_written_leaves_nothing_behind(
 def test_no_module_needs_a_system_of_one_kind() -> None:
     ours = {"fcntl", "grp", "pwd", "resource", "termios"}
     theirs = {"msvcrt", "winreg"}
-    for package in ("models", "training", "service"):
+    for package in ("acorn", "training", "service"):
         for path in (ROOT / package).rglob("*.py"):
             for node in ast.parse(path.read_text()).body:  # inside functions, others are caught
                 names = {each.name for each in node.names} if isinstance(node, ast.Import) else ()

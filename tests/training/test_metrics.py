@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from training.metrics import score, tau
+from acorn.learning.metrics import score, tau
 
 NAN = float("nan")
 

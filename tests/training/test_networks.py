@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from training.smoothing import networks
+from acorn.learning.smoothing import networks
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from models.feature_table import FeatureRow, FeatureTable
-from models.proxy_settings import ProxySettings
-from models.spaces import get_space
-from training.pools import Pool
+from acorn.features.settings import ProxySettings
+from acorn.features.table import FeatureRow, FeatureTable
+from acorn.learning.pools import Pool
+from acorn.spaces import get_space
 
 SETTINGS = ProxySettings(
     dataset="cifar10", batch="none", batch_size=1, batch_digest="0" * 64, seed=0

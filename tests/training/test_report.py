@@ -15,22 +15,29 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.tree import DecisionTreeRegressor
 
-from models.errors import InputError, InvalidTableError
-from models.feature_table import FeatureRow, FeatureTable
-from models.forests import PackedForest
-from models.forests.bundle import Prediction
-from models.proxy_settings import ProxySettings
-from models.spaces import get_space
-from training.evaluate import evaluate, examine
-from training.fit import train_bundle
-from training.growing import Configuration
-from training.labels import Labels
-from training.report import check_libraries, read_curves, read_protocols, write_report
-from training.report.correlation import correlation_map
-from training.report.figures import LEVELS, counterpart, coverage, front, thirds, twins_ceiling
-from training.report.impurity import _reductions
-from training.report.inputs import read_published
-from training.splits import held_out
+from acorn.errors import InputError, InvalidTableError
+from acorn.features.settings import ProxySettings
+from acorn.features.table import FeatureRow, FeatureTable
+from acorn.forests import PackedForest
+from acorn.forests.bundle import Prediction
+from acorn.learning.fitting import Configuration
+from acorn.learning.labels import Labels
+from acorn.learning.splits import held_out
+from acorn.learning.train import train_bundle
+from acorn.spaces import get_space
+from training.evaluation.evaluate import evaluate, examine
+from training.evaluation.report import check_libraries, read_curves, read_protocols, write_report
+from training.evaluation.report.correlation import correlation_map
+from training.evaluation.report.figures import (
+    LEVELS,
+    counterpart,
+    coverage,
+    front,
+    thirds,
+    twins_ceiling,
+)
+from training.evaluation.report.impurity import _reductions
+from training.evaluation.report.inputs import read_published
 
 SETTINGS = ProxySettings(
     dataset="cifar10", batch="noise", batch_size=4, batch_digest="0" * 64, seed=0
@@ -86,7 +93,7 @@ def folder(labels, tmp_path_factory, few_steps):
 
 @pytest.fixture(scope="module")
 def bundle(folder):
-    from models.forests import Bundle
+    from acorn.forests import Bundle
 
     return Bundle.load(folder)
 
@@ -269,7 +276,7 @@ def test_charts_are_sound(write, evaluation):
 
 
 def test_a_missing_library_is_named(monkeypatch):
-    monkeypatch.setattr("training.report.page.NEEDS", ("json", "no_such_library"))
+    monkeypatch.setattr("training.evaluation.report.page.NEEDS", ("json", "no_such_library"))
     with pytest.raises(InputError, match=r"needs no_such_library: install acorn-nas\[report\]"):
         check_libraries()
 
@@ -404,7 +411,7 @@ def test_like_features_stand_side_by_side():
 def test_the_command_writes_the_page(folder, labels, tmp_path: Path, capsys):
     for name in ("altair", "jinja2", "vl_convert"):
         pytest.importorskip(name)
-    from training.commands import evaluate as command
+    from training.commands.pipeline import evaluate as command
 
     names = {name: f"cifar10.{name}" for name in labels.targets}
     labels.frame.drop("id").rename(names).write_csv(tmp_path / "labels.csv")

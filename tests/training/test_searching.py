@@ -9,15 +9,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from models.datasets import get_dataset
-from models.errors import InputError
-from models.forests import Bundle
-from models.pareto import is_best, pareto_front
-from models.spaces import get_space
-from service.cli import run
-from training.searching.evolution import evolve
-from training.searching.judging import Judge, Objectives
-from training.searching.settings import Evolution
+from acorn.datasets import get_dataset
+from acorn.errors import InputError
+from acorn.forests import Bundle
+from acorn.pareto import is_best, pareto_front
+from acorn.spaces import get_space
+from training.commands.main import run
+from training.nas.evolution import evolve
+from training.nas.judge import Judge, Objectives
+from training.nas.settings import Evolution
 
 RELEASED = Path(__file__).parents[2] / "models" / "released"
 BUNDLE = RELEASED / "nasbench_macro-cifar10"

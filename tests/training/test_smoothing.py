@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import kendalltau
 
-from training.growing import Configuration, grow_smooth
-from training.smoothing import Smooth, expect, most_common
-from training.smoothing.inputs import standardised
-from training.smoothing.posterior import Posterior
-from training.smoothing.relevance import covariance, matern, relevance, surprise
-from training.smoothing.scores import NormalScores
+from acorn.learning.fitting import Configuration, grow_smooth
+from acorn.learning.smoothing import Smooth, expect, most_common
+from acorn.learning.smoothing.inputs import standardised
+from acorn.learning.smoothing.posterior import Posterior
+from acorn.learning.smoothing.relevance import covariance, matern, relevance, surprise
+from acorn.learning.smoothing.scores import NormalScores
 
 PERCENT = st.floats(0, 100, allow_subnormal=False, width=32)
 
@@ -144,7 +144,7 @@ def test_few_landmarks_say_nearly_the_same(signal, monkeypatch):
     scores = (truth - truth.mean(axis=0)) / truth.std(axis=0)
     every = np.arange(len(Z))
     exact, deviation = Posterior.fit(Z, every, scores, seed=0).scores()
-    monkeypatch.setattr("training.smoothing.posterior.LANDMARKS", 150)
+    monkeypatch.setattr("acorn.learning.smoothing.posterior.LANDMARKS", 150)
     near, wider = Posterior.fit(Z, every, scores, seed=0).scores()
     assert np.abs(near - exact).mean() < 0.1
     assert np.isfinite(wider).all()

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.splits import folds, held_out, uniform
+from acorn.learning.splits import folds, held_out, uniform
 
 IDS = [f"space/{i % 700}" for i in range(1000)]
 

@@ -7,14 +7,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from models.errors import InputError
-from models.feature_table import FeatureRow, FeatureTable
-from models.proxy_settings import ProxySettings
-from models.spaces import get_space
-from service.cli import run
-from training.suggesting.choosing import NOISE, choose
-from training.suggesting.likeness import Kernel, ranked
-from training.suggesting.suggesting import importances, suggest
+from acorn.errors import InputError
+from acorn.features.settings import ProxySettings
+from acorn.features.table import FeatureRow, FeatureTable
+from acorn.spaces import get_space
+from training.active_learning.selection import NOISE, choose
+from training.active_learning.similarity import Kernel, ranked
+from training.active_learning.suggest import importances, suggest
+from training.commands.main import run
 
 SPACE = get_space("nats_sss")
 SETTINGS = ProxySettings("cifar10", "none", 1, "0" * 64, 0)
@@ -109,7 +109,7 @@ def test_command(table: FeatureTable, tmp_path: Path, capsys: pytest.CaptureFixt
 def test_what_a_bundle_was_trained_on_is_labelled(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from models.forests import Bundle
+    from acorn.forests import Bundle
 
     path = Path(__file__).parents[2] / "models" / "released" / "nasbench_macro-cifar10"
     arguments = ["--space", "nasbench_macro", "--dataset", "cifar10", "--bundle", str(path)]

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from servers import ROOT, Server
 
-STATIC = ROOT / "service" / "web" / "static"
+STATIC = ROOT / "service" / "http" / "web" / "static"
 SCRIPTS = STATIC / "js"
 OURS = [*STATIC.glob("*.*"), *SCRIPTS.glob("*"), *(STATIC / "css").glob("*")]
 MOST_BYTES = 2_000_000

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from models.spaces import get_space
+from acorn.spaces import get_space
 
-SCRIPTS = Path(__file__).resolve().parents[2] / "service" / "web" / "static" / "js"
+SCRIPTS = Path(__file__).resolve().parents[2] / "service" / "http" / "web" / "static" / "js"
 NODE = shutil.which("node")
 
 pytestmark = pytest.mark.skipif(NODE is None, reason="needs Node")

@@ -1,0 +1,6 @@
+"""Image batches: embedded ones, and ones that a user brings."""
+
+from acorn.batches.batch import Batch, embedded_batch
+from acorn.batches.sources import load_batch, open_batch
+
+__all__ = ["Batch", "embedded_batch", "load_batch", "open_batch"]

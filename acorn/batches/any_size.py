@@ -1,0 +1,76 @@
+"""Generated images for networks of any input size."""
+
+from functools import lru_cache
+
+from torch import Tensor
+from torch.nn import functional
+
+from acorn.batches.batch import embedded_batch
+from acorn.datasets import DATASETS, Dataset
+from acorn.errors import InvalidBatchError
+
+LARGEST_DRAWN = 64
+"""Images larger than this are enlarged from it: drawing takes time with the cube of the side."""
+
+
+@lru_cache(maxsize=8)
+def sized_images(
+    input_shape: tuple[int, int, int], num_classes: int, *, size: int | None = None, seed: int = 0
+) -> tuple[Tensor, Tensor]:
+    """Generate images of any size with one or three channels.
+
+    Where shape and number of classes are those of a registered dataset, it is that dataset's
+    :func:`~acorn.batches.batch.embedded_batch`; else the normalisation is CIFAR-10's.
+
+    Parameters
+    ----------
+    input_shape
+        (channels, height, width); one channel is the mean of the colours.
+    num_classes
+        Labels are 0, 1, ..., num_classes - 1, 0, 1, ...
+    size
+        Number of images; by default 32 of up to 64 pixels a side, 8 of larger ones.
+    seed
+        Another seed gives other images.
+
+    Returns
+    -------
+    tuple
+        Images (size, *input_shape), and labels (size,).
+
+    Raises
+    ------
+    InvalidBatchError
+        For another number of channels, or a size that is not positive.
+    """
+    channels, height, width = input_shape
+    if channels not in (1, 3):
+        raise InvalidBatchError(
+            f"cannot generate images of {channels} channels; expected 1 or 3, or images given"
+        )
+    side = max(height, width)
+    if size is None:
+        size = 32 if side <= LARGEST_DRAWN else 8
+    for dataset in DATASETS.values():
+        if input_shape == dataset.input_shape and num_classes == dataset.num_classes:
+            batch = embedded_batch(dataset, size=size, seed=seed)
+            return batch.images, batch.labels
+    model = DATASETS["cifar10"]
+    scale = min(1.0, LARGEST_DRAWN / side)
+    drawn = Dataset(
+        "images",
+        max(1, round(height * scale)),
+        max(1, round(width * scale)),
+        num_classes,
+        model.mean,
+        model.std,
+    )
+    batch = embedded_batch(drawn, size=size, seed=seed)
+    images = batch.images
+    if drawn.input_shape[1:] != (height, width):
+        images = functional.interpolate(
+            images, size=(height, width), mode="bilinear", align_corners=False
+        )
+    if channels == 1:
+        images = images.mean(dim=1, keepdim=True)
+    return images, batch.labels

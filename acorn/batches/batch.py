@@ -1,0 +1,115 @@
+"""The images on which proxies are computed."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from acorn.batches.dead_leaves import dead_leaves
+from acorn.datasets import Dataset
+from acorn.errors import InvalidBatchError
+
+
+# Tensors have no truth value to compare by: a batch equals itself only.
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Labelled images, ready for a network.
+
+    Proxy values of different batches must not be mixed; ``digest`` tells batches apart.
+
+    Attributes
+    ----------
+    images
+        float32 tensor of shape (n, 3, height, width), normalised per channel by the dataset's
+        mean and standard deviation.
+    labels
+        int64 tensor of shape (n,), each in 0..num_classes-1.
+    name
+        Where the images come from, for people to read.
+    digest
+        SHA-256, in hexadecimal, of the dtypes, shapes and bytes of images and labels.
+    """
+
+    images: torch.Tensor
+    labels: torch.Tensor
+    name: str
+    digest: str
+
+
+def make_batch(
+    pixels: NDArray[np.uint8], labels: NDArray[np.int64], dataset: Dataset, *, name: str
+) -> Batch:
+    """Normalise 8-bit images and name them by their hash.
+
+    Parameters
+    ----------
+    pixels
+        uint8 array of shape (n, height, width, 3).
+    labels
+        int64 array of shape (n,).
+    dataset
+        Gives the mean and the standard deviation.
+    name
+        Goes to :attr:`Batch.name`.
+    """
+    mean = np.array(dataset.mean, dtype=np.float32)
+    std = np.array(dataset.std, dtype=np.float32)
+    scaled = (pixels.astype(np.float32) / np.float32(255.0) - mean) / std
+    images = np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))
+    classes = np.ascontiguousarray(labels, dtype=np.int64)
+    return Batch(
+        torch.from_numpy(images), torch.from_numpy(classes), name, _digest(images, classes)
+    )
+
+
+def embedded_batch(dataset: Dataset, *, size: int = 64, seed: int = 0) -> Batch:
+    """Generate images with the statistics of small photographs; nothing is downloaded.
+
+    Every platform gives the same bytes, and a smaller batch is the beginning of a larger one.
+
+    Parameters
+    ----------
+    dataset
+        Gives the shape, the number of classes and the normalisation.
+    size
+        Number of images; their labels are 0, 1, ..., num_classes-1, 0, 1, ...
+    seed
+        Another seed gives other images.
+
+    Raises
+    ------
+    InvalidBatchError
+        When ``size`` is not positive.
+
+    See Also
+    --------
+    acorn.batches.dead_leaves : how the images are made, with references.
+    """
+    check_size(size)
+    side = max(dataset.height, dataset.width)
+    top, left = (side - dataset.height) // 2, (side - dataset.width) // 2
+    labels = np.arange(size, dtype=np.int64) % dataset.num_classes
+    pixels = np.stack(
+        [
+            dead_leaves(side, seed=seed, index=index, label=int(label))
+            for index, label in enumerate(labels)
+        ]
+    )[:, top : top + dataset.height, left : left + dataset.width]
+    return make_batch(pixels, labels, dataset, name=f"dead leaves, seed {seed}")
+
+
+def check_size(size: int) -> None:
+    """Raise :class:`InvalidBatchError` unless a batch can have this many images."""
+    if size < 1:
+        raise InvalidBatchError(f"batch size {size}; expected at least 1")
+
+
+def _digest(images: NDArray[np.float32], labels: NDArray[np.int64]) -> str:
+    digest = hashlib.sha256()
+    for array in (images, labels):
+        little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        digest.update(f"{little.dtype.str} {little.shape} ".encode())
+        digest.update(little.tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,88 @@
+"""What the readers of images share."""
+
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acorn.datasets import Dataset
+from acorn.errors import InvalidBatchError
+
+Pixels = NDArray[np.uint8]
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Images of which only the chosen ones need to be read.
+
+    Attributes
+    ----------
+    labels
+        int64 array of shape (n,), as the files have them.
+    read
+        Turns indices of shape (k,) to uint8 pixels of shape (k, height, width, 3).
+    """
+
+    labels: Indices
+    read: Callable[[Indices], Pixels]
+
+
+def pixel_reader(images: NDArray[Any], dataset: Dataset) -> Callable[[Indices], Pixels]:
+    """Check shape and type of (n, ...) images; give a function that picks some as 8-bit pixels."""
+    last, first = (dataset.height, dataset.width, 3), (3, dataset.height, dataset.width)
+    if images.shape[1:] not in (last, first) or images.ndim != 4:
+        raise InvalidBatchError(
+            f"images of shape {images.shape}; expected (n, {dataset.height}, {dataset.width}, 3) "
+            f"or (n, 3, {dataset.height}, {dataset.width}) for {dataset.name} "
+            "(resizing is left to you)"
+        )
+    if images.dtype != np.uint8 and images.dtype.kind != "f":
+        raise InvalidBatchError(
+            f"images of type {images.dtype}; expected uint8 in 0..255 or floats in 0..1"
+        )
+
+    def read(indices: Indices) -> Pixels:
+        chosen = images[indices]
+        if chosen.shape[1:] != last:
+            chosen = chosen.transpose(0, 2, 3, 1)
+        return _eight_bits(chosen)
+
+    return read
+
+
+def _eight_bits(images: NDArray[Any]) -> Pixels:
+    if images.dtype == np.uint8:
+        return images
+    # Written so that NaN is refused as well.
+    if not bool(np.all((images >= 0.0) & (images <= 1.0))):
+        raise InvalidBatchError(
+            f"float pixels from {images.min()} to {images.max()}; expected 0..1"
+        )
+    return np.floor(images.astype(np.float64) * 255.0 + 0.5).astype(np.uint8)
+
+
+# What the readers of zip, npy, image and pickle formats raise on files that are not what they
+# claim to be.
+UNREADABLE = (
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+def brief(error: BaseException) -> str:
+    """First line of an error's message, cut short, or its kind when it has none."""
+    lines = str(error).splitlines()
+    return lines[0][:100] if lines else type(error).__name__

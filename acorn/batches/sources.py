@@ -1,0 +1,105 @@
+"""Batches of images that a user brings: npz, a folder of images, torchvision's CIFAR root.
+
+Nothing is resized silently, and no file can run code.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from acorn.batches.batch import Batch, check_size, embedded_batch, make_batch
+from acorn.batches.cifar import find_cifar
+from acorn.batches.image_folder import read_folder
+from acorn.batches.npz import read_npz
+from acorn.batches.reading import Indices, Source
+from acorn.batches.stream import Stream
+from acorn.datasets import Dataset
+from acorn.errors import InvalidBatchError, abbreviate
+
+
+def load_batch(source: str | Path, dataset: Dataset, *, size: int = 64, seed: int = 0) -> Batch:
+    """Read a class-balanced batch from a user's images.
+
+    Parameters
+    ----------
+    source
+        One of
+
+        - an ``.npz`` file with arrays ``x_train`` and ``y_train``, ``x`` and ``y``, or ``images``
+          and ``labels`` (the first pair that it has). Images are (n, height, width, 3) or
+          (n, 3, height, width), either uint8 or floats in 0..1, which are rounded to 8 bits;
+          labels are integers of shape (n,) or (n, 1);
+        - a folder with one subfolder of images a class; classes are numbered in the order of the
+          subfolders' names (needs Pillow);
+        - the root folder of torchvision's CIFAR-10 or CIFAR-100, or the folder of pickles in it:
+          the training split.
+    dataset
+        Gives the expected shape, the number of classes and the normalisation. For
+        ImageNet16-120, whose files number the classes of ImageNet from 1, labels without a 0 are
+        taken so: 1..120 become 0..119, and images of other classes are left out.
+    size
+        Number of images. Classes get equal shares (within one) as long as they last.
+    seed
+        Chooses the images. The same seed chooses the same ones everywhere, and a smaller batch is
+        the beginning of a larger one.
+
+    Raises
+    ------
+    InvalidBatchError
+        When there is no such source, or it cannot be read, or its images have another size, or
+        its labels are not among the dataset's classes, or it has fewer than ``size`` images.
+    InputError
+        When a folder of images is given and Pillow is not installed.
+    """
+    check_size(size)
+    path = Path(source)
+    images = _open(path, dataset)
+    numbers, labels = known_classes(images.labels, dataset)
+    chosen = _choose(labels, size, seed)
+    pixels = images.read(numbers[chosen])
+    return make_batch(pixels, labels[chosen], dataset, name=f"{path.name}, seed {seed}")
+
+
+def open_batch(source: str | Path | None, dataset: Dataset, *, size: int = 64) -> Batch:
+    """Read a user's images as :func:`load_batch` does; without a source, the embedded batch."""
+    if source is None:
+        return embedded_batch(dataset, size=size)
+    return load_batch(source, dataset, size=size)
+
+
+def _open(path: Path, dataset: Dataset) -> Source:
+    if path.is_file():
+        return read_npz(path, dataset)
+    if not path.is_dir():
+        raise InvalidBatchError(
+            f"no file or folder {abbreviate(str(path))}; expected an npz file, "
+            "a folder of images or a CIFAR root"
+        )
+    return find_cifar(path, dataset) or read_folder(path, dataset)
+
+
+def known_classes(labels: Indices, dataset: Dataset) -> tuple[Indices, Indices]:
+    """Give the numbers of the images in use, and their labels in 0..num_classes-1."""
+    numbers = np.arange(len(labels), dtype=np.int64)
+    if dataset.name == "ImageNet16-120" and len(labels) and labels.min() >= 1:
+        numbers = numbers[labels <= dataset.num_classes]
+        labels = labels[numbers] - 1
+    outside = labels[(labels < 0) | (labels >= dataset.num_classes)]
+    if len(outside):
+        raise InvalidBatchError(
+            f"label {outside[0]}; expected 0..{dataset.num_classes - 1} for {dataset.name}"
+        )
+    return numbers, labels
+
+
+def _choose(labels: Indices, size: int, seed: int) -> Indices:
+    """Choose ``size`` images, the classes in turns; each turn in an order of its own."""
+    if len(labels) < size:
+        raise InvalidBatchError(f"{len(labels)} images; expected at least {size}")
+    shuffled = np.argsort(Stream("choice", seed).uniform(len(labels)), kind="stable")
+    # An image's turn is the number of images of its class before it.
+    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    _, first, counts = np.unique(labels[by_class], return_index=True, return_counts=True)
+    turn = np.empty(len(labels), dtype=np.int64)
+    turn[by_class] = np.arange(len(labels)) - np.repeat(first, counts)
+    return shuffled[np.argsort(turn[shuffled], kind="stable")][:size]

@@ -1,0 +1,134 @@
+"""Data frames in and out: polars, pandas, and whatever else narwhals knows."""
+
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from acorn.client.errors import ValidationProblem
+from acorn.errors import InputError, abbreviate
+from acorn.schemas.prediction import ArchitectureSpec, Prediction
+
+if TYPE_CHECKING:
+    import narwhals as nw
+    import polars as pl
+    from narwhals.typing import IntoDataFrame, IntoDataFrameT
+
+# narwhals and polars are imported with the first frame.
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The architectures of one space, and the rows where they stand."""
+
+    specs: list[ArchitectureSpec]
+    rows: list[int]
+
+    @contextmanager
+    def pointing(self) -> Iterator[None]:
+        """Let what is wrong with an architecture be said of its row."""
+        try:
+            yield
+        except ValidationProblem as error:
+            raise error.moved(self.rows.__getitem__) from None
+
+
+def specs_of(frame: "IntoDataFrame") -> list[ArchitectureSpec]:
+    """Read architectures from the columns ``space`` and ``arch`` of a data frame.
+
+    An ``arch`` that begins with a brace is JSON: an object of the space ``graph``. A column of
+    integers or of lists is read as well.
+
+    Raises
+    ------
+    InputError
+        If a column or a value is missing, or is no architecture.
+    """
+    table = _open(frame)
+    if missing := [name for name in ("space", "arch") if name not in table.columns]:
+        raise InputError(
+            f"got a frame with the columns {', '.join(table.columns) or '(none)'}; "
+            f"expected {' and '.join(missing)} as well"
+        )
+    pairs = zip(table["space"].to_list(), table["arch"].to_list(), strict=True)
+    return [_spec(row, space, arch) for row, (space, arch) in enumerate(pairs)]
+
+
+def groups_of(frame: "IntoDataFrame") -> list[Group]:
+    """Part the rows of a frame by space, since one forest answers a request."""
+    groups: dict[str, Group] = {}
+    for row, spec in enumerate(specs_of(frame)):
+        group = groups.setdefault(spec.space, Group([], []))
+        group.specs.append(spec)
+        group.rows.append(row)
+    return [*groups.values()]
+
+
+def answer(
+    frame: "IntoDataFrameT",
+    groups: Sequence[Group],
+    predictions: Sequence[Sequence[Prediction]],
+) -> "IntoDataFrameT":
+    """Write predictions as a frame like the one that asked for them, row for row."""
+    import narwhals as nw
+
+    given = _open(frame)
+    by_row: dict[int, Prediction] = {}
+    for group, found in zip(groups, predictions, strict=True):
+        by_row |= dict(zip(group.rows, found, strict=True))
+    ordered = [by_row[row] for row in range(len(given))]
+    columns: dict[str, list[Any]] = {"id": [each.id for each in ordered]}
+    targets = dict.fromkeys(name for each in ordered for name in each.targets)
+    for target in targets:
+        values = [each.targets.get(target) for each in ordered]
+        columns[target] = [None if each is None else each.value for each in values]
+        columns[f"{target}.lower"] = [None if each is None else each.lower for each in values]
+        columns[f"{target}.upper"] = [None if each is None else each.upper for each in values]
+    columns["in_domain"] = [each.in_domain for each in ordered]
+    columns["domain_score"] = [each.domain_score for each in ordered]
+    kinds: Mapping[str, Any] = {"id": nw.String, "in_domain": nw.Boolean}
+    result = given.select("space", "arch").with_columns(
+        nw.new_series(name, values, kinds.get(name, nw.Float64), backend=given.implementation)
+        for name, values in columns.items()
+    )
+    return result.to_native()
+
+
+def read_table(content: bytes) -> "pl.DataFrame":
+    """Read a table that the server wrote."""
+    import polars as pl
+
+    return pl.read_parquet(io.BytesIO(content))
+
+
+def _open(frame: "IntoDataFrame") -> "nw.DataFrame[Any]":
+    import narwhals as nw
+
+    try:
+        return nw.from_native(frame, eager_only=True)
+    except TypeError:
+        raise InputError(
+            f"got {type(frame).__name__}; expected a data frame, such as of polars or pandas"
+        ) from None
+
+
+def _spec(row: int, space: object, arch: object) -> ArchitectureSpec:
+    if (
+        not isinstance(space, str)
+        or not isinstance(arch, str | int | list)
+        or isinstance(arch, bool)
+    ):
+        raise InputError(
+            f"got {abbreviate(space)} and {abbreviate(arch)} in row {row}; "
+            "expected a space as text, and an architecture as text, an integer or a list"
+        )
+    if not isinstance(arch, str) or not arch.startswith("{"):
+        return ArchitectureSpec(space=space, arch=arch)
+    try:
+        return ArchitectureSpec(space=space, arch=json.loads(arch))
+    except ValueError as error:
+        raise InputError(
+            f"an architecture that begins with a brace has to be JSON; row {row}: {error}"
+        ) from None

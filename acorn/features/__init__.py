@@ -1,0 +1,1 @@
+"""From an architecture to its feature row: one path for server, pipeline and search."""

@@ -1,0 +1,1 @@
+"""Trees as flat arrays: prediction, path attributions and TreeSHAP."""

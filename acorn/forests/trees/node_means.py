@@ -1,0 +1,104 @@
+"""Mean label of the training rows of a node, for the nodes on a path."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acorn.forests.trees.preorder import Nodes
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+LARGE = 8
+"""Leaves of a subtree whose mean is kept: most nodes are leaves or have few, so that keeping these
+alone takes a tenth of the memory."""
+
+
+class NodeMeans:
+    """Means over the training rows of nodes, of each output of a forest.
+
+    Parameters
+    ----------
+    nodes
+        The trees.
+    count
+        Weighted number of training rows of each leaf.
+    code
+        Row of ``values`` of each leaf.
+    values
+        Distinct leaf values, shape (codes, outputs).
+    """
+
+    def __init__(
+        self,
+        nodes: Nodes,
+        *,
+        count: NDArray[np.generic],
+        code: NDArray[np.integer],
+        values: NDArray[np.float32],
+    ) -> None:
+        self._nodes, self._count, self._code, self._values = nodes, count, code, values
+        large = nodes.size >= 2 * LARGE - 1
+        # Place of a large node among its like; of a small one, minus its size. A search for the
+        # place would read ten times as much memory, which is what costs here.
+        self._place = np.where(large, np.cumsum(large) - 1, -nodes.size).astype(np.int32)
+        self._kept = np.empty((np.count_nonzero(large), values.shape[1]), np.float32)
+        self._has = np.zeros(values.shape[1], bool)
+
+    def at(self, nodes: Ints, outputs: Sequence[int]) -> Floats:
+        """Means of nodes, shape (nodes, outputs)."""
+        self._keep(outputs)
+        place = self._place.take(nodes)
+        is_large = place >= 0
+        is_small = ~is_large
+        means = np.empty((len(nodes), len(outputs)))
+        means[is_large] = _of(outputs, self._kept.take(place[is_large], axis=0))
+        means[is_small] = self._summed(nodes[is_small], -place[is_small], outputs)
+        return means
+
+    def _keep(self, outputs: Sequence[int]) -> None:
+        """Have the means of large nodes, of these outputs."""
+        for output in outputs:
+            if not self._has[output]:
+                self._kept[:, output] = self._integrated(output)
+                self._has[output] = True
+
+    def _integrated(self, output: int) -> Floats:
+        """Means of the large nodes, as differences of running sums over all leaves."""
+        value = self._values[:, output].astype(np.float64)
+        centre = value.mean()  # running sums of small numbers lose less
+        weight = _running(self._count)
+        weighted = _running(self._count * (value - centre).take(self._code))
+        large = np.flatnonzero(self._place >= 0)
+        first = self._nodes.leaf.take(large)
+        last = first + _leaves(self._nodes.size.take(large))
+        return centre + (weighted[last] - weighted[first]) / (weight[last] - weight[first])
+
+    def _summed(self, nodes: Ints, size: NDArray[np.int32], outputs: Sequence[int]) -> Floats:
+        """Means of small nodes, leaf by leaf."""
+        if not len(nodes):
+            return np.empty((0, len(outputs)))
+        leaves = _leaves(size)
+        start = np.cumsum(leaves) - leaves
+        leaf = np.repeat(self._nodes.leaf.take(nodes) - start, leaves) + np.arange(leaves.sum())
+        weight = self._count.take(leaf).astype(np.float64)
+        value = _of(outputs, self._values.take(self._code.take(leaf), axis=0))
+        return (
+            np.add.reduceat(value * weight[:, None], start)
+            / np.add.reduceat(weight, start)[:, None]
+        )
+
+
+def _running(terms: NDArray[np.generic]) -> Floats:
+    return np.concatenate([[0.0], np.cumsum(terms, dtype=np.float64)])
+
+
+def _leaves(size: NDArray[np.int32]) -> Ints:
+    """Number of leaves of subtrees: a binary tree has one more of them than of other nodes."""
+    return (size.astype(np.int64) + 1) // 2
+
+
+def _of(outputs: Sequence[int], array: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Columns of an array, without a copy where all are wanted."""
+    return array if list(outputs) == list(range(array.shape[1])) else array[:, outputs]

@@ -1,0 +1,1 @@
+"""The layer graph of a network: tracing, structure features, parameters and FLOPs."""

@@ -1,0 +1,1 @@
+"""From labels and features to a bundle: splits, model selection, fitting, importances."""

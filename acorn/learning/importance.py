@@ -1,0 +1,92 @@
+"""Permutation importance of clusters of collinear features, on functions that were held out.
+
+Shuffling one of two features that say the same hides nothing, so both would seem useless. Features
+are therefore clustered by the rank correlation of their values, and a cluster is shuffled as one.
+
+References
+----------
+Breiman, Random Forests, 2001. Strobl et al., Conditional variable importance for random forests,
+2008 (on collinear features).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.spatial.distance import squareform
+from scipy.stats import rankdata
+
+from acorn.learning.metrics import explained
+from acorn.learning.model_selection import OutOfFold, Problem
+
+DISTANCE = 0.5
+"""Clusters join while all their distances, 1 - |Spearman rho|, are at most this."""
+
+MAX_CLUSTERS = 40
+REPEATS, FOLDS, ROWS = 3, 2, 300
+
+
+def clusters(X: NDArray[np.float32], columns: Sequence[int]) -> list[list[int]]:
+    """Cluster columns by rank correlation; constant ones are left out.
+
+    Each cluster starts with the column that is closest to all others of it.
+    """
+    filled = np.where(np.isnan(X), np.float32(-np.inf), X)  # missing is a rank of its own
+    varied = [column for column in columns if (filled[:, column] != filled[0, column]).any()]
+    if len(varied) < 2:
+        return [[column] for column in varied]
+    ranks = rankdata(filled[:, varied], axis=0)
+    near = np.abs(np.corrcoef(ranks, rowvar=False))
+    distance = (1 - near).clip(0)
+    np.fill_diagonal(distance, 0)
+    tree = linkage(squareform(distance, checks=False), method="complete")
+    label = fcluster(tree, DISTANCE, criterion="distance")
+    if label.max() > MAX_CLUSTERS:
+        label = fcluster(tree, MAX_CLUSTERS, criterion="maxclust")
+    found = []
+    for number in range(1, label.max() + 1):
+        members = np.flatnonzero(label == number)
+        central = np.argsort(-near[np.ix_(members, members)].sum(axis=1), kind="stable")
+        found.append([varied[i] for i in members[central]])
+    return found
+
+
+def importances(
+    problem: Problem, predicted: OutOfFold, fold: NDArray[np.int64], columns: Sequence[int]
+) -> tuple[list[list[int]], NDArray[np.float64]]:
+    """Drop of the explained variance when a cluster's columns are shuffled together.
+
+    Returns
+    -------
+    tuple
+        The clusters, and drops of shape (clusters, shuffles, targets).
+    """
+    groups = clusters(problem.X, columns)
+    rng = np.random.default_rng(problem.seed)
+    every = range(len(problem.targets))
+    drops = np.zeros((len(groups), 0, len(every)))
+    for f, ensemble in enumerate(predicted.ensembles[:FOLDS]):
+        rows = np.flatnonzero(fold == f)
+        rows = rng.permutation(rows)[:ROWS]
+        X, Y = problem.X[rows], problem.Y[rows]
+        before = _explained(Y, predicted.value[rows])
+        after = np.empty((len(groups), REPEATS, len(every)))
+        for g, group in enumerate(groups):
+            shuffled = np.concatenate([X] * REPEATS)
+            orders = [rng.permutation(len(X)) for _ in range(REPEATS)]
+            shuffled[:, group] = np.concatenate([X[order][:, group] for order in orders])
+            values = ensemble.distribution(shuffled, every)[0]
+            after[g] = [_explained(Y, part) for part in np.split(values, REPEATS)]
+        drops = np.concatenate([drops, before - after], axis=1)
+    return groups, drops
+
+
+def _explained(Y: NDArray[np.float64], value: NDArray[np.float64]) -> NDArray[np.float64]:
+    """R² of each target, 0 where its labels do not vary."""
+    scores = []
+    for label, predicted in zip(Y.T, value.T, strict=True):
+        there = np.isfinite(label)
+        varied = there.sum() > 1 and np.ptp(label[there]) > 0
+        scores.append(explained(label[there], predicted[there]) if varied else 0.0)
+    return np.array(scores)

@@ -1,0 +1,1 @@
+"""The engine: registry, passes run once for all their readers, records."""

@@ -1,0 +1,1 @@
+"""Closed forms, decompositions and reductions that several proxies share."""

@@ -1,0 +1,1 @@
+"""The network that proxies are measured on: a copy whose operations can be observed."""

@@ -1,0 +1,185 @@
+"""RANDOM and BLOCKS: Gaussian noise in place of images."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn import functional
+
+from acorn.proxies._engine.records import BlocksRecord, Records
+from acorn.proxies._engine.registry import Observer
+from acorn.proxies._math.batch_norm import laid_out_like
+from acorn.proxies._math.spectra import Spectra
+from acorn.proxies._network.measured import MeasuredNetwork
+from acorn.proxies._passes.blocks import showing_blocks
+from acorn.proxies._passes.watch import watched
+
+EPSILON = 1e-8
+"""Keeps the log of an empty eigenvalue's share finite (as released with AZ-NAS)."""
+
+
+class RandomGraph:
+    """RANDOM, and the pass that goes back over its graph block by block.
+
+    Parameters
+    ----------
+    network
+        The network.
+    images
+        Give shape, device and memory format of the noise.
+    records
+        Where the results go.
+    observers
+        Proxies that watch the forward.
+    """
+
+    def __init__(
+        self,
+        network: MeasuredNetwork,
+        images: Tensor,
+        records: Records,
+        observers: Sequence[Observer],
+    ) -> None:
+        self._network = network
+        self._images = images
+        self._records = records
+        self._observers = observers
+        self._features: list[Float[Tensor, "batch channels h w"]] = []
+
+    def random(self, *, keep_graph: bool) -> None:
+        """Run noise through the network, and go back from the summed logits to the weights."""
+        noise = laid_out_like(_noise_like(self._images), self._images)
+
+        def keep(out: Tensor) -> Tensor | None:
+            if out.dim() != 4:
+                return None
+            self._features.append(out)
+            return out.clone()  # what the network may write to from here on
+
+        keeping = showing_blocks(self._network, keep) if keep_graph else nullcontext()
+        with watched(self._network, self._observers), keeping:
+            logits = self._network(noise)
+        self._records.random_gradients = [
+            *torch.autograd.grad(
+                logits.sum(),
+                self._records.weights,
+                retain_graph=keep_graph,
+                materialize_grads=True,
+            )
+        ]
+
+    def blocks(self) -> None:
+        """Measure the entropy of each block's output, and the gain of each block's backward.
+
+        Raises
+        ------
+        ValueError
+            For a network with fewer than two blocks that make feature maps.
+        """
+        blocks, self._features = self._features, []  # with which the graph goes
+        if len(blocks) < 2:
+            raise ValueError("the network has fewer than two blocks that make feature maps")
+        gains = _gains(zip(blocks[-2::-1], blocks[:0:-1], strict=True))
+        self._records.blocks = BlocksRecord(_entropies(blocks), gains)
+
+
+def _noise_like(images: Tensor) -> Tensor:
+    """Draw Gaussian noise of a shape: the same whatever layout the images have."""
+    noise = torch.empty(images.shape, dtype=images.dtype, device=images.device)
+    if images.device.type == "cpu":
+        # Torch draws along the memory; tables were made of images with channels last.
+        noise = noise.contiguous(memory_format=torch.channels_last)
+    return noise.normal_()
+
+
+@torch.no_grad()
+def _entropies(
+    blocks: Iterable[Float[Tensor, "batch channels h w"]],
+) -> Float[Tensor, " blocks"]:
+    """Entropy of the normalised eigenvalues of the channels' covariance, for each block."""
+    spectra = Spectra()
+    for features in blocks:
+        rows = features.movedim(1, -1).flatten(0, -2).double()
+        rows = rows - rows.mean(dim=0)
+        # Of the two products the smaller one: they have the same eigenvalues, but for zeros.
+        square = rows.T @ rows if len(rows) >= rows.shape[1] else rows @ rows.T
+        spectra.add(square / len(rows))
+    entropies = []
+    for eigenvalues in spectra.eigenvalues():
+        positive = eigenvalues.clamp_min(0)
+        share = positive / positive.sum()
+        entropies.append(-(share * (share + EPSILON).log()).sum())
+    return torch.stack(entropies)
+
+
+def _gains(pairs: Iterable[tuple[Tensor, Tensor]]) -> Float[Tensor, " pairs"]:
+    """Spectral norm of the correlation of a random sign gradient before and after each block.
+
+    Infinite for a block that hands gradients on unchanged.
+    """
+    spectra, unchanged = Spectra(), []
+    for before, after in pairs:
+        squares, same = _squared_correlation(before, after)
+        spectra.add(squares)
+        unchanged.append(same)
+    gains = [squares[-1].clamp_min(0).sqrt() for squares in spectra.eigenvalues()]
+    return torch.where(torch.stack(unchanged), torch.inf, torch.stack(gains))
+
+
+def _squared_correlation(
+    before: Tensor, after: Tensor
+) -> tuple[Float[Tensor, "n n"], Bool[Tensor, ""]]:
+    """Correlate a random sign gradient before and after one block, and tell if they are equal.
+
+    Gives a matrix whose eigenvalues are the squares of the correlation's singular values, of the
+    smallest of its three sizes: channels before, channels after, and pixels.
+    """
+    # Drawn with channels last, whatever layout the block's output has.
+    batch, channels, *sides = after.shape
+    signs = torch.randint_like(after.new_empty((batch, *sides, channels)), 2).mul_(2).sub_(1)
+    sent = signs.movedim(-1, 1)
+    received: Tensor | None = None
+    if after.requires_grad and before.requires_grad:
+        (received,) = torch.autograd.grad(
+            after, [before], sent, retain_graph=True, allow_unused=True
+        )
+    if received is None:  # nothing of the block's input reaches its output
+        received = torch.zeros_like(before)
+    with torch.no_grad():
+        alike = received.shape == sent.shape
+        same = (received == sent).all() if alike else sent.new_zeros((), dtype=torch.bool)
+        unfolded = _folded_to(received, sent)
+        out = sent.movedim(1, -1).flatten(0, -2)
+        into = unfolded.movedim(1, -1).flatten(0, -2)
+        if len(out) < min(into.shape[1], out.shape[1]):
+            root = _root((out @ out.T).double())
+            return root @ (into @ into.T).double() @ root / len(out) ** 2, same
+        correlation = (into.T @ out).double() / len(out)
+        if len(correlation) > correlation.shape[1]:
+            correlation = correlation.T
+        return correlation @ correlation.T, same
+
+
+def _root(matrix: Float[Tensor, "n n"]) -> Float[Tensor, "n n"]:
+    """Square root of a symmetric matrix without negative eigenvalues."""
+    values, vectors = torch.linalg.eigh(matrix)
+    return vectors @ torch.diag(values.clamp_min(0).sqrt()) @ vectors.T
+
+
+def _folded_to(gradient: Tensor, model: Tensor) -> Tensor:
+    """Move the pixels that a stride merges into channels, padding with zeros to whole strides."""
+    strides = [-(-g // m) for g, m in zip(gradient.shape[2:], model.shape[2:], strict=True)]
+    if strides == [1, 1] and gradient.shape[2:] != model.shape[2:]:
+        raise ValueError("a block enlarges its feature map")
+    missing = [
+        m * s - g for g, m, s in zip(gradient.shape[2:], model.shape[2:], strides, strict=True)
+    ]
+    if any(missing):
+        gradient = functional.pad(gradient, (0, missing[1], 0, missing[0]))
+    batch, channels, height, width = gradient.shape
+    tiles = gradient.reshape(
+        batch, channels, height // strides[0], strides[0], width // strides[1], strides[1]
+    )
+    return tiles.permute(0, 1, 3, 5, 2, 4).flatten(1, 3)

@@ -1,0 +1,125 @@
+"""Show observers what goes by in a pass."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from acorn.proxies._engine.registry import Observer
+from acorn.proxies._network.measured import MeasuredNetwork, WeightedModule
+from acorn.proxies._network.operations import NORMS, WEIGHTED, Operation, OperationKind
+from acorn.proxies._network.watch_modules import Inputs, ModuleCalls, hooked
+
+_UNITS = (
+    *WEIGHTED,
+    *NORMS,
+    OperationKind.RECTIFIER,
+    OperationKind.HARD_SIGMOID,
+    OperationKind.UNIT,
+)
+"""Kinds of operations for which torch has a layer."""
+
+
+@contextmanager
+def watched(network: MeasuredNetwork, observers: Iterable[Observer]) -> Iterator[None]:
+    """Let observers see activations, operations, outputs and gradients while inside.
+
+    Only what some observer overrides is watched. Gradients come from backwards inside.
+    """
+    watchers = [*observers]
+    operations = network.operations
+    of_activation = overriding(watchers, "on_activation")
+    of_gradient = overriding(watchers, "on_gradient")
+    of_operation = overriding(watchers, "on_operation")
+    of_output = overriding(watchers, "on_output")
+
+    def rectified(_operation: Operation, out: Tensor) -> None:
+        show(of_activation, "on_activation", out.detach())
+
+    def weighted(operation: Operation, out: Tensor) -> None:
+        if out.requires_grad:
+            kept = operations.keep(out.detach())
+
+            def on_gradient(gradient: Tensor) -> None:
+                show(of_gradient, "on_gradient", operation, kept.tensor, gradient.detach())
+
+            handles.append(out.register_hook(on_gradient))
+
+    def computed(operation: Operation, out: Tensor) -> None:
+        show(of_operation, "on_operation", operation, out.detach())
+
+    handles: list[RemovableHandle] = []  # on tensors of a graph that later passes go back over
+    with ExitStack() as stack:
+        stack.enter_context(hooked(handles))
+        if of_activation:
+            stack.enter_context(operations.observing({OperationKind.RECTIFIER: rectified}))
+        if of_gradient:
+            stack.enter_context(operations.observing(dict.fromkeys(WEIGHTED, weighted)))
+        if of_operation:
+            kinds = (*WEIGHTED, *NORMS, OperationKind.RECTIFIER)
+            stack.enter_context(operations.observing(dict.fromkeys(kinds, computed)))
+        if of_output:
+            stack.enter_context(_outputs(network, of_output))
+        yield
+
+
+@contextmanager
+def _outputs(network: MeasuredNetwork, observers: Iterable[Observer]) -> Iterator[None]:
+    """Show the output of every module, and of functions called where a layer might stand.
+
+    A function counts as the layer that torch has for it, so a network has the same outputs however
+    it is written. A layer of the user's own that makes one such call counts once.
+    """
+    watchers = [*observers]
+    calls = ModuleCalls()
+    made: list[list[Tensor]] = []  # for each running module, what its own calls gave
+
+    def entered(_module: nn.Module) -> None:
+        made.append([])
+
+    def computed(_operation: Operation, out: Tensor) -> None:
+        module = calls.innermost
+        if module is None or _is_layer(module):
+            return  # its module shows it
+        made[-1].append(out)
+        show(watchers, "on_output", out.detach())
+
+    def left(module: nn.Module, _inputs: Inputs, out: object) -> None:
+        own = made.pop()
+        once = len(own) == 1 and own[0] is out and next(module.children(), None) is None
+        if isinstance(out, Tensor) and not once:
+            show(watchers, "on_output", out.detach())
+
+    with (
+        calls.following(network.module, entered=entered, left=left),
+        network.operations.observing(dict.fromkeys(_UNITS, computed)),
+    ):
+        yield
+
+
+def _is_layer(module: nn.Module) -> bool:
+    """Tell whether a module is one of torch's layers, or derived from a weighted one."""
+    if next(module.children(), None) is not None:
+        return False
+    torch_s_own = type(module).__module__.startswith("torch.nn.")
+    return torch_s_own or isinstance(module, WeightedModule)
+
+
+def show(observers: Iterable[Observer], method: str, *what: object) -> None:
+    """Call a method of observers; the failure of one costs its own proxy only, not the pass."""
+    with torch._C.DisableTorchFunction():  # what observers compute is not the network's
+        for observer in observers:
+            if observer.failure is None:
+                try:
+                    getattr(observer, method)(*what)
+                except torch.OutOfMemoryError:
+                    raise
+                except Exception as error:  # a layer may be anything
+                    observer.failure = f"{method}: {error}"
+
+
+def overriding(observers: Iterable[Observer], method: str) -> list[Observer]:
+    """Keep the observers that override a method of :class:`Observer`."""
+    return [o for o in observers if getattr(type(o), method) is not getattr(Observer, method)]

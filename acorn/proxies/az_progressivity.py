@@ -1,0 +1,19 @@
+"""az_progressivity: whether blocks add to what came before."""
+
+from jaxtyping import Float
+from torch import Tensor
+
+from acorn.proxies._engine.records import Records
+from acorn.proxies._engine.registry import Pass, proxy
+
+
+@proxy("az_progressivity", reads=Pass.BLOCKS)
+def az_progressivity(records: Records) -> Float[Tensor, ""]:
+    """Smallest rise of the blocks' entropy from one block to the next.
+
+    The entropies are those of :mod:`acorn.proxies.az_expressivity`, and so are cost and
+    choices.
+
+    Source: Lee and Ham, AZ-NAS, CVPR 2024.
+    """
+    return records.blocks.entropies.diff().min()

@@ -1,0 +1,13 @@
+"""flops: number of multiply-accumulates."""
+
+from acorn.proxies._engine.records import Records
+from acorn.proxies._engine.registry import Pass, proxy
+
+
+@proxy("flops", reads=Pass.GRAPH)
+def flops(records: Records) -> float:
+    """Millions of multiply-accumulates for one image, in the convention of NAS-Bench-201.
+
+    See :func:`acorn.graph.trace.count_flops`; read off the layer graph.
+    """
+    return records.flops

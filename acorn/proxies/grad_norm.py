@@ -1,0 +1,17 @@
+"""grad_norm: gradient norm at initialisation."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from acorn.proxies._engine.records import Records
+from acorn.proxies._engine.registry import Pass, proxy
+
+
+@proxy("grad_norm", reads=Pass.LOSS)
+def grad_norm(records: Records) -> Float[Tensor, ""]:
+    """Sum over layers of the Euclidean norm of the loss gradient.
+
+    Source: Abdelfattah et al., Zero-Cost Proxies for Lightweight NAS, ICLR 2021, section 3.1.
+    """
+    return torch.stack([gradient.norm() for gradient in records.gradients]).sum()

@@ -1,0 +1,17 @@
+"""l2_norm: weight norm at initialisation."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from acorn.proxies._engine.records import Records
+from acorn.proxies._engine.registry import Pass, proxy
+
+
+@proxy("l2_norm", reads=Pass.SURVEY)
+def l2_norm(records: Records) -> Float[Tensor, ""]:
+    """Sum over layers of the Euclidean norm of the weights.
+
+    Source: Abdelfattah et al., Zero-Cost Proxies for Lightweight NAS, ICLR 2021.
+    """
+    return torch.stack([weight.norm() for weight in records.weights]).sum()

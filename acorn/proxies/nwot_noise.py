@@ -1,0 +1,16 @@
+"""nwot_noise: nwot on Gaussian noise."""
+
+from acorn.proxies._engine.registry import Pass, proxy
+from acorn.proxies.nwot import Nwot
+
+
+@proxy("nwot_noise", reads=Pass.RANDOM)
+class NwotNoise(Nwot):
+    """The score of :mod:`acorn.proxies.nwot` on Gaussian noise in place of images.
+
+    Images differ from each other far less than noise does; what is left says how a network
+    separates inputs that have nothing in common. Cost: one matrix product a rectifier, in the
+    forward that other proxies run.
+
+    Source: as nwot; on noise in many comparisons of proxies, so that no data are needed.
+    """

@@ -1,0 +1,22 @@
+"""plain: first-order saliency, with its sign."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from acorn.proxies._engine.records import Records
+from acorn.proxies._engine.registry import Pass, proxy
+
+
+@proxy("plain", reads=Pass.LOSS, unstable=True)
+def plain(records: Records) -> Float[Tensor, ""]:
+    """Sum of weight * gradient.
+
+    A convolution under BatchNorm does not change the loss when it is scaled, so its share is zero
+    but for BatchNorm's epsilon (Euler's theorem): what is left is mostly the classifier's.
+
+    Source: Mozer and Smolensky, Skeletonization, NeurIPS 1988; as a proxy in Abdelfattah et al.,
+    ICLR 2021.
+    """
+    pairs = zip(records.weights, records.gradients, strict=True)
+    return torch.stack([(weight * gradient).sum() for weight, gradient in pairs]).sum()

@@ -1,0 +1,16 @@
+"""trainable_layers: number of layers with parameters."""
+
+from acorn.proxies._engine.records import Records
+from acorn.proxies._engine.registry import Pass, proxy
+
+
+@proxy("trainable_layers", reads=Pass.SURVEY)
+def trainable_layers(records: Records) -> float:
+    """Number of modules that own parameters: convolutions, linear layers, norms.
+
+    A baseline, at no cost, that many a proxy does not beat. What the source leaves open: whether
+    norms count. Here they do; where each convolution has its norm, the order is the same.
+
+    Source: Tybl and Neumann, VKDNW, CVPR 2025, where it goes by aleph.
+    """
+    return float(records.trainable_layers)

@@ -1,0 +1,1 @@
+"""Documents of the HTTP interface, as the server and the client exchange them."""

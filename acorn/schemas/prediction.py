@@ -1,0 +1,311 @@
+"""What a request may hold and what an answer holds; nothing here knows of HTTP."""
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
+from typing_extensions import TypedDict  # pydantic's, before Python 3.12
+
+from acorn.datasets import canonical_name
+
+DatasetName = Annotated[str, AfterValidator(canonical_name)]
+"""A dataset in any usual spelling, read as its own; an unknown one is left to who looks it up."""
+
+Explain = Literal["none", "path", "shap"]
+FeatureSource = Literal["table", "cache", "computed"]
+
+
+Specification: TypeAlias = str | int | list[Any] | dict[str, Any]
+"""What may stand under ``arch``; the space says what of it is an architecture."""
+
+
+def _check_specification(value: object) -> Specification:
+    if isinstance(value, str | int | list | dict) and not isinstance(value, bool):
+        return value
+    if isinstance(value, tuple):  # from Python
+        return list(value)
+    raise PydanticCustomError(
+        "specification", "Input should be a string, an integer, a list or an object"
+    )
+
+
+class ArchitectureSpec(BaseModel):
+    """One architecture: a space, and a specification in the space's own form."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    space: str = Field(description="Name of the space; GET /spaces lists them.")
+    arch: Annotated[
+        Specification,
+        PlainValidator(_check_specification),
+        WithJsonSchema(
+            {
+                "anyOf": [
+                    {"type": "string"},
+                    {"type": "integer"},
+                    {"type": "array", "items": {"type": "integer"}},
+                    {"type": "object"},
+                ]
+            }
+        ),
+    ] = Field(
+        description="The architecture, as its space writes it or in another usual spelling, such "
+        "as the index in a benchmark's order or a list of widths."
+    )
+
+
+class PredictRequest(BaseModel):
+    """What to predict; only ``architectures`` is required."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        json_schema_extra={
+            "example": {
+                "architectures": [{"space": "nats_sss", "arch": "64:64:64:64:64"}],
+                "dataset": "cifar10",
+                "targets": ["clean"],
+                "interval": 0.9,
+                "explain": "path",
+            }
+        },
+    )
+
+    architectures: list[ArchitectureSpec] = Field(
+        min_length=1, description="Architectures of one space, or of spaces that share a forest."
+    )
+    dataset: DatasetName = Field(
+        "cifar10",
+        description="Dataset that the predicted accuracies are of, in any usual spelling.",
+    )
+    targets: list[str] | None = Field(
+        None, min_length=1, description="Wanted targets; by default all that the forest has."
+    )
+    interval: float = Field(
+        0.9, gt=0.0, lt=1.0, allow_inf_nan=False, description="Level of the intervals, 0..1."
+    )
+    explain: Explain = Field(
+        "none",
+        description="Contributions of each feature: along the paths of the trees (path) or Shapley "
+        "values (shap), which take about a tenth of a second for each architecture and target.",
+    )
+    features: bool = Field(True, description="Whether the answer shows what the forest saw.")
+    forest: str | None = Field(
+        None,
+        description="Name of the forest, or name@version; by default the newest one of the space "
+        "and dataset.",
+    )
+
+
+class TargetPrediction(BaseModel):
+    """A predicted accuracy in percent, and the bounds of its interval."""
+
+    value: float
+    lower: float
+    upper: float
+
+
+class Contribution(TypedDict):
+    """What one feature adds to one prediction, in percent points.
+
+    A plain dictionary, since an answer may have ten thousand.
+    """
+
+    feature: str
+    contribution: float
+
+
+class Importance(BaseModel):
+    """How much a forest relies on a feature for one target."""
+
+    feature: str
+    importance: float
+    std: float | None
+
+
+class Seconds(BaseModel):
+    """Where the time of one prediction went."""
+
+    queue: float = Field(description="Waiting for a proxy worker.")
+    features: float = Field(description="Computing features; 0 where they were known.")
+    forest: float = Field(description="This prediction's share of the forest's time.")
+
+
+class ForestName(BaseModel):
+    """The forest that answered."""
+
+    name: str
+    version: str
+
+
+class NetworkCost(BaseModel):
+    """Size of a network in the published tables' convention."""
+
+    params: float = Field(description="Millions of parameters.")
+    flops: float = Field(description="Millions of multiply-accumulates for one image.")
+
+
+class Judgement(BaseModel):
+    """What a forest says of a function, whoever asks."""
+
+    id: str = Field(description="Canonical id: equal for architectures of the same function.")
+    space: str
+    arch: str = Field(description="Canonical form.")
+    targets: dict[str, TargetPrediction]
+    in_domain: bool = Field(description="Whether the forest was trained on networks like this.")
+    domain_score: float | None = Field(description="Strangeness: 0 is ordinary, 1 strange.")
+    features: dict[str, float | None] = Field(description="What the forest saw; null is unknown.")
+    reasons: dict[str, str] = Field(description="Why a feature is null.")
+    attributions: dict[str, list[Contribution]] | None = Field(
+        default=None,
+        description="With an explanation: per target, largest first; they add up exactly.",
+    )
+    baseline: dict[str, float] | None = Field(
+        default=None,
+        description="With an explanation: per target, what the contributions start from.",
+    )
+
+
+class Circumstances(BaseModel):
+    """What is a request's own in the answer for one architecture."""
+
+    submitted: NetworkCost = Field(
+        description="Published size of the network as submitted, dead parts included."
+    )
+    feature_source: FeatureSource
+    seconds: Seconds
+
+
+class Prediction(Circumstances, Judgement):
+    """The answer for one architecture."""
+
+
+class PredictResponse(BaseModel):
+    """Predictions in the order of the request."""
+
+    forest: ForestName
+    predictions: list[Prediction]
+    importances: dict[str, list[Importance]] = Field(description="Per target, the 20 largest.")
+
+
+class ForestInfo(BaseModel):
+    """A forest that is loaded and verified."""
+
+    name: str
+    version: str
+    space: str
+    dataset: str
+    targets: list[str]
+    features: int = Field(description="Number of features that the forest reads.")
+    table_rows: int = Field(description="Functions whose features are known beforehand.")
+    digest: str = Field(description="SHA-256 of the manifest, which has that of every file.")
+    default: bool = Field(
+        default=True,
+        description="Whether requests get it that do not name a version: it is the newest.",
+    )
+
+
+class RefusedForest(BaseModel):
+    """A bundle that did not pass verification, and why."""
+
+    name: str = Field(description="Name of its folder.")
+    reason: str
+    serving: str | None = Field(
+        default=None,
+        description="Forest of this folder that was loaded before and goes on, with version.",
+    )
+
+
+class ForestList(BaseModel):
+    """All bundles of the forests folder."""
+
+    forests: list[ForestInfo]
+    refused: list[RefusedForest]
+
+
+class Reload(ForestList):
+    """What a reload of the forests folder found; forests are given as ``name@version``."""
+
+    added: list[str]
+    removed: list[str]
+
+
+class ForestDetail(ForestInfo):
+    """A forest with everything that its manifest says of it."""
+
+    feature_names: list[str]
+    settings: dict[str, Any] = Field(description="Batch, seed and engine of the features.")
+    importances: dict[str, list[Importance]]
+    manifest: dict[str, Any]
+
+
+class SpaceInfo(BaseModel):
+    """An architecture space."""
+
+    name: str
+    description: str
+    example: str
+    datasets: list[str]
+    size: int | None = Field(description="Number of architectures; null where not finite.")
+    forests: list[str] = Field(description="Forests that predict for this space.")
+    limits: dict[str, int] | None = Field(
+        description="Bounds on a specification; null where the space bounds its networks itself."
+    )
+
+
+class Limits(BaseModel):
+    """What the server takes, as its settings say."""
+
+    max_architectures: int
+    max_explanations: int
+    max_body_bytes: int
+    max_params: float = Field(description="Millions of parameters of a network to compute.")
+    max_flops: float = Field(
+        description="Millions of multiply-accumulates for one image of a network to compute."
+    )
+    max_job_architectures: int
+    max_job_body_bytes: int
+    max_active_jobs: int
+    queue_size: int
+    waiting_seconds: float
+    computing_seconds: float
+    rate_limit: str = Field(description="Requests of a sender in a time; empty is any number.")
+
+
+class SpaceList(BaseModel):
+    """The spaces that can be parsed, and the limits of requests."""
+
+    spaces: list[SpaceInfo]
+    limits: Limits
+
+
+class WorkersState(BaseModel):
+    """The proxy worker processes, counted."""
+
+    wanted: int
+    ready: int
+    restarts: int
+    waiting: int = Field(description="Networks that wait for a worker.")
+    computing: int = Field(description="Networks under way.")
+
+
+class Live(BaseModel):
+    """The process runs."""
+
+    status: Literal["live"] = "live"
+
+
+class Ready(BaseModel):
+    """The server can answer, also for architectures that it has never seen."""
+
+    status: Literal["ready"] = "ready"
+    forests: list[str]
+    workers: WorkersState

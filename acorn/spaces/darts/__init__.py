@@ -1,0 +1,1 @@
+"""The DARTS space: genotypes of a normal and a reduction cell."""

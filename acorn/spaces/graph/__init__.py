@@ -1,0 +1,1 @@
+"""The graph space: any CNN, declared as a JSON object of layers."""

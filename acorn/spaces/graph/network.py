@@ -1,0 +1,211 @@
+"""The network of a declared graph: one module a node, from a fixed table."""
+
+from collections.abc import Callable, Mapping
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from acorn.spaces.graph.layers import resolve_classes
+from acorn.spaces.graph.operations import Shape, same_padding
+from acorn.spaces.graph.options import Options
+from acorn.spaces.graph.spec import INPUT, GraphSpec
+
+
+class GraphNetwork(nn.Module):
+    """Evaluates the nodes of a declared graph in order.
+
+    Initialised as torch does by default.
+
+    Parameters
+    ----------
+    spec
+        The graph, checked.
+    shapes
+        Output shape of each node and of the images, without the batch.
+    num_classes
+        Width of the logits.
+    """
+
+    def __init__(self, spec: GraphSpec, shapes: Mapping[str, Shape], num_classes: int) -> None:
+        super().__init__()
+        self.resolution = spec.resolution
+        places = {INPUT: 0} | {node.name: place for place, node in enumerate(spec.nodes, 1)}
+        self.sources = [[places[name] for name in node.inputs] for node in spec.nodes]
+        self.output = places[spec.output]
+        self.operations = nn.ModuleList(
+            _MODULES[node.op](resolve_classes(node.options, num_classes), shapes[node.inputs[0]])
+            for node in spec.nodes
+        )
+        last = {source: reader for reader, sources in enumerate(self.sources) for source in sources}
+        self.done = [
+            [source for source in {*sources} if last[source] == reader]
+            for reader, sources in enumerate(self.sources)
+        ]
+
+    def forward(self, x: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch classes"]:
+        """Logits of a batch of images."""
+        if self.resolution is not None and self.resolution != tuple(x.shape[2:]):
+            x = functional.interpolate(x, self.resolution, mode="bilinear", align_corners=False)
+        values = {0: x}
+        for reader, operation in enumerate(self.operations):
+            values[reader + 1] = operation(*(values[source] for source in self.sources[reader]))
+            for source in self.done[reader]:
+                del values[source]  # so that inference holds no more than it needs
+        return values[self.output]
+
+
+class ChannelNorm(nn.Module):
+    """Layer normalisation of the channels at each position, as ConvNeXt has it.
+
+    Maps ``(batch, c, h, w)`` or ``(batch, c)`` to the same shape.
+    """
+
+    def __init__(self, channels: int, *, affine: bool) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(channels, elementwise_affine=affine)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise with the channels moved to the last axis and back."""
+        if x.dim() == 2:
+            return self.norm(x)
+        return self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+class Add(nn.Module):
+    """Sum of two tensors or more, of one shape."""
+
+    def forward(self, first: Tensor, *others: Tensor) -> Tensor:
+        """Add from left to right."""
+        for other in others:
+            first = first + other
+        return first
+
+
+class Multiply(nn.Module):
+    """Product of two tensors or more, element by element; 1 x 1 maps scale whole channels."""
+
+    def forward(self, first: Tensor, *others: Tensor) -> Tensor:
+        """Multiply from left to right."""
+        for other in others:
+            first = first * other
+        return first
+
+
+class Concat(nn.Module):
+    """Concatenation of channels."""
+
+    def forward(self, *parts: Tensor) -> Tensor:
+        """Join along axis 1."""
+        return torch.cat(parts, dim=1)
+
+
+class Slice(nn.Module):
+    """Some of the channels."""
+
+    def __init__(self, start: int, stop: int) -> None:
+        super().__init__()
+        self.start, self.stop = start, stop
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Take channels ``start`` to ``stop``, the latter excluded."""
+        return x[:, self.start : self.stop]
+
+
+class Shuffle(nn.Module):
+    """ShuffleNet's permutation: of ``groups`` groups of channels, the first of each, and so on."""
+
+    def __init__(self, groups: int) -> None:
+        super().__init__()
+        self.groups = groups
+
+    def forward(self, x: Float[Tensor, "batch c h w"]) -> Float[Tensor, "batch c h w"]:
+        """Transpose groups and members."""
+        return x.unflatten(1, (self.groups, -1)).transpose(1, 2).flatten(1, 2)
+
+
+_Maker = Callable[[Options, Shape], nn.Module]
+
+
+def _conv(options: Options, shape: Shape) -> nn.Module:
+    return nn.Conv2d(
+        shape[0],
+        options.get("out_channels", shape[0] * options.get("multiplier", 1)),
+        options["kernel"],
+        options["stride"],
+        same_padding(options),
+        options["dilation"],
+        options.get("groups", shape[0]),
+        options["bias"],
+    )
+
+
+def _batch_norm(options: Options, shape: Shape) -> nn.Module:
+    norm = nn.BatchNorm2d if len(shape) == 3 else nn.BatchNorm1d
+    return norm(shape[0], affine=options["affine"])
+
+
+def _layer_norm(options: Options, shape: Shape) -> nn.Module:
+    return ChannelNorm(shape[0], affine=options["affine"])
+
+
+def _group_norm(options: Options, shape: Shape) -> nn.Module:
+    return nn.GroupNorm(options["groups"], shape[0], affine=options["affine"])
+
+
+def _linear(options: Options, shape: Shape) -> nn.Module:
+    return nn.Linear(shape[0], options["out_features"], bias=options["bias"])
+
+
+def _max_pool(options: Options, shape: Shape) -> nn.Module:  # noqa: ARG001
+    return nn.MaxPool2d(options["kernel"], options["stride"], options["padding"])
+
+
+def _avg_pool(options: Options, shape: Shape) -> nn.Module:  # noqa: ARG001
+    return nn.AvgPool2d(
+        options["kernel"],
+        options["stride"],
+        options["padding"],
+        count_include_pad=options["count_include_pad"],
+    )
+
+
+def _plain(make: Callable[[], nn.Module]) -> _Maker:
+    return lambda options, shape: make()  # noqa: ARG005
+
+
+_MODULES: Mapping[str, _Maker] = {
+    "conv": _conv,
+    "depthwise_conv": _conv,
+    "linear": _linear,
+    "batch_norm": _batch_norm,
+    "layer_norm": _layer_norm,
+    "group_norm": _group_norm,
+    "relu": _plain(nn.ReLU),
+    "relu6": _plain(nn.ReLU6),
+    "leaky_relu": _plain(nn.LeakyReLU),
+    "elu": _plain(nn.ELU),
+    "selu": _plain(nn.SELU),
+    "gelu": _plain(nn.GELU),
+    "silu": _plain(nn.SiLU),
+    "mish": _plain(nn.Mish),
+    "hardswish": _plain(nn.Hardswish),
+    "hardsigmoid": _plain(nn.Hardsigmoid),
+    "sigmoid": _plain(nn.Sigmoid),
+    "tanh": _plain(nn.Tanh),
+    "softplus": _plain(nn.Softplus),
+    "max_pool": _max_pool,
+    "avg_pool": _avg_pool,
+    "global_avg_pool": _plain(lambda: nn.AdaptiveAvgPool2d(1)),
+    "global_max_pool": _plain(lambda: nn.AdaptiveMaxPool2d(1)),
+    "add": _plain(Add),
+    "multiply": _plain(Multiply),
+    "concat": _plain(Concat),
+    "slice": lambda options, _: Slice(options["start"], options["stop"]),
+    "channel_shuffle": lambda options, _: Shuffle(options["groups"]),
+    "upsample": lambda options, _: nn.Upsample(scale_factor=options["scale"]),
+    "flatten": _plain(nn.Flatten),
+    "dropout": _plain(nn.Identity),
+    "identity": _plain(nn.Identity),
+}

@@ -1,0 +1,106 @@
+"""The graph space: any CNN, declared as a JSON object of layers.
+
+``{"nodes": [{"name": .., "op": .., "inputs": [..], <options>}, ..], "output": ..}``: each node
+applies one operation to nodes before it, or to the images, which are named ``input``; options have
+torch's names and defaults; ``output`` names the node that returns the logits. Optional
+``"resolution"`` resizes the images first (bilinear). ``docs/graph_spec.md`` lists the operations.
+
+A description is data. It is checked by arithmetic alone (names, cycles, shapes, parameters, FLOPs
+and memory, against :class:`~acorn.spaces.limits.NetworkLimits`) before anything is built, and
+what is built has no other operations than these.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from acorn.datasets import DATASETS
+from acorn.errors import InputError, InvalidArchitectureError
+from acorn.spaces.base import Architecture, Cost
+from acorn.spaces.graph.canonical import canonical_graph
+from acorn.spaces.graph.layers import Declared, lay_out
+from acorn.spaces.graph.spec import GraphSpec, read_graph, write_graph
+from acorn.spaces.limits import LIMITS, NetworkLimits
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from acorn.datasets import Dataset
+
+_TYPICAL = DATASETS["cifar10"]
+
+
+class GraphSpace:
+    """Declared layer graphs.
+
+    Parameters
+    ----------
+    limits
+        How large they may be.
+    """
+
+    name = "graph"
+    description = "Any CNN, declared as a JSON object of layers"
+    example = (
+        '{"nodes":['
+        '{"name":"stem","op":"conv","inputs":["input"],"out_channels":16,"kernel":3,"padding":1},'
+        '{"name":"norm","op":"batch_norm","inputs":["stem"]},'
+        '{"name":"act","op":"relu","inputs":["norm"]},'
+        '{"name":"pool","op":"global_avg_pool","inputs":["act"]},'
+        '{"name":"flat","op":"flatten","inputs":["pool"]},'
+        '{"name":"logits","op":"linear","inputs":["flat"],"out_features":"classes"}'
+        '],"output":"logits"}'
+    )
+    datasets = tuple(DATASETS)
+    size = None
+
+    def __init__(self, limits: NetworkLimits = LIMITS) -> None:
+        self.limits = limits
+
+    def parse(self, spec: object) -> Architecture:
+        """Read a graph, as an object or as its text, and check it on CIFAR's images.
+
+        For other images :meth:`cost` and :meth:`build` check again: a graph may need more pixels
+        than ImageNet16-120 has. Raises :class:`~acorn.errors.InvalidArchitectureError`.
+        """
+        graph = read_graph(spec, self.limits)
+        shapes = lay_out(graph, _TYPICAL.input_shape, _TYPICAL.num_classes, self.limits).shapes
+        canonical = write_graph(canonical_graph(graph, shapes))
+        return Architecture(self.name, write_graph(graph), canonical)
+
+    def build(self, arch: str, dataset: "Dataset") -> "nn.Module":
+        """Build the network of exactly this graph."""
+        from acorn.spaces.graph.network import GraphNetwork
+
+        graph = read_graph(arch, self.limits)
+        return GraphNetwork(graph, self._declare(graph, dataset).shapes, dataset.num_classes)
+
+    def cost(self, arch: str, dataset: "Dataset") -> Cost:
+        """Sums over the layers."""
+        graph = self._declare(read_graph(arch, self.limits), dataset).graph
+        return Cost(graph.params / 1e6, graph.flops / 1e6)
+
+    def enumerate(self) -> Iterator[str]:
+        """Raise :class:`~acorn.errors.InputError`: there is no end of graphs."""
+        raise InputError("got all of graph; expected a file: there is no end of graphs")
+
+    def sample(self, n: int, *, seed: int) -> list[str]:  # noqa: ARG002
+        """Raise :class:`~acorn.errors.InputError`: no distribution of graphs is a natural one."""
+        raise InputError(f"got sample:{n} of graph; expected a file: no way to draw one is natural")
+
+    def mutate(self, arch: str, *, seed: int) -> str:  # noqa: ARG002
+        """Raise :class:`~acorn.errors.InputError`: no change of a graph is surely valid."""
+        raise InputError("got graph; expected a space with mutations, such as darts")
+
+    def columns(self, canonical: str) -> dict[str, float]:  # noqa: ARG002
+        """None of its own: those of the traced graph say what there is to say."""
+        return {}
+
+    def _declare(self, graph: GraphSpec, dataset: "Dataset") -> Declared:
+        declared = lay_out(graph, dataset.input_shape, dataset.num_classes, self.limits)
+        (logits,) = declared.shapes[graph.output]
+        if logits != dataset.num_classes:
+            raise InvalidArchitectureError(
+                f"node {graph.output!r}: got {logits} logits; expected {dataset.num_classes} "
+                f"for {dataset.name} (or out_features 'classes')"
+            )
+        return declared

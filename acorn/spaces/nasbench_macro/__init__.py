@@ -1,0 +1,1 @@
+"""NAS-Bench-Macro: one of three blocks in each of eight layers."""

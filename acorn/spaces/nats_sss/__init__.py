@@ -1,0 +1,1 @@
+"""NATS-Bench's size space: one fixed cell, five widths."""

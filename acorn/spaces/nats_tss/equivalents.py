@@ -1,0 +1,73 @@
+"""Columns of how a function is written: averages over all cells that compute it.
+
+A single cell's one-hot code says where its designer drew an operation; averaged over all twins it
+says where it may be drawn, which is a property of the function.
+"""
+
+import itertools
+from functools import cache
+
+import numpy as np
+
+from acorn.spaces.nats_tss.space import (
+    EDGES,
+    OPERATIONS,
+    Cell,
+    all_cells,
+    canonical_cell,
+    normal_form,
+)
+
+PATHS = ([3], [0, 4], [1, 5], [0, 2, 5])
+"""Edges of the four ways from the input to the output."""
+
+
+def twin_columns(cell: Cell) -> dict[str, float]:
+    """Averages over the twins of a cell; the same names for every cell."""
+    names, table = _averages()
+    return dict(zip(names, table[canonical_cell(cell)].tolist(), strict=True))
+
+
+@cache
+def _averages() -> tuple[list[str], dict[Cell, np.ndarray]]:
+    """Column names, and the averages of every canonical cell (a second, once a process)."""
+    cells = [*all_cells()]
+    codes = np.array([[OPERATIONS.index(name) for name in cell] for cell in cells])
+    columns = _columns(codes)
+    groups: dict[object, int] = {}
+    group = np.array([groups.setdefault(normal_form(cell), len(groups)) for cell in cells])
+    values = np.column_stack([*columns.values()])
+    sums = np.zeros((len(groups), values.shape[1]))
+    np.add.at(sums, group, values)
+    means = sums / np.bincount(group)[:, None]
+    first = {int(index): cell for index, cell in zip(group[::-1], cells[::-1], strict=True)}
+    return [*columns], {canonical_cell(cell): means[index] for index, cell in first.items()}
+
+
+def _columns(codes: np.ndarray) -> dict[str, np.ndarray]:
+    """Columns of each cell by itself: one-hot edges, and GRAF's paths and degrees.
+
+    GRAF (Kadlecova et al., ICML 2024): for every subset of the operations, the length of the
+    shortest and longest path that uses only these (0 where there is none), the number of such
+    paths, and the input's and output's degree.
+    """
+    columns = {
+        f"twins.edge_{source}{target}.{name}": (codes[:, edge] == index).astype(float)
+        for edge, (source, target) in enumerate(EDGES)
+        for index, name in enumerate(OPERATIONS)
+    }
+    for index, name in enumerate(OPERATIONS):
+        columns[f"twins.count.{name}"] = (codes == index).sum(1).astype(float)
+    for size in range(1, len(OPERATIONS)):
+        for subset in itertools.combinations(range(1, len(OPERATIONS)), size):
+            label = "+".join(OPERATIONS[index] for index in subset)
+            inside: np.ndarray = np.isin(codes, subset)
+            passable = np.column_stack([inside[:, path].all(1) for path in PATHS])
+            lengths = np.array([len(path) for path in PATHS], float)
+            shortest = np.where(passable, lengths, np.inf).min(1)
+            columns[f"twins.shortest.{label}"] = np.where(passable.any(1), shortest, 0.0)
+            columns[f"twins.longest.{label}"] = np.where(passable, lengths, 0.0).max(1)
+            columns[f"twins.paths.{label}"] = passable.sum(1).astype(float)
+            columns[f"twins.degree_in.{label}"] = inside[:, [3, 4, 5]].sum(1).astype(float)
+            columns[f"twins.degree_out.{label}"] = inside[:, [0, 1, 3]].sum(1).astype(float)
+    return columns

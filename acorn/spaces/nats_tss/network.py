@@ -1,0 +1,92 @@
+"""NAS-Bench-201's macro skeleton (Dong and Yang, ICLR 2020, figure 1) around one searched cell."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from acorn.spaces.blocks import ReLUConvBN, ResidualBlock
+
+KERNELS = {"nor_conv_1x1": 1, "nor_conv_3x3": 3}
+
+
+class Cell(nn.Module):
+    """Four nodes, an operation on each of the six edges; a node is the sum of its edges.
+
+    Parameters
+    ----------
+    operations
+        Operation names of the edges (0,1), (0,2), (1,2), (0,3), (1,3), (2,3).
+    channels
+        Width of input and output.
+    """
+
+    def __init__(self, operations: Sequence[str], channels: int) -> None:
+        super().__init__()
+        self.sources: list[list[tuple[int, str]]] = [[] for _ in range(3)]
+        self.edges = nn.ModuleDict()
+        names = iter(operations)
+        for target in (1, 2, 3):
+            for source in range(target):
+                operation = next(names)
+                if operation == "none":
+                    continue
+                key = f"{source}_{target}"
+                self.edges[key] = _operation(operation, channels)
+                self.sources[target - 1].append((source, key))
+
+    def forward(self, x: Float[Tensor, "batch c h w"]) -> Float[Tensor, "batch c h w"]:
+        """Evaluate the nodes in order; a node without edges is zero."""
+        nodes = [x]
+        for sources in self.sources:
+            terms = [self.edges[key](nodes[source]) for source, key in sources]
+            nodes.append(sum(terms[1:], terms[0]) if terms else torch.zeros_like(x))
+        return nodes[-1]
+
+
+class TopologyNetwork(nn.Module):
+    """Stem, three stages of cells with residual reductions between them, and a linear head.
+
+    Parameters
+    ----------
+    operations
+        The cell, as in :class:`Cell`.
+    num_classes
+        Width of the logits.
+    channels
+        Width of the first stage; doubles at each reduction.
+    cells
+        Cells a stage.
+    """
+
+    def __init__(
+        self, operations: Sequence[str], num_classes: int, *, channels: int = 16, cells: int = 5
+    ) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels)
+        )
+        body: list[nn.Module] = []
+        width = channels
+        for stage in range(3):
+            if stage > 0:
+                body.append(ResidualBlock(width, 2 * width, stride=2))
+                width *= 2
+            body.extend(Cell(operations, width) for _ in range(cells))
+        self.body = nn.Sequential(*body)
+        self.last = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU())
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.classifier = nn.Linear(width, num_classes)
+
+    def forward(self, x: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch classes"]:
+        """Logits of a batch of images."""
+        return self.classifier(self.pool(self.last(self.body(self.stem(x)))).flatten(1))
+
+
+def _operation(name: str, channels: int) -> nn.Module:
+    if name == "skip_connect":
+        return nn.Identity()
+    if name == "avg_pool_3x3":
+        return nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
+    return ReLUConvBN(channels, channels, KERNELS[name])

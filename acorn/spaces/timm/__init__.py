@@ -1,0 +1,1 @@
+"""The timm space: networks of PyTorch Image Models, by name."""

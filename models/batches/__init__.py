@@ -1,6 +1,0 @@
-"""Image batches: embedded ones, and ones that a user brings."""
-
-from models.batches.batch import Batch, embedded_batch
-from models.batches.sources import load_batch, open_batch
-
-__all__ = ["Batch", "embedded_batch", "load_batch", "open_batch"]

@@ -1,1 +1,0 @@
-"""The published networks of each space, as torch modules."""

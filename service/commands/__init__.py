@@ -1,1 +1,0 @@
-"""The commands of ``acorn`` that serve, predict and look after forests."""

@@ -1,0 +1,138 @@
+"""Who may ask, and how often: checked before anything of a request is read.
+
+Pure ASGI, so that it costs microseconds.
+"""
+
+import ipaddress
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.http.body import discard
+from service.http.keys import Caller, Keys
+from service.http.request_logging import CALLER
+from service.http.responses import refusal
+from service.problems import (
+    ForbiddenError,
+    RateLimitedError,
+    ServiceError,
+    UnauthorizedError,
+)
+
+if TYPE_CHECKING:  # only those who want limits pay for the import
+    from service.http.rates import RateLimiter
+
+ADMIN = "/admin/"
+OPEN = ("/health/", "/v2/health/", "/static/")
+"""What answers everybody, at any rate: probes have no keys, and files cost as much as a refusal."""
+
+PUBLIC = frozenset({"/", "/openapi.json"})
+"""What answers without a key: it says nothing that is not in the documentation."""
+
+METRICS = "/metrics"
+_IPV6_NETWORK = 64  # one subscriber has that many addresses
+
+
+class Guard:
+    """ASGI middleware that refuses with 401, 403 and 429.
+
+    Parameters
+    ----------
+    app
+        What answers whoever passes.
+    keys
+        Whom it knows.
+    limiter
+        None where there is no limit.
+    guard_metrics
+        Whether metrics are only for those with a key.
+    """
+
+    def __init__(
+        self, app: ASGIApp, keys: Keys, limiter: "RateLimiter | None", *, guard_metrics: bool
+    ) -> None:
+        self._app = app
+        self._keys = keys
+        self._limiter = limiter
+        self._guard_metrics = guard_metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        if scope["type"] != "http" or scope["path"].startswith(OPEN):
+            await self._app(scope, receive, send)
+            return
+        key = _given_key(scope["headers"])
+        caller = None if key is None else self._keys.find(key)
+        if caller is not None:
+            scope[CALLER] = caller.name
+        error: ServiceError | None = None
+        if self._limiter is not None and scope["path"] != METRICS:
+            # Whoever has no key that is known is counted by address: so are guesses.
+            sender = f"key {caller.name}" if caller else _address(scope)
+            allowance = self._limiter.take(sender)
+            if allowance.is_over:
+                error = RateLimitedError(
+                    f"got more than {allowance.limit} requests in {allowance.window} s; "
+                    f"expected the next one in {allowance.reset} s",
+                    retry_after=allowance.reset,
+                )
+            send = _with_headers(send, allowance.headers)
+        error = error or self._refuse(scope["path"], caller, was_given=key is not None)
+        if error is None:
+            await self._app(scope, receive, send)
+        else:
+            await discard(Request(scope, receive))
+            await refusal(error, scope)(scope, receive, send)
+
+    def _refuse(self, path: str, caller: Caller | None, *, was_given: bool) -> ServiceError | None:
+        """Say why a caller may not have a path; None if it may."""
+        is_admin = path.startswith(ADMIN)
+        if is_admin and not self._keys.has_admin:
+            return ForbiddenError("this server has no admin key, so nobody may administer it")
+        needs_key = is_admin or (self._keys.guard_all and path not in PUBLIC)
+        if path == METRICS:
+            needs_key = self._guard_metrics
+        if needs_key and caller is None:
+            got = "a key that is not known" if was_given else "no key"
+            return UnauthorizedError(
+                f"got {got}; expected one in the header X-API-Key or as a bearer token"
+            )
+        if is_admin and caller is not None and not caller.is_admin:
+            return ForbiddenError(f"got the key {caller.name}; expected an admin key")
+        return None
+
+
+def _given_key(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+    bearer = None
+    for name, value in headers:
+        if name == b"x-api-key":
+            return value.decode("latin-1")
+        if name == b"authorization" and value[:7].lower() == b"bearer ":
+            bearer = value[7:].strip().decode("latin-1")
+    return bearer
+
+
+def _address(scope: Scope) -> str:
+    client = scope.get("client")
+    return sender_of(client[0]) if client else "unknown"
+
+
+def _with_headers(send: Send, headers: list[tuple[bytes, bytes]]) -> Send:
+    async def send_on(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", ()), *headers]}
+        await send(message)
+
+    return send_on
+
+
+def sender_of(host: str) -> str:
+    """Name the sender of an address: an IPv6 network counts as one."""
+    if ":" not in host:
+        return host
+    try:
+        return str(ipaddress.ip_network((host, _IPV6_NETWORK), strict=False))
+    except ValueError:
+        return host

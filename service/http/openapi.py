@@ -1,0 +1,114 @@
+"""What the OpenAPI document says beyond what FastAPI can see."""
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from acorn.schemas.prediction import PredictRequest
+from acorn.schemas.problems import MEDIA_TYPE, Problem, ProblemItem
+from service.http.authentication import ADMIN, OPEN, PUBLIC
+from service.prediction.inference import InferRequest
+
+_REFERENCE = "#/components/schemas/{model}"
+_KEYS = {
+    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    "bearer": {"type": "http", "scheme": "bearer"},
+}
+_ANY_KEY: list[dict[str, list[str]]] = [{"key": []}, {"bearer": []}]
+_RETRY = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+
+
+_ITEM = ProblemItem(pointer="/architectures/3/arch", detail="got 'x'; expected a cell")
+_DETAILS = {
+    400: "the body is not JSON: it ends early",
+    401: "got no key; expected one in the header X-API-Key or as a bearer token",
+    403: "got the key laptop; expected an admin key",
+    404: "no forest 'x'; expected one of nats_tss-cifar10@0.1.0",
+    406: "got an Accept-Encoding that refuses gzip and identity; expected one",
+    409: "got a job that is running; expected one that has ended",
+    413: "got a body of 9000000 bytes; expected at most 8388608",
+    415: "got content type 'text/plain'; expected application/json",
+    422: "1 item of the request is wrong",
+    429: "got 300 networks to compute while 200 wait already; at most 256 may wait",
+    500: "it cannot be computed",
+    503: "no worker is ready",
+    504: "it took longer than 120 s to compute",
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Declare the statuses with which a route may refuse, all as problem details."""
+    declared: dict[int | str, dict[str, Any]] = {}
+    for status in map(HTTPStatus, statuses):
+        example = Problem(
+            title=status.phrase,
+            status=status,
+            detail=_DETAILS.get(status, status.phrase),
+            errors=[_ITEM] if status == HTTPStatus.UNPROCESSABLE_ENTITY else [],
+            request_id="6f1c0a5e9b7d4c3f",
+        )
+        content = {"example": example.model_dump(exclude_none=True)}
+        declared[status] = _refusal(status.phrase, content)
+        if status in _RETRY:
+            declared[status]["headers"] = {
+                "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}
+            }
+    return declared
+
+
+def _refusal(description: str, extra: dict[str, Any]) -> dict[str, Any]:
+    schema = {"$ref": _REFERENCE.format(model=Problem.__name__)}
+    return {"description": description, "content": {MEDIA_TYPE: {"schema": schema, **extra}}}
+
+
+ANY_PROBLEM: dict[int | str, dict[str, Any]] = {"default": _refusal("Anything unforeseen", {})}
+"""For all routes."""
+
+
+def json_body(model: type[BaseModel]) -> dict[str, Any]:
+    """Declare a JSON body that the route reads by itself."""
+    schema = {"$ref": _REFERENCE.format(model=model.__name__)}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """Write the OpenAPI document of an app, once."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
+        )
+        _, definitions = models_json_schema(
+            [
+                (PredictRequest, "validation"),
+                (InferRequest, "validation"),
+                (Problem, "serialization"),
+            ],
+            ref_template=_REFERENCE,
+        )
+        document["components"]["schemas"].update(definitions["$defs"])
+        document["components"]["securitySchemes"] = _KEYS
+        for path, item in document["paths"].items():
+            for operation in item.values():
+                _add_guard(path, operation)
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+def _add_guard(path: str, operation: dict[str, Any]) -> None:
+    """Declare what :class:`Guard` may refuse before the route is reached."""
+    if path.startswith(OPEN):
+        return
+    is_admin = path.startswith(ADMIN)
+    if path not in PUBLIC:
+        # An empty alternative: most servers ask for no key.
+        operation["security"] = _ANY_KEY if is_admin else [*_ANY_KEY, {}]
+        operation["responses"] |= _guarded(401)
+    operation["responses"] |= _guarded(429)
+
+
+def _guarded(status: int) -> dict[str, Any]:
+    return {str(code): content for code, content in problems(status).items()}

@@ -1,0 +1,257 @@
+"""``/jobs``: long lists of architectures."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from functools import partial
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from sse_starlette import EventSourceResponse, JSONServerSentEvent
+
+from acorn.schemas.jobs import Job, JobList
+from acorn.schemas.prediction import PredictRequest
+from service.http.body import read_body
+from service.http.openapi import json_body, problems
+from service.http.request_logging import CALLER
+from service.http.routes.state import service_of
+from service.jobs.service import JobDesk
+from service.jobs.submission import JSON, NDJSON
+from service.jobs.tables import TableForm
+from service.problems import ConflictError
+
+router = APIRouter(prefix="/jobs", tags=["jobs"])
+
+CSV = "text/csv"
+PARQUET = "application/vnd.apache.parquet"
+COMPLETE = "X-Job-Complete"
+NEXT_INDEX = "X-Job-Next-Index"
+
+_TEXT: dict[str, Any] = {"schema": {"type": "string"}}
+_EVENT: dict[str, Any] = {  # of each event: before OpenAPI 3.2 the schema of a stream is its items'
+    "schema": {
+        "type": "object",
+        "properties": {name: {"type": "string"} for name in ("event", "data", "id")},
+        "required": ["event", "data", "id"],
+    }
+}
+_BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+_SENT: dict[str, Any] = {
+    "model": Job,
+    "headers": {"Location": {"description": "Where the job is.", "schema": {"type": "string"}}},
+}
+
+
+def _body() -> dict[str, Any]:
+    declared = json_body(PredictRequest)
+    declared["requestBody"]["content"][NDJSON] = _TEXT
+    return declared
+
+
+@router.post(
+    "",
+    status_code=202,
+    response_model=None,
+    responses={
+        200: {**_SENT, "description": "The job was sent before under the same key"},
+        202: {**_SENT, "description": "The job is accepted"},
+        **problems(400, 413, 415, 422, 429, 500, 503),
+    },
+    openapi_extra=_body(),
+)
+async def submit(
+    request: Request,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            max_length=255,
+            description="Any text of the client's own: sent again, it leads to the same job.",
+        ),
+    ] = None,
+    dataset: Annotated[str | None, Query(description="For NDJSON: as in the document.")] = None,
+    targets: Annotated[
+        str | None, Query(description="For NDJSON: as in the document, with commas between.")
+    ] = None,
+    interval: Annotated[str | None, Query(description="For NDJSON: as in the document.")] = None,
+    explain: Annotated[str | None, Query(description="For NDJSON: as in the document.")] = None,
+    features: Annotated[str | None, Query(description="For NDJSON: true or false.")] = None,
+    forest: Annotated[str | None, Query(description="For NDJSON: as in the document.")] = None,
+) -> Response:
+    """Take a long list: the document of a prediction, or one architecture a line.
+
+    Every architecture is checked before the answer; a list with bad items is refused as a whole.
+    """
+    query = {
+        "dataset": dataset,
+        "targets": targets,
+        "interval": interval,
+        "explain": explain,
+        "features": features,
+        "forest": forest,
+    }
+    settings = service_of(request).settings
+    job, is_new = await _desk(request).submit(
+        partial(
+            read_body, request, max_bytes=settings.max_job_body_bytes, media_types=(JSON, NDJSON)
+        ),
+        {name: value for name, value in query.items() if value is not None},
+        client=_client(request),
+        key=idempotency_key,
+    )
+    return Response(
+        job.model_dump_json(),
+        202 if is_new else 200,
+        {"Location": job.links.job},
+        JSON,
+    )
+
+
+@router.get("", responses=problems(404, 422, 503))
+async def list_jobs(
+    request: Request,
+    limit: Annotated[int, Query(ge=1, le=100, description="Jobs a page.")] = 20,
+    after: Annotated[str | None, Query(description="The job before the first.")] = None,
+) -> JobList:
+    """List jobs, the newest first."""
+    return await _desk(request).list(_client(request), limit=limit, after=after)
+
+
+@router.get("/{id}", responses=problems(404, 503))
+async def show(request: Request, id: str) -> Job:  # noqa: A002
+    """Show how far a job is."""
+    return await _desk(request).get(id, _client(request))
+
+
+@router.delete(
+    "/{id}",
+    response_model=None,
+    responses={
+        200: {"model": Job, "description": "The job is cancelled; its results so far stay"},
+        204: {"description": "The job had ended, and is forgotten with its results"},
+        **problems(404, 409, 422, 503),
+    },
+)
+async def cancel(
+    request: Request,
+    id: str,  # noqa: A002
+    keep: Annotated[
+        bool, Query(description="Refuse with 409 to forget a job that had ended already.")
+    ] = False,
+) -> Response:
+    """Cancel a job that waits or runs; forget one that has ended."""
+    desk, client = _desk(request), _client(request)
+    if await desk.cancel(id, client):
+        job = await desk.get(id, client)
+        return Response(job.model_dump_json(), media_type=JSON)
+    if keep:
+        raise ConflictError("got a job that has ended; expected one that waits or runs")
+    await desk.remove(id, client)
+    return Response(status_code=204)
+
+
+@router.get(
+    "/{id}/result",
+    response_model=None,
+    responses={
+        200: {
+            "description": "One line an architecture, in their order: index, forest, and "
+            "prediction or error (problem details). Or a table.",
+            "content": {NDJSON: _TEXT, CSV: _TEXT, PARQUET: _BINARY},
+            "headers": {
+                COMPLETE: {
+                    "description": "Whether nothing will be added.",
+                    "schema": {"type": "boolean"},
+                },
+                NEXT_INDEX: {
+                    "description": "Where to go on from.",
+                    "schema": {"type": "integer"},
+                },
+            },
+        },
+        **problems(404, 409, 422, 503),
+    },
+)
+async def result(
+    request: Request,
+    id: str,  # noqa: A002
+    start: Annotated[
+        int, Query(alias="from", ge=0, le=2**31 - 1, description="Index of the first line.")
+    ] = 0,
+    form: Annotated[
+        Literal["ndjson", "csv", "parquet"] | None,
+        Query(alias="format", description="Overrules Accept; tables are written at the end."),
+    ] = None,
+) -> Response:
+    """Read the results that are there, without a gap, in the order of the request."""
+    desk = _desk(request)
+    job, stop = await desk.readable(id, _client(request))
+    form = form or _accepted(request)
+    headers = {COMPLETE: str(not job.active).lower(), NEXT_INDEX: str(max(start, stop))}
+    if form == "ndjson":
+        return StreamingResponse(_lines(desk, id, start, stop), headers=headers, media_type=NDJSON)
+    content = await desk.table(job, TableForm(form))
+    return Response(content, 200, headers, CSV if form == "csv" else PARQUET)
+
+
+@router.get(
+    "/{id}/events",
+    response_model=None,
+    responses={
+        200: {
+            "description": "Server-sent events: `progress`, with the job as data, and `end`",
+            "content": {"text/event-stream": _EVENT},
+        },
+        204: {"description": "The client has seen the end already"},
+        **problems(404, 503),
+    },
+)
+async def events(
+    request: Request,
+    id: str,  # noqa: A002
+    last_event_id: Annotated[
+        str | None, Header(description="The last event that the client has seen.")
+    ] = None,
+) -> Response:
+    """Tell how far a job is, whenever that changes, until its end."""
+    job = await _desk(request).get(id, _client(request))
+    if not job.active and last_event_id == _event_id(job):
+        return Response(status_code=204)  # which browsers take as leave to stop asking
+    return EventSourceResponse(_events(_desk(request), id, _client(request), last_event_id))
+
+
+async def _events(
+    desk: JobDesk, id_: str, client: str, seen: str | None
+) -> AsyncIterator[JSONServerSentEvent]:
+    async with aclosing(desk.watch(id_, client)) as states:
+        async for job in states:
+            if _event_id(job) != seen:
+                yield JSONServerSentEvent(
+                    data=job.model_dump(mode="json"),
+                    event="progress" if job.active else "end",
+                    id=_event_id(job),
+                )
+
+
+def _event_id(job: Job) -> str:
+    return f"{job.state}-{job.done}-{job.failed}"
+
+
+async def _lines(desk: JobDesk, id_: str, start: int, stop: int) -> AsyncIterator[str]:
+    async for lines in desk.lines(id_, start, stop):
+        yield "\n".join(lines) + "\n"
+
+
+def _accepted(request: Request) -> Literal["ndjson", "csv", "parquet"]:
+    accepted = request.headers.get("accept", "")
+    if PARQUET in accepted:
+        return "parquet"
+    return "csv" if CSV in accepted else "ndjson"
+
+
+def _desk(request: Request) -> JobDesk:
+    return service_of(request).jobs
+
+
+def _client(request: Request) -> str:
+    """Name of the key that the request came with; empty where the server asks for none."""
+    return request.scope.get(CALLER) or ""

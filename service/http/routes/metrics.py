@@ -1,0 +1,24 @@
+"""``GET /metrics``."""
+
+from fastapi import APIRouter, Request, Response
+
+from service.http.routes.state import service_of
+
+router = APIRouter(tags=["health"])
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "Prometheus text, or OpenMetrics where the Accept header asks for it.",
+            "content": {"text/plain": {"schema": {"type": "string"}}},
+        }
+    },
+)
+async def metrics(request: Request) -> Response:
+    """Show what the server counts and measures, for Prometheus."""
+    service = service_of(request)
+    content, media_type = await service.show_metrics(request.headers.get("accept", ""))
+    return Response(content, headers={"Content-Type": media_type})

@@ -1,0 +1,52 @@
+"""``POST /predict``."""
+
+import asyncio
+from collections.abc import Coroutine
+
+from fastapi import APIRouter, Request, Response
+
+from acorn.schemas.prediction import PredictRequest, PredictResponse
+from service.http.body import read_json
+from service.http.openapi import json_body, problems
+from service.http.routes.state import service_of
+
+router = APIRouter(tags=["predictions"])
+
+CLIENT_CLOSED_REQUEST = 499  # nobody sees it but the access log
+
+
+@router.post(
+    "/predict",
+    response_model=None,
+    responses={200: {"model": PredictResponse}, **problems(400, 413, 415, 422, 429, 500, 503, 504)},
+    openapi_extra=json_body(PredictRequest),
+)
+async def predict(request: Request) -> Response:
+    """Predict the accuracies of architectures, in the order of the request."""
+    service = service_of(request)
+    document = await read_json(request, max_bytes=service.settings.max_body_bytes)
+    plan = await service.predictor.plan(document)
+    content = service.predictor.at_hand(plan)
+    if content is None:
+        content = await _unless_gone(request, service.predictor.respond(plan))
+    if content is None:
+        return Response(status_code=CLIENT_CLOSED_REQUEST)
+    return Response(content, media_type="application/json")
+
+
+async def _unless_gone(request: Request, answer: Coroutine[object, object, bytes]) -> bytes | None:
+    """Wait for an answer; None, and no more work on it, when the client has gone."""
+    work = asyncio.ensure_future(answer)
+    gone = asyncio.ensure_future(_disconnected(request))
+    try:
+        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+        return await work if work.done() else None
+    finally:
+        work.cancel()
+        gone.cancel()
+
+
+async def _disconnected(request: Request) -> None:
+    """Return when the client has closed the connection."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

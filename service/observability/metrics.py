@@ -1,0 +1,210 @@
+"""What the server counts and measures, for Prometheus.
+
+One :class:`Metrics` an app, with a registry of its own. What happens is counted as it happens;
+what merely is (queue depth, workers, forests) is read when somebody asks.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+import acorn
+from acorn.errors import AcornError
+from acorn.schemas.prediction import ForestInfo, WorkersState
+from service.workers import Outcome
+
+_FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0)
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class Observed(Protocol):
+    """What there is to see of a service."""
+
+    @property
+    def workers(self) -> WorkersState:
+        """Workers and what they have to do, counted."""
+
+    @property
+    def quarantined(self) -> int:
+        """Networks that are not tried again for a while."""
+
+    @property
+    def store_failures(self) -> int:
+        """Transactions of features and jobs that failed."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether ``GET /health/ready`` says so."""
+
+    @property
+    def forest_infos(self) -> list[ForestInfo]:
+        """Forests in service."""
+
+    @property
+    def refused_forests(self) -> int:
+        """Bundles that did not pass verification."""
+
+
+class Metrics:
+    """Counters and histograms of one app."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._requests = Histogram(
+            "acorn_request_seconds",
+            "Seconds from a request's headers to the end of its answer.",
+            ["method", "route", "status"],
+            buckets=_FAST,
+            registry=self.registry,
+        )
+        self._by_labels: dict[tuple[str, str, int], Histogram] = {}
+        self._waiting = Histogram(
+            "acorn_waiting_seconds",
+            "Seconds that a network waited for a worker.",
+            buckets=_FAST,
+            registry=self.registry,
+        )
+        self._computing = Histogram(
+            "acorn_computing_seconds",
+            "Seconds that a worker took for a network.",
+            buckets=_FAST,
+            registry=self.registry,
+        )
+        self._lookups = Counter(
+            "acorn_feature_lookups",
+            "Functions whose features a prediction needed, by where they came from.",
+            ["source"],
+            registry=self.registry,
+        )
+        self._failures = Counter(
+            "acorn_failures",
+            "Networks, and requests for them, that were refused or failed, by reason.",
+            ["reason"],
+            registry=self.registry,
+        )
+        self._jobs = Gauge(
+            "acorn_jobs",
+            "Jobs of all clients and servers, by state; nothing while the database fails.",
+            ["state"],
+            registry=self.registry,
+        )
+        self._reloads = Counter(
+            "acorn_reloads",
+            "Reloads of the forests folder, by result.",
+            ["result"],
+            registry=self.registry,
+        )
+        for source in ("table", "cache", "computed"):
+            self._lookups.labels(source)
+        for result in ("done", "refused", "failed"):
+            self._reloads.labels(result)
+
+    def watch(self, service: Observed) -> None:
+        """Show the state of a service from now on."""
+        self.registry.register(_State(service))
+
+    def requested(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Note an answered request."""
+        labels = (method if method in _METHODS else "other", route, status)
+        if labels not in self._by_labels:
+            self._by_labels[labels] = self._requests.labels(*labels)
+        self._by_labels[labels].observe(seconds)
+
+    def concluded(self, outcome: Outcome[Any] | AcornError) -> None:
+        """Note what became of a network."""
+        if isinstance(outcome, AcornError):
+            self._failures.labels(reason_of(outcome)).inc()
+        else:
+            self._waiting.observe(outcome.queue_seconds)
+            self._computing.observe(outcome.seconds)
+
+    def looked_up(self, source: str, functions: int) -> None:
+        """Note where the features of some functions came from."""
+        self._lookups.labels(source).inc(functions)
+
+    def reloaded(self, result: str) -> None:
+        """Note a reload: done, refused (at least one bundle) or failed (the whole)."""
+        self._reloads.labels(result).inc()
+
+    def count_jobs(self, by_state: Mapping[str, int]) -> None:
+        """Note how many jobs there are in each state; none where that is not known."""
+        self._jobs.clear()
+        for state, n in by_state.items():
+            self._jobs.labels(state).set(n)
+
+    def exposition(self, accept: str) -> tuple[bytes, str]:
+        """Write all of it in the format that an Accept header prefers, with its media type."""
+        encode, media_type = choose_encoder(accept)
+        return encode(self.registry), media_type
+
+
+def reason_of(error: AcornError) -> str:
+    """Name the kind of an error: ``QueueFullError`` is queue_full."""
+    name = type(error).__name__.removesuffix("Error")
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+class _State(Collector):
+    """What is the case at the moment of asking."""
+
+    def __init__(self, service: Observed) -> None:
+        self._service = service
+
+    def collect(self) -> Iterable[Metric]:
+        service = self._service
+        workers = service.workers
+        gauges: list[tuple[str, str, float]] = [
+            ("acorn_ready", "Whether the server can answer for any network.", service.is_ready),
+            ("acorn_queue_depth", "Networks that wait for a worker.", workers.waiting),
+            ("acorn_networks_computing", "Networks that workers work on.", workers.computing),
+            ("acorn_workers_ready", "Workers that take networks.", workers.ready),
+            ("acorn_workers_wanted", "Workers that there should be.", workers.wanted),
+            (
+                "acorn_networks_quarantined",
+                "Networks that took workers down and are not tried again for a while.",
+                service.quarantined,
+            ),
+            (
+                "acorn_forests_refused",
+                "Bundles that did not pass verification.",
+                service.refused_forests,
+            ),
+        ]
+        for name, text, value in gauges:
+            yield GaugeMetricFamily(name, text, value=value)
+        yield CounterMetricFamily(
+            "acorn_worker_restarts",
+            "Worker processes that took the place of another.",
+            value=workers.restarts,
+        )
+        yield CounterMetricFamily(
+            "acorn_store_failures",
+            "Reads and writes of the database that failed, of features and of jobs.",
+            value=service.store_failures,
+        )
+        yield _info("acorn_build_info", "Version of the server.", [{"version": acorn.__version__}])
+        fields = ("name", "version", "space", "dataset", "digest")
+        yield _info(
+            "acorn_forest_info",
+            "Forests in service.",
+            [
+                {field: str(getattr(info, field)) for field in fields}
+                for info in service.forest_infos
+            ],
+            fields,
+        )
+
+
+def _info(
+    name: str, text: str, rows: list[dict[str, str]], fields: Iterable[str] = ("version",)
+) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, text, labels=list(fields))
+    for row in rows:
+        family.add_metric(list(row.values()), 1.0)
+    return family

@@ -1,0 +1,334 @@
+"""From a request to an answer: parse, find or compute features, ask the forest.
+
+Nothing here knows of HTTP or of processes; the server and the command line both call it.
+"""
+
+import asyncio
+import copy
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
+
+from acorn.datasets import get_dataset
+from acorn.errors import AcornError, InputError, UnknownTargetError
+from acorn.features.table import FeatureRow
+from acorn.schemas.prediction import (
+    FeatureSource,
+    ForestName,
+    Prediction,
+    PredictRequest,
+    PredictResponse,
+)
+from acorn.schemas.problems import ProblemItem
+from acorn.spaces import Architecture
+from service.prediction.answers import Known, answer, submitted_cost
+from service.prediction.isolated_process import is_apart
+from service.prediction.parsing import parse_request
+from service.prediction.plans import Plan
+from service.prediction.rendering import Renderer
+from service.prediction.size_limits import SizeLimits
+from service.problems import (
+    InvalidRequestError,
+    ServiceError,
+    TooMuchWorkError,
+    status_of,
+)
+from service.repository.forests import Forest, Forests
+from service.storage.cache import FeatureCache
+from service.workers import Outcome
+from service.workers.features import FeatureTask
+
+T = TypeVar("T")
+
+FEW = 16
+"""Architectures that are not worth a thread."""
+
+Compute = Callable[
+    [Mapping[str, FeatureTask]], Awaitable[Mapping[str, Outcome[FeatureRow] | AcornError]]
+]
+"""Computes the features of several functions; :meth:`service.workers.WorkerPool.compute` is one."""
+
+
+class Predictor:
+    """Answers prediction requests.
+
+    Parameters
+    ----------
+    forests
+        What may answer.
+    cache
+        Features computed before.
+    compute
+        Computes the features of functions that neither a table nor the cache knows.
+    max_architectures
+        Most architectures that a request may have.
+    max_explanations
+        Most architectures times targets that are explained.
+    on_lookup
+        Called with a source of features, and the number of functions whose features it had.
+    sizes
+        Which networks are too large to compute; by default none.
+    works_ahead
+        Whether to work out what forests say of their whole tables, for whoever asks later.
+    """
+
+    def __init__(
+        self,
+        forests: Forests,
+        cache: FeatureCache,
+        compute: Compute,
+        *,
+        max_architectures: int,
+        max_explanations: int,
+        on_lookup: Callable[[FeatureSource, int], None] = lambda _source, _n: None,
+        sizes: SizeLimits | None = None,
+        works_ahead: bool = False,
+    ) -> None:
+        self._forests = forests
+        self._cache = cache
+        self._compute = compute
+        self._max_architectures = max_architectures
+        self._max_explanations = max_explanations
+        self._on_lookup = on_lookup
+        self._sizes = sizes
+        self._renderer = Renderer()
+        self._threads = ThreadPoolExecutor(4, thread_name_prefix="acorn-forest")
+        self._works_ahead = works_ahead
+        self._ahead = ThreadPoolExecutor(1, thread_name_prefix="acorn-ahead")
+        self._closed = threading.Event()
+
+    async def predict(self, document: object) -> PredictResponse:
+        """Answer a request, given as the JSON document that it is.
+
+        Raises
+        ------
+        InvalidRequestError
+            Lists every bad item.
+        ServiceError
+            If features cannot be computed now, or at all.
+        """
+        plan = await self.plan(document)
+        known = await self._all_features(plan, plan.distinct)
+        return await self._in_thread(
+            answer, plan.request, plan.architectures, plan.forest, plan.targets, known
+        )
+
+    async def plan(self, document: object) -> Plan:
+        """Understand a request; raises as :meth:`predict` does."""
+        # In a thread if there is much, which would keep the event loop from all else.
+        if _is_quick(document):
+            return self._plan(document)
+        plan = await self._in_thread(self._plan, document)
+        if any(is_apart(each.space) for each in plan.architectures):
+            await self._in_thread(_count_costs, plan)
+        return plan
+
+    def at_hand(self, plan: Plan) -> bytes | None:
+        """Write the answer to a short request where that takes no time; None where it may.
+
+        So it is with functions that were asked for before: for these, a thread or another turn of
+        the event loop would cost more than the answer.
+        """
+        if len(plan.architectures) > FEW:
+            return None
+        texts = self._renderer.at_hand(plan)
+        if len(texts) < len(plan.distinct):
+            return None
+        self._count(plan, texts)
+        return self._renderer.write(plan, texts, {})
+
+    async def respond(self, plan: Plan) -> bytes:
+        """Answer a request as JSON: the text of what :meth:`predict` gives; raises as it does."""
+        texts = self._renderer.at_hand(plan)
+        self._count(plan, texts)
+        missing = {id_: each for id_, each in plan.distinct.items() if id_ not in texts}
+        known = await self._all_features(plan, missing) if missing else {}
+        if len(plan.architectures) == 1 and plan.request.explain == "none":
+            return self._renderer.write(plan, texts, known)
+        return await self._in_thread(self._renderer.write, plan, texts, known)
+
+    def _count(self, plan: Plan, texts: Mapping[str, bytes]) -> None:
+        in_table = sum(id_ in plan.forest.bundle.table for id_ in texts)
+        self._on_lookup("table", in_table)
+        self._on_lookup("cache", len(texts) - in_table)
+
+    def check(self, document: object, *, total: int) -> Forest:
+        """Check a slice of a list of ``total`` architectures, and find the forest that answers it.
+
+        Raises as :meth:`predict` does; the slice itself may be of any length.
+        """
+        return self._plan(document, total=total).forest
+
+    async def predict_each(
+        self, document: object, *, compute: Compute
+    ) -> tuple[ForestName, list[Prediction | AcornError]]:
+        """Answer a slice that was checked; an error stands in the place of what cannot be computed.
+
+        Parameters
+        ----------
+        document
+            A request, in which nothing is limited any more.
+        compute
+            Computes features, in place of the predictor's own.
+
+        Raises
+        ------
+        InvalidRequestError
+            If the forests of today do not answer it.
+        """
+        plan = await self._in_thread(partial(self._plan, document, total=0))
+        known, failures = await self._features(plan.forest, plan.distinct, compute)
+        sound = [each for each in plan.architectures if each.id not in failures]
+        predictions: Iterator[Prediction] = iter(())
+        if sound:
+            response = await self._in_thread(
+                answer, plan.request, sound, plan.forest, plan.targets, known
+            )
+            predictions = iter(response.predictions)
+        name = ForestName(name=plan.forest.name, version=plan.forest.bundle.version)
+        return name, [failures.get(each.id) or next(predictions) for each in plan.architectures]
+
+    def close(self) -> None:
+        """End the threads."""
+        self._closed.set()
+        self._ahead.shutdown()
+        self._threads.shutdown()
+
+    async def _in_thread(self, function: Callable[..., T], *args: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
+
+    def _plan(self, document: object, *, total: int | None = None) -> Plan:
+        most = self._max_architectures if total is None else sys.maxsize
+        parsed = parse_request(document, max_architectures=most)
+        request, errors = parsed.request, list(parsed.errors)
+        forest, refusals = self._forests.choose(request, parsed.architectures)
+        errors += refusals
+        targets = list(dict.fromkeys(request.targets or ()))
+        if forest is not None:
+            errors += _unknown_targets(forest, request.targets or ())
+            targets = targets or list(forest.targets)
+        n = len(request.architectures) if total is None else total
+        errors += self._explain_errors(request, n * len(targets))
+        if errors or forest is None:
+            raise InvalidRequestError(errors)
+        architectures = [*parsed.architectures.values()]
+        distinct = {architecture.id: architecture for architecture in architectures}
+        return Plan(request, architectures, distinct, forest, tuple(targets))
+
+    def _explain_errors(self, request: PredictRequest, explanations: int) -> list[ProblemItem]:
+        if request.explain == "none" or explanations <= self._max_explanations:
+            return []
+        detail = (
+            f"got {explanations} architectures times targets to explain; "
+            f"expected at most {self._max_explanations}"
+        )
+        return [ProblemItem(pointer="/explain", detail=detail)]
+
+    async def _all_features(
+        self, plan: Plan, architectures: Mapping[str, Architecture]
+    ) -> dict[str, Known]:
+        """Find or compute the features of functions, or fail for all."""
+        known, failures = await self._features(plan.forest, architectures, self._compute)
+        if failures:
+            raise _failure(plan.architectures, failures)
+        return known
+
+    async def _features(
+        self, forest: Forest, architectures: Mapping[str, Architecture], compute: Compute
+    ) -> tuple[dict[str, Known], dict[str, AcornError]]:
+        """Find or compute the features of functions.
+
+        Returns what is known then, and what failed, both by id.
+        """
+        known = {id_: Known(row, "table") for id_, row in forest.table_rows(architectures).items()}
+        self._on_lookup("table", len(known))
+        if known and self._works_ahead and forest.precomputed.begin():
+            self._ahead.submit(forest.precomputed.work_out, self._closed)
+        unknown = {id_: each for id_, each in architectures.items() if id_ not in known}
+        if not unknown:
+            return known, {}
+        recipe = forest.recipe
+        cached = await self._cache.find([*unknown], recipe)
+        self._on_lookup("cache", len(cached))
+        known |= {id_: Known(row, "cache") for id_, row in cached.items()}
+        new = {id_: each for id_, each in unknown.items() if id_ not in cached}
+        failures: dict[str, AcornError] = {}
+        if new and self._sizes is not None:
+            failures |= await self._in_thread(self._sizes.refuse, new, forest.bundle.dataset)
+        tasks = {
+            f"{id_}@{forest.key}": FeatureTask(each.space, each.canonical, recipe)
+            for id_, each in new.items()
+            if id_ not in failures
+        }
+        if not tasks:
+            return known, failures
+        try:
+            outcomes = await compute(tasks)
+        except TooMuchWorkError as error:
+            item = ProblemItem(pointer="/architectures", detail=str(error))
+            raise InvalidRequestError([item]) from None
+        done = 0
+        for key, outcome in outcomes.items():
+            id_ = key.removesuffix(f"@{forest.key}")
+            if isinstance(outcome, Outcome):
+                known[id_] = Known(
+                    outcome.result, "computed", outcome.queue_seconds, outcome.seconds
+                )
+                done += 1
+            else:
+                failures[id_] = outcome
+        self._on_lookup("computed", done)
+        return known, failures
+
+
+def _is_quick(document: object) -> bool:
+    items = document.get("architectures") if isinstance(document, dict) else None
+    if not isinstance(items, list):
+        return True
+    return len(items) <= FEW and not any(
+        isinstance(item, dict) and is_apart(item.get("space")) for item in items
+    )
+
+
+def _count_costs(plan: Plan) -> None:
+    """Count what takes long to count, so that whoever writes the answer finds it counted."""
+    dataset = get_dataset(plan.forest.bundle.dataset)
+    errors = []
+    for index, each in enumerate(plan.architectures):
+        try:
+            submitted_cost(each, dataset)
+        except InputError as error:  # too large, or not for images of this size
+            pointer = f"/architectures/{index}/arch"
+            errors.append(ProblemItem(pointer=pointer, detail=str(error)))
+    if errors:
+        raise InvalidRequestError(errors)
+
+
+def _unknown_targets(forest: Forest, targets: Sequence[str]) -> list[ProblemItem]:
+    errors = []
+    for index, target in enumerate(targets):
+        try:
+            forest.bundle.target(target)
+        except UnknownTargetError as error:
+            errors.append(ProblemItem(pointer=f"/targets/{index}", detail=str(error)))
+    return errors
+
+
+def _failure(architectures: list[Architecture], failures: Mapping[str, AcornError]) -> AcornError:
+    """Make one error of many, of the worst status, that names every item concerned."""
+    items = [
+        ProblemItem(pointer=f"/architectures/{index}", detail=str(failures[each.id]))
+        for index, each in enumerate(architectures)
+        if each.id in failures
+    ]
+    worst = max(failures.values(), key=status_of)
+    if isinstance(worst, InputError):
+        return InvalidRequestError(items)
+    if isinstance(worst, ServiceError):
+        error = copy.copy(worst)  # its class may take other arguments than a message
+        error.errors = items
+        return error
+    return worst

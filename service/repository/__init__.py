@@ -1,0 +1,1 @@
+"""The model repository: verified bundles, and their replacement at run time."""

@@ -1,0 +1,67 @@
+"""Computed features at hand: the latest in memory, all of them in the store."""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from cachetools import LRUCache
+
+from acorn.features.table import FeatureRow
+from service.storage.feature_store import FeatureStore
+from service.workers.features import FeatureRecipe
+
+KEPT_BYTES = 64 * 2**20
+"""Most that rows at hand take, about; the least recently used goes first."""
+
+_BYTES_A_VALUE = 128  # a number, its place in the dictionary, and a share of its name
+
+
+class FeatureCache:
+    """Rows by id and settings; a row remembered is found at once, whether the store works or not.
+
+    All methods are for the event loop's thread; the store is used in threads.
+    """
+
+    def __init__(self, store: FeatureStore) -> None:
+        self._store = store
+        self._recent: LRUCache[tuple[str, str], FeatureRow] = LRUCache(KEPT_BYTES, getsizeof=_size)
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="acorn-store")
+
+    async def find(self, ids: Sequence[str], recipe: FeatureRecipe) -> dict[str, FeatureRow]:
+        """Find the rows that are known and have every feature of the recipe."""
+        settings = recipe.settings.digest
+        found = {id_: self._recent[id_, settings] for id_ in ids if (id_, settings) in self._recent}
+        missing = [id_ for id_ in ids if id_ not in found]
+        if missing:
+            loop = asyncio.get_running_loop()
+            stored = await loop.run_in_executor(self._threads, self._store.get, missing, settings)
+            for row in stored.values():
+                self._keep(row, settings)
+            found |= stored
+        # A forest of more features than the row's own forest had needs it computed anew.
+        names = set(recipe.names)
+        return {id_: row for id_, row in found.items() if names <= row.values.keys()}
+
+    def remember(self, row: FeatureRow, recipe: FeatureRecipe) -> None:
+        """Keep a row that was just computed."""
+        settings = recipe.settings.digest
+        self._keep(row, settings)
+        self._threads.submit(
+            self._store.put, row, dataset=recipe.settings.dataset, settings=settings
+        )
+
+    def close(self) -> None:
+        """Finish what is being written, and close the store."""
+        self._threads.shutdown()
+        self._store.close()
+
+    def _keep(self, row: FeatureRow, settings: str) -> None:
+        if _size(row) <= self._recent.maxsize:  # a larger one is found in the store
+            self._recent[row.id, settings] = row
+
+
+def _size(row: FeatureRow) -> int:
+    """Bytes that a row takes, about: ids of declared networks may have a megabyte."""
+    reasons = sum(map(sys.getsizeof, row.reasons.values()))
+    return sys.getsizeof(row.id) + reasons + _BYTES_A_VALUE * (len(row.values) + len(row.errors))

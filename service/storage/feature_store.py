@@ -1,0 +1,130 @@
+"""Computed features, kept in a database so that no network is computed twice.
+
+A store that fails never fails a prediction: what cannot be read counts as unknown, what cannot be
+written is dropped, and the log says so.
+"""
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from acorn.features.table import FeatureRow
+from service.storage.database import Database, DatabaseError
+from service.storage.tables import features
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+PAUSE_SECONDS = 30.0
+_CHUNK = 500  # keys a query; SQLite has a limit on parameters
+
+
+class FeatureStore:
+    """Features by canonical id and digest of the settings (dataset, batch, seed, engine).
+
+    Safe to use from several threads and, since the database is, from several processes.
+
+    Parameters
+    ----------
+    database
+        Where they are kept; closed with the store.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._reads_from = self._writes_from = 0.0
+
+    @property
+    def failures(self) -> int:
+        """Transactions of the database that failed."""
+        return self._database.failures
+
+    def get(self, ids: Iterable[str], settings: str) -> dict[str, FeatureRow]:
+        """Find what is known of ``ids`` under the settings of that digest."""
+        keys = [_key(id_) for id_ in ids]
+
+        def read(connection: sa.Connection) -> dict[str, FeatureRow]:
+            found: dict[str, FeatureRow] = {}
+            for chunk in _chunks(keys):
+                query = sa.select(features).where(
+                    features.c.settings == settings, features.c.key.in_(chunk)
+                )
+                rows = map(_row, connection.execute(query))
+                found |= {row.id: row for row in rows if row is not None}
+            return found
+
+        return self._attempt("read", read) or {}
+
+    def put(self, row: FeatureRow, *, dataset: str, settings: str) -> None:
+        """Keep a row; one that is there already is replaced."""
+        record = {
+            "key": _key(row.id),
+            "settings": settings,
+            "id": row.id,
+            "dataset": dataset,
+            "values": json.dumps(row.values),
+            "reasons": json.dumps(row.reasons),
+            "seconds": row.seconds,
+            "errors": json.dumps(row.errors) if row.errors else None,
+        }
+        statement = self._database.insert(features).values(record)
+        statement = statement.on_conflict_do_update(
+            index_elements=["key", "settings"],
+            set_={name: record[name] for name in ("values", "reasons", "seconds", "errors")},
+        )
+        self._attempt("write", lambda connection: connection.execute(statement), write=True)
+
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
+
+    def _attempt(
+        self, action: str, operation: Callable[[sa.Connection], T], *, write: bool = False
+    ) -> T | None:
+        """Do something in a transaction; None where it fails, which is logged.
+
+        After a failure the database is left alone for a while, so that one that hangs does not slow
+        every prediction; one that cannot be written, being full, can still be read.
+        """
+        if time.monotonic() < (self._writes_from if write else self._reads_from):
+            return None
+        try:
+            with self._database.transaction(write=write) as connection:
+                return operation(connection)
+        except DatabaseError as error:
+            pause = PAUSE_SECONDS if error.passing else 0.0
+            self._writes_from = time.monotonic() + pause
+            if not write:
+                self._reads_from = self._writes_from
+            logger.warning(
+                "cannot %s the feature store, going on without for %g s: %s",
+                action,
+                pause,
+                error.reason,
+            )
+            return None
+
+
+def _row(record: Any) -> FeatureRow | None:
+    try:
+        values, reasons = json.loads(record.values), json.loads(record.reasons)
+        errors = json.loads(record.errors) if record.errors else {}
+    except ValueError:
+        logger.warning("the feature store's row of %s is damaged; it counts as unknown", record.id)
+        return None
+    return FeatureRow(record.id, values, reasons, record.seconds, errors)
+
+
+def _key(id_: str) -> str:
+    return hashlib.sha256(id_.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _chunks(items: list[str]) -> Iterator[list[str]]:
+    for start in range(0, len(items), _CHUNK):
+        yield items[start : start + _CHUNK]

@@ -1,0 +1,132 @@
+"""The command ``acorn``: its commands, their configuration, and how they fail.
+
+Exit codes: 0 done; 2 bad usage or bad input, with one line on stderr; 1 any other failure.
+"""
+
+import contextvars
+import importlib.util
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer import TyperException
+
+import acorn
+from acorn.errors import AcornError, InputError
+from service.problems import InvalidRequestError
+from service.settings import config_file, read_config
+from training.commands import forests, keys
+from training.commands.doctor import doctor
+from training.commands.examples import show_examples
+from training.commands.predict import predict
+from training.commands.serve import serve
+
+app = typer.Typer(
+    name="acorn",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.command()(serve)
+app.command()(predict)
+app.command()(doctor)
+app.add_typer(forests.app, name="forests")
+app.add_typer(keys.app, name="keys")
+if importlib.util.find_spec("training.commands.pipeline") is not None:
+    from training.commands.pipeline import register
+
+    register(app)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"acorn {acorn.__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def configure(
+    context: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="TOML file with settings. Default: acorn.toml, where there is one.",
+            show_default=False,
+        ),
+    ] = None,
+    version: Annotated[  # noqa: ARG001 (its callback does it)
+        bool, typer.Option("--version", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Predict the clean and the robust accuracy of neural architectures before training.
+
+    Examples
+    --------
+    acorn predict --space nats_sss --arch 64:64:64:64:64
+
+    acorn serve
+
+    acorn doctor
+
+    acorn --install-completion
+    """
+    if config is not None:
+        config_file.set(config)
+    context.default_map = _defaults(context.command, read_config())
+
+
+def _defaults(command: Any, config: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401, RUF100
+    """Spread a configuration file over commands: its scalars to all, a table to its command."""
+    shared = {key: value for key, value in config.items() if not isinstance(value, dict)}
+    if not hasattr(command, "commands"):
+        return shared
+    return {
+        name: _defaults(each, shared | config.get(name, {}))
+        for name, each in command.commands.items()
+    }
+
+
+def _name_variables(command: Any) -> None:  # noqa: ANN401, RUF100
+    """Let the environment set every option of every command: ``ACORN_<OPTION>``."""
+    for parameter in command.params:
+        is_setting = parameter.param_type_name == "option" and parameter.expose_value
+        if is_setting and not (parameter.is_eager or parameter.envvar):
+            longest = max(parameter.opts, key=len)
+            parameter.envvar = f"ACORN_{longest.lstrip('-').replace('-', '_').upper()}"
+    for each in getattr(command, "commands", {}).values():
+        _name_variables(each)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code."""
+    command = typer.main.get_command(app)
+    _name_variables(command)
+    show_examples(command)
+    try:
+        code = contextvars.copy_context().run(
+            command.main, list(arguments), prog_name="acorn", standalone_mode=False
+        )
+    except TyperException as error:
+        return _fail(error.format_message(), error.exit_code)
+    except InvalidRequestError as error:
+        first = error.errors[0]
+        more = f" (and {len(error.errors) - 1} more)" if len(error.errors) > 1 else ""
+        return _fail(f"{first.pointer}: {first.detail}{more}", 2)
+    except InputError as error:
+        return _fail(str(error), 2)
+    except AcornError as error:
+        return _fail(str(error), 1)
+    except OSError as error:
+        return _fail(str(error), 1)
+    return code if isinstance(code, int) else 0
+
+
+def _fail(message: str, code: int) -> int:
+    sys.stderr.write(f"acorn: {' '.join(message.split())}\n")
+    return code
+
+
+def main() -> None:
+    """Run ``acorn``."""
+    sys.exit(run(sys.argv[1:]))

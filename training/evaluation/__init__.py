@@ -1,0 +1,1 @@
+"""Scores of a bundle on labelled architectures, and the report that shows them."""

@@ -1,0 +1,1 @@
+"""Feature tables of many architectures, in parallel and resumable."""

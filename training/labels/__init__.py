@@ -1,0 +1,1 @@
+"""Label tables: reading, merging, and importers of benchmark files."""

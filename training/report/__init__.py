@@ -1,6 +1,0 @@
-"""One page that shows how a bundle does: self-contained, without anything to load."""
-
-from training.report.inputs import read_curves, read_protocols
-from training.report.page import check_libraries, write_report
-
-__all__ = ["check_libraries", "read_curves", "read_protocols", "write_report"]
