@@ -14,7 +14,7 @@ from scipy.stats import kendalltau, spearmanr
 
 from acorn.features.table import FeatureTable, check_settings
 from acorn.spaces import get_space
-from training.commands.progress import progress
+from training.commands.shared.progress import progress
 from training.features.compute import Recipe, compute_features, extractor
 from training.labels.reading import read_labels
 

@@ -22,7 +22,7 @@ from acorn.forests import manifest as files
 from acorn.forests.manifest import MANIFEST
 from acorn.spaces import get_space
 from service.workers import PoolLimits, WorkerPool
-from service.workers.features import FeatureRecipe, FeatureTask, FeatureWorkFactory
+from service.workers.feature_work import FeatureRecipe, FeatureTask, FeatureWorkFactory
 
 RELEASED = Path("models/released")
 SPACE = get_space("nats_tss")

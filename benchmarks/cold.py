@@ -24,7 +24,7 @@ from acorn.forests.manifest import MANIFEST
 from acorn.spaces import get_space
 from benchmarks import load
 from benchmarks.server import running
-from service.workers.features import FeatureRecipe, FeatureTask, FeatureWorkFactory
+from service.workers.feature_work import FeatureRecipe, FeatureTask, FeatureWorkFactory
 
 RELEASED = Path("models/released/nats_tss-cifar10")
 SPACE = get_space("nats_tss")

@@ -29,7 +29,7 @@ from acorn.proxies import list_proxies, run
 from acorn.spaces import get_space
 from benchmarks.published_figures import PUBLISHED
 from benchmarks.release import find_release
-from training.commands.progress import progress
+from training.commands.shared.progress import progress
 from training.features.compute import Recipe, compute_features
 
 TABLES = Path(__file__).parent / "features"

@@ -29,7 +29,7 @@ from acorn.learning.splits import held_out
 from acorn.spaces import UNIVERSAL, get_space
 from benchmarks.correlations import TABLES
 from benchmarks.release import RELEASED, RELEASES
-from training.commands.progress import progress
+from training.commands.shared.progress import progress
 from training.features.compute import Recipe, compute_features
 
 STRANGE = ("darts", "timm")

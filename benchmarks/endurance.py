@@ -20,7 +20,7 @@ from acorn.batches import embedded_batch
 from acorn.datasets import get_dataset
 from acorn.proxies import run
 from acorn.spaces import get_space
-from training.commands.progress import progress
+from training.commands.shared.progress import progress
 
 STATUS = Path("/proc/self/statm")
 OPEN_FILES = Path("/proc/self/fd")

@@ -13,7 +13,7 @@ import polars as pl
 from scipy.stats import spearmanr
 
 from acorn.features.table import FeatureTable
-from training.commands.progress import progress
+from training.commands.shared.progress import progress
 from training.features.compute import Recipe, compute_features
 
 ORACLE = "oracles/naslib_proxies_nats_tss_cifar10.parquet"

@@ -18,9 +18,9 @@ from acorn.forests import Bundle
 from acorn.pareto import is_best
 from acorn.spaces import Space, get_space
 from training.features.compute import select_architectures
-from training.nas.evolution import evolve
-from training.nas.judge import Judge, Objectives
-from training.nas.settings import Evolution
+from training.nas.evaluator import ArchitectureEvaluator
+from training.nas.nsga2 import evolve
+from training.nas.objectives import EvolutionSettings, Objectives
 
 RELEASED = Path("models/released")
 TASKS = (
@@ -32,14 +32,14 @@ EVALUATIONS = (200, 400, 800)
 
 
 class Known:
-    """A judge that looks everything up."""
+    """An evaluator that looks everything up."""
 
-    def __init__(self, judge: Judge, space: Space) -> None:
-        self.frame = judge.judge(select_architectures(space, "all"))
+    def __init__(self, evaluator: ArchitectureEvaluator, space: Space) -> None:
+        self.frame = evaluator.evaluate(select_architectures(space, "all"))
         self._row = {arch: row for row, arch in enumerate(self.frame["arch"])}
-        self.cost = judge.cost
+        self.cost = evaluator.cost
 
-    def judge(self, canonicals: list[str]) -> pl.DataFrame:
+    def evaluate(self, canonicals: list[str]) -> pl.DataFrame:
         """Rows of these functions."""
         return self.frame[[self._row[each] for each in canonicals]]
 
@@ -52,18 +52,18 @@ def aging(space: Space, known: Known, objectives: Objectives, n: int, seed: int)
     alive = list(archs)
     while len(seen) < n:
         sample = rng.sample(alive, 10)
-        frame = known.judge([space.parse(arch).canonical for arch in sample])
+        frame = known.evaluate([space.parse(arch).canonical for arch in sample])
         best = np.flatnonzero(is_best(objectives.values(frame)))
         child = space.mutate(sample[rng.choice(best)], seed=rng.randrange(2**32))
         seen.add(space.parse(child).canonical)
         alive = [*alive[1:], child]
-    return known.judge(sorted(seen))
+    return known.evaluate(sorted(seen))
 
 
 def drawn(space: Space, known: Known, n: int, seed: int) -> pl.DataFrame:
     """Functions drawn at random."""
     canonicals = dict.fromkeys(space.parse(a).canonical for a in space.sample(4 * n, seed=seed))
-    return known.judge([*canonicals][:n])
+    return known.evaluate([*canonicals][:n])
 
 
 def main() -> None:
@@ -77,8 +77,10 @@ def main() -> None:
         bundle = Bundle.load(RELEASED / name)
         space, objectives = get_space(bundle.space), Objectives(names)
         dataset = get_dataset(bundle.dataset)
-        judge = Judge(bundle, space, dataset, objectives, interval=0.9, store=Path("absent"))
-        known = Known(judge, space)
+        evaluator = ArchitectureEvaluator(
+            bundle, space, dataset, objectives, interval=0.9, store=Path("absent")
+        )
+        known = Known(evaluator, space)
         every = objectives.values(known.frame)
         low, span = every.min(axis=0), np.ptp(every, axis=0)
 
@@ -89,7 +91,7 @@ def main() -> None:
         whole = volume(known.frame)
         searches = {
             "NSGA-II": lambda n, seed, s=space, k=known, o=objectives: evolve(
-                s, k, o, Evolution(evaluations=n, seed=seed)
+                s, k, o, EvolutionSettings(evaluations=n, seed=seed)
             ),
             "aging": lambda n, seed, s=space, k=known, o=objectives: aging(s, k, o, n, seed),
             "random": lambda n, seed, s=space, k=known: drawn(s, k, n, seed),

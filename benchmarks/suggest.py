@@ -18,9 +18,9 @@ from acorn.learning.feature_sets import feature_sets
 from acorn.learning.metrics import tau
 from acorn.proxies import SETS, list_proxies
 from benchmarks.release import RELEASED, find_release
-from training.active_learning.selection import choose
-from training.active_learning.similarity import Kernel, ranked, squared_distances
-from training.active_learning.suggest import importances
+from training.active_learning.batch_selection import choose
+from training.active_learning.kernel import Kernel, ranked, squared_distances
+from training.active_learning.suggestions import importances
 
 SIZES = (25, 50, 100, 200)
 TARGETS = ("clean", "pgd_linf_1.0")

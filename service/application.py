@@ -32,7 +32,7 @@ from service.storage.cache import FeatureCache
 from service.storage.database import Database
 from service.storage.feature_store import FeatureStore
 from service.workers import PoolLimits, StartWorker, WorkerPool, WorkerProcess, WorkFactory
-from service.workers.features import FeatureTask, FeatureWorkFactory
+from service.workers.feature_work import FeatureTask, FeatureWorkFactory
 
 logger = logging.getLogger(__name__)
 

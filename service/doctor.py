@@ -35,7 +35,7 @@ from service.storage.database import Database, DatabaseError
 from service.storage.feature_store import FeatureStore
 from service.storage.tables import features
 from service.workers import Outcome, PoolLimits, WorkerPool
-from service.workers.features import FeatureTask, FeatureWorkFactory
+from service.workers.feature_work import FeatureTask, FeatureWorkFactory
 
 DISTRIBUTION = "acorn-nas"
 NAMED = ("torch", "scikit-learn", "numpy", "polars")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from acorn.features.table import FeatureRow
     from service.workers import WorkFactory
-    from service.workers.features import FeatureTask
+    from service.workers.feature_work import FeatureTask
 
 logger = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 import typer
 
-from training.commands.pipeline import train
+from training.commands.pipeline.train import train
 
 if __name__ == "__main__":
     typer.run(train)

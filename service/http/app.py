@@ -31,7 +31,7 @@ from service.settings import Settings
 from service.storage.database import Database
 from service.strict_json import escape
 from service.workers import StartWorker, WorkerProcess, WorkFactory
-from service.workers.features import FeatureTask
+from service.workers.feature_work import FeatureTask
 
 _ALLOWED = ["authorization", "idempotency-key", "x-api-key", HEADER.decode()]
 _EXPOSED = ["location", "ratelimit", "ratelimit-policy", "retry-after", HEADER.decode()]

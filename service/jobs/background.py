@@ -11,7 +11,7 @@ from acorn.errors import AcornError
 from acorn.features.table import FeatureRow
 from service.problems import QueueFullError, UnavailableError
 from service.workers import Outcome
-from service.workers.features import FeatureTask
+from service.workers.feature_work import FeatureTask
 
 AT_ONCE_PER_WORKER = 2
 """One that is computed, and one that waits in order that no worker does."""

@@ -8,7 +8,7 @@ from acorn.errors import AcornError
 from acorn.features.table import FeatureRow
 from service.problems import ComputationError
 from service.workers import Outcome
-from service.workers.features import FeatureTask, FeatureWorkFactory
+from service.workers.feature_work import FeatureTask, FeatureWorkFactory
 from service.workers.work import describe
 
 

@@ -39,7 +39,7 @@ from service.problems import (
 from service.repository.forests import Forest, Forests
 from service.storage.cache import FeatureCache
 from service.workers import Outcome
-from service.workers.features import FeatureTask
+from service.workers.feature_work import FeatureTask
 
 T = TypeVar("T")
 

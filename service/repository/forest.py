@@ -9,7 +9,7 @@ from acorn.forests import Bundle
 from acorn.schemas.prediction import ForestDetail, ForestInfo, Importance
 from acorn.spaces import SPACES, UNIVERSAL
 from service.prediction.precomputed import Precomputed
-from service.workers.features import FeatureRecipe, FeatureTask
+from service.workers.feature_work import FeatureRecipe, FeatureTask
 
 
 class Forest:

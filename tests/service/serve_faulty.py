@@ -22,8 +22,8 @@ from work_functions import work
 from acorn.features.table import FeatureRow
 from service.observability.logs import LogFormat, configure_logging
 from service.settings import load_settings
-from service.workers.features import FeatureTask
-from training.commands.serve import serve_until_stopped
+from service.workers.feature_work import FeatureTask
+from training.commands.serving.serve import serve_until_stopped
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ import pytest
 import typer
 from servers import ROOT
 
-from training.commands.examples import examples_of
 from training.commands.main import app, run
+from training.commands.shared.examples import examples_of
 
 REDIRECTIONS = {"<", ">", "|"}
 
@@ -120,7 +120,7 @@ def test_the_program_completes_itself() -> None:
 def test_offering_imports_no_torch() -> None:
     code = (
         "import sys, training.commands.main\n"
-        "from training.commands import completion\n"
+        "from training.commands.shared import completion\n"
         "completion.spaces(), completion.datasets(), completion.bundles()\n"
         "print([name for name in ('torch', 'sklearn', 'fastapi') if name in sys.modules])"
     )

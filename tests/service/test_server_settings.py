@@ -9,7 +9,7 @@ from acorn.errors import InputError
 from service.http.keys import hash_line, new_key
 from service.settings import Settings, load_settings, user_cache
 from training.commands.main import run
-from training.commands.serve import serve
+from training.commands.serving.serve import serve
 
 
 @pytest.fixture(autouse=True)
@@ -128,7 +128,7 @@ def test_lists_are_written_with_commas_or_as_lists(
 def served(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Run ``acorn serve``, but for the server."""
     seen: list[Settings] = []
-    monkeypatch.setattr("training.commands.serve.serve_until_stopped", seen.append)
+    monkeypatch.setattr("training.commands.serving.serve.serve_until_stopped", seen.append)
     assert run([*arguments]) == 0
     (settings,) = seen
     return settings

@@ -19,7 +19,7 @@ from service.storage.cache import FeatureCache
 from service.storage.database import Database
 from service.storage.feature_store import FeatureStore
 from service.storage.tables import STEPS
-from service.workers.features import FeatureRecipe
+from service.workers.feature_work import FeatureRecipe
 
 SETTINGS = ProxySettings("cifar10", "dead leaves", 64, "0" * 64, 0)
 ROW = FeatureRow("space/a", {"x": 1.5, "y": None}, {"y": "it is infinite"}, 0.25, {"x": 0.1})

@@ -4,7 +4,6 @@ Exit codes: 0 done; 2 bad usage or bad input, with one line on stderr; 1 any oth
 """
 
 import contextvars
-import importlib.util
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,26 +16,32 @@ import acorn
 from acorn.errors import AcornError, InputError
 from service.problems import InvalidRequestError
 from service.settings import config_file, read_config
-from training.commands import forests, keys
-from training.commands.doctor import doctor
-from training.commands.examples import show_examples
-from training.commands.predict import predict
-from training.commands.serve import serve
+from training.commands.pipeline import importing
+from training.commands.pipeline.evaluate import evaluate
+from training.commands.pipeline.evolve import evolve
+from training.commands.pipeline.features import features
+from training.commands.pipeline.label import label
+from training.commands.pipeline.search import search
+from training.commands.pipeline.suggest import suggest
+from training.commands.pipeline.train import train
+from training.commands.serving import forests, keys
+from training.commands.serving.doctor import doctor
+from training.commands.serving.predict import predict
+from training.commands.serving.serve import serve
+from training.commands.shared.examples import show_examples
 
 app = typer.Typer(
     name="acorn",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-app.command()(serve)
-app.command()(predict)
-app.command()(doctor)
+for command in (serve, predict, doctor):
+    app.command()(command)
 app.add_typer(forests.app, name="forests")
 app.add_typer(keys.app, name="keys")
-if importlib.util.find_spec("training.commands.pipeline") is not None:
-    from training.commands.pipeline import register
-
-    register(app)
+for command in (features, label, train, evaluate, suggest, search, evolve):
+    app.command()(command)
+app.add_typer(importing.app, name="import")
 
 
 def _print_version(wanted: bool) -> None:

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acorn.errors import InputError, abbreviate
-from training.proxy_evolution.bank import Bank
-from training.proxy_evolution.statistics import STATISTICS
+from training.proxy_evolution.layer_statistics import STATISTICS
+from training.proxy_evolution.network_statistics import NetworkStatistics
 
 Floats = NDArray[np.float64]
 Kind = Literal["layers", "network"]
@@ -60,38 +60,38 @@ BINARY: dict[str, Callable[[Floats, Floats], Floats]] = {
 }
 
 
-def _sums(x: Floats, bank: Bank) -> Floats:
+def _sums(x: Floats, bank: NetworkStatistics) -> Floats:
     found: Floats = np.add.reduceat(x, bank.starts)
     return found
 
 
-def _lengths(bank: Bank) -> NDArray[np.int64]:
+def _lengths(bank: NetworkStatistics) -> NDArray[np.int64]:
     ends = np.append(bank.starts[1:], len(bank.columns[STATISTICS[0]]))
     return ends - bank.starts
 
 
-def _means(x: Floats, bank: Bank) -> Floats:
+def _means(x: Floats, bank: NetworkStatistics) -> Floats:
     return _sums(x, bank) / _lengths(bank)
 
 
-def _deviations(x: Floats, bank: Bank) -> Floats:
+def _deviations(x: Floats, bank: NetworkStatistics) -> Floats:
     apart = x - np.repeat(_means(x, bank), _lengths(bank))
     return np.sqrt(_means(np.square(apart), bank))
 
 
-def _shares(x: Floats, bank: Bank) -> Floats:
+def _shares(x: Floats, bank: NetworkStatistics) -> Floats:
     """Each layer's share of the sum of absolute values over its network."""
     return x * np.repeat(_inverse(_sums(np.abs(x), bank)), _lengths(bank))
 
 
-def _changes(x: Floats, bank: Bank) -> Floats:
+def _changes(x: Floats, bank: NetworkStatistics) -> Floats:
     """Difference from the layer before; nothing at a network's first layer."""
     found = np.diff(x, prepend=x[:1])
     found[bank.starts] = 0.0
     return found
 
 
-REDUCE: dict[str, Callable[[Floats, Bank], Floats]] = {
+REDUCE: dict[str, Callable[[Floats, NetworkStatistics], Floats]] = {
     "last": lambda x, bank: x[bank.starts + _lengths(bank) - 1],
     "maximum": lambda x, bank: np.maximum.reduceat(x, bank.starts),
     "mean": _means,
@@ -99,7 +99,10 @@ REDUCE: dict[str, Callable[[Floats, Bank], Floats]] = {
     "std": _deviations,
     "sum": _sums,
 }
-ALONG: dict[str, Callable[[Floats, Bank], Floats]] = {"change": _changes, "share": _shares}
+ALONG: dict[str, Callable[[Floats, NetworkStatistics], Floats]] = {
+    "change": _changes,
+    "share": _shares,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +172,7 @@ class Program:
     def __str__(self) -> str:
         return _text(self.tree)
 
-    def __call__(self, bank: Bank) -> Floats:
+    def __call__(self, bank: NetworkStatistics) -> Floats:
         """One number a network; what cannot be computed is not finite."""
         with np.errstate(all="ignore"):
             return np.asarray(_evaluate(self.tree, bank), np.float64)
@@ -196,7 +199,7 @@ def _parse(document: object, wanted: Kind, depth: int, nodes: list[int]) -> Tree
     )
 
 
-def _evaluate(tree: Tree, bank: Bank) -> Floats:
+def _evaluate(tree: Tree, bank: NetworkStatistics) -> Floats:
     if isinstance(tree, str):
         if tree == "network.layers":
             return _lengths(bank).astype(np.float64)

@@ -1,0 +1,158 @@
+"""Pareto search, over what is known and by evolution."""
+
+import itertools
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from acorn.datasets import get_dataset
+from acorn.errors import InputError
+from acorn.forests import Bundle
+from acorn.pareto import is_best, pareto_front
+from acorn.spaces import get_space
+from training.commands.main import run
+from training.nas.evaluator import ArchitectureEvaluator
+from training.nas.nsga2 import evolve
+from training.nas.objectives import EvolutionSettings, Objectives
+
+RELEASED = Path(__file__).parents[2] / "models" / "released"
+BUNDLE = RELEASED / "nasbench_macro-cifar10"
+SPACE = get_space("nasbench_macro")
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    return Bundle.load(BUNDLE)
+
+
+def judge_of(
+    bundle: Bundle, objectives: Objectives, store: Path = Path("absent")
+) -> ArchitectureEvaluator:
+    return ArchitectureEvaluator(
+        bundle, SPACE, get_dataset("cifar10"), objectives, interval=0.9, store=store
+    )
+
+
+def test_front_is_what_nothing_dominates() -> None:
+    for seed in range(20):
+        values = np.random.default_rng(seed).integers(0, 6, (40, 1 + seed % 3)).astype(float)
+        expected = [
+            not any((other >= row).all() and (other > row).any() for other in values)
+            for row in values
+        ]
+        assert is_best(values).tolist() == expected
+        front = pareto_front(values)
+        assert sorted(front) == np.flatnonzero(expected).tolist()
+        assert (np.diff(values[front, 0]) <= 0).all()
+
+
+def test_whole_space(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "front.parquet"
+    common = ["search", "--bundle", str(BUNDLE), "--objectives", "clean,params", "--out", str(out)]
+    assert run([*common, "--max-flops", "60", "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    front = printed["front"]
+    assert printed["judged"] < 3969  # the limit leaves some out
+    assert pl.read_parquet(out).to_dicts() == front
+    assert len({SPACE.parse(row["arch"]).id for row in front}) == len(front) > 10
+    dataset = get_dataset("cifar10")
+    for better, worse in itertools.pairwise(front):
+        assert better["clean"] > worse["clean"]
+        assert better["params"] > worse["params"]
+    for row in front:
+        cost = SPACE.cost(row["arch"], dataset)
+        assert (row["params"], row["flops"]) == (cost.params, cost.flops)
+        assert cost.flops <= 60
+        assert row["clean.lower"] <= row["clean"] <= row["clean.upper"]
+
+    assert run([*common, "--max-flops", "60", "--pessimistic", "--in-domain", "--json"]) == 0
+    wary = json.loads(capsys.readouterr().out)["front"]
+    assert wary != front
+    assert all(row["in_domain"] for row in wary)
+    lower = [row["clean.lower"] for row in wary]
+    assert lower == sorted(lower, reverse=True)
+
+
+def test_evolution_finds_most_of_the_front(bundle: Bundle) -> None:
+    objectives = Objectives(["clean", "flops"], max_params=2.0)
+    evaluator = judge_of(bundle, objectives)
+    state = random.getstate()
+    settings = EvolutionSettings(population=20, evaluations=300, seed=3)
+    done: list[tuple[int, int]] = []
+    found = evolve(
+        SPACE, evaluator, objectives, settings, on_progress=lambda *now: done.append(now)
+    )
+    assert random.getstate() == state
+    assert done[-1] == (300, 300)
+    assert found["arch"].n_unique() == len(found) == 300
+    assert found["params"].max() <= 2.0
+    assert evolve(SPACE, evaluator, objectives, settings).equals(found)
+    every = evaluator.evaluate(sorted({SPACE.parse(arch).canonical for arch in SPACE.enumerate()}))
+    every = every.filter(pl.col("params") <= 2.0)
+    drawn = every.sample(300, seed=0)
+
+    def reached(frame: pl.DataFrame) -> float:
+        """Mean over budgets of the best accuracy within them."""
+        budgets = np.linspace(30, 120, 10)
+        return float(np.mean([frame.filter(pl.col("flops") <= b)["clean"].max() for b in budgets]))
+
+    assert reached(found) > reached(drawn)
+    assert reached(found) > reached(every) - 0.3
+
+
+def test_limits_that_nothing_keeps(bundle: Bundle) -> None:
+    objectives = Objectives(["clean"], max_params=0.001)
+    with pytest.raises(InputError, match="keep within the limits"):
+        evolve(SPACE, judge_of(bundle, objectives), objectives, EvolutionSettings(4, 8))
+
+
+def test_features_that_the_bundle_lacks_are_computed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    universal = RELEASED / "universal-cifar10"
+    graph = json.loads(get_space("graph").example)
+    (tmp_path / "nets.txt").write_text(json.dumps(graph))
+    arguments = [
+        "search", "--bundle", str(universal), "--space", "graph", "--objectives", "clean,flops",
+        "--archs", str(tmp_path / "nets.txt"), "--out", str(tmp_path / "front.csv"),
+        "--workers", "1", "--json",
+    ]  # fmt: skip
+    assert run(arguments) == 0, capsys.readouterr().err
+    (row,) = json.loads(capsys.readouterr().out)["front"]
+    assert 0 <= row["clean"] <= 100
+    kept = tmp_path / "front.features.parquet"
+    before = kept.stat().st_mtime_ns
+    assert run(arguments) == 0
+    assert kept.stat().st_mtime_ns == before
+
+
+BAD = [
+    (["--objectives", "snow"], "unknown target 'snow'"),
+    (["--objectives", ","], "got no objectives"),
+    (["--max-params", "0.0001"], "expected wider ones"),
+    (["--space", "darts"], "is for nasbench_macro"),
+    (["--population", "6"], "expected a multiple of 4"),
+    (["--interval", "1.5"], "interval level"),
+    (["--archs", "nothing"], "expected all, sample:N or a file"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD, ids=lambda value: str(value)[:30])
+def test_bad_input(
+    arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "front.csv"
+    assert run(["search", "--bundle", str(BUNDLE), "--out", str(out), *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.splitlines()) == 1
+    assert not out.exists()
+
+
+def test_a_form_that_cannot_be_written(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["search", "--bundle", str(BUNDLE), "--out", "front.xlsx"]) == 2
+    assert "expected a name that ends in" in capsys.readouterr().err

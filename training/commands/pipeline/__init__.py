@@ -1,0 +1,1 @@
+"""Commands that make features, labels and forests."""

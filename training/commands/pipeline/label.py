@@ -1,0 +1,101 @@
+"""``acorn label``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from acorn.datasets import get_dataset
+from acorn.spaces import get_space
+from training.commands.shared.options import AsJson, Dataset, Device, Seed, Shard, Space, names
+from training.commands.shared.output import print_result
+from training.commands.shared.progress import progress
+
+
+def label(
+    space: Space,
+    archs: Annotated[str, typer.Option(help="all, sample:N, or a file with one a line.")],
+    dataset: Dataset,
+    images: Annotated[
+        Path,
+        typer.Option(
+            help="Images to train and test on: npz with x_train, y_train, x_test and y_test; a "
+            "folder with train and test, one subfolder a class; or CIFAR root."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Label table (Parquet) to make or bring up to date.")],
+    attacks: Annotated[
+        str,
+        typer.Option(help="fgsm_linf_EPS and pgd_linf_EPS, EPS in 1/255, with commas between."),
+    ] = "fgsm_linf_1.0,pgd_linf_1.0",
+    corruptions: Annotated[
+        str, typer.Option(help="Names such as gaussian_noise, with commas between.")
+    ] = "",
+    adversarial: Annotated[
+        float | None,
+        typer.Option(
+            help="Train adversarially, with PGD of this budget in 1/255. [default: do not]",
+            show_default=False,
+        ),
+    ] = None,
+    epochs: Annotated[int, typer.Option(help="Times that all images are seen.")] = 200,
+    batch_size: Annotated[int, typer.Option(help="Images a step.")] = 256,
+    lr: Annotated[float, typer.Option(help="Learning rate at the start.")] = 0.1,
+    momentum: Annotated[float, typer.Option(help="Nesterov momentum.")] = 0.9,
+    weight_decay: Annotated[float, typer.Option(help="L2 penalty.")] = 5e-4,
+    crop: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Pixels by which crops may be off. [default: an eighth of the side]",
+            show_default=False,
+        ),
+    ] = None,
+    flip: Annotated[bool, typer.Option(help="Mirror half of the images.")] = True,
+    seed: Seed = 0,
+    device: Device = "auto",
+    shard: Shard = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train networks from scratch and attack them; a rerun trains only what is missing.
+
+    Examples
+    --------
+    acorn label --space nats_tss --archs next.txt --dataset cifar10 --images cifar
+    --out mine.parquet
+
+    acorn label --space nats_sss --archs sample:20 --dataset cifar10 --images cifar
+    --adversarial 8 --epochs 50 --attacks pgd_linf_8 --out adversarial.parquet
+    """
+    from training.features.compute import select_architectures
+    from training.label_generation.images import load_images
+    from training.label_generation.label_table import Recipe
+    from training.label_generation.label_table import label as bring_up_to_date
+    from training.label_generation.network_training import Schedule
+
+    schedule = Schedule(epochs, batch_size, lr, momentum, weight_decay, crop, flip)
+    task = get_dataset(dataset)
+    recipe = Recipe(
+        get_space(space),
+        task,
+        schedule,
+        tuple(names(attacks)),
+        tuple(names(corruptions)),
+        adversarial,
+        seed,
+    )
+    chosen = select_architectures(recipe.space, archs, shard=shard)
+    train, test = load_images(images, task)
+    with progress("epochs") as on_progress:
+        table = bring_up_to_date(
+            recipe, chosen, train, test, out, device=device, on_progress=on_progress
+        )
+    print_result(
+        {
+            "out": str(out),
+            "rows": len(table),
+            "diverged": int(table["reason"].is_not_null().sum()),
+            "columns": table.columns,
+        },
+        as_json=as_json,
+    )

@@ -1,0 +1,43 @@
+"""``acorn train``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from training.commands.shared.options import AsJson, Dataset, LabelFiles, Seed, Space
+from training.commands.shared.output import print_result
+from training.labels.reading import read_labels
+
+
+def train(
+    space: Space,
+    dataset: Dataset,
+    labels: LabelFiles,
+    features: Annotated[Path, typer.Option(help="Feature table of the labelled functions.")],
+    out: Annotated[Path, typer.Option(help="Folder of the bundle; its name is the bundle's.")],
+    targets: Annotated[
+        str | None,
+        typer.Option(help="Targets, with commas between. [default: all]", show_default=False),
+    ] = None,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Fit forests to labels and write them as a bundle.
+
+    Examples
+    --------
+    acorn train --space nats_tss --dataset cifar10 --labels mine.csv --features f.parquet --out b
+    """
+    from acorn.features.table import FeatureTable
+    from acorn.learning.train import train_bundle
+
+    bundle = train_bundle(
+        read_labels(labels, space=space, dataset=dataset, companions=True),
+        FeatureTable.read(features),
+        out,
+        targets=None if targets is None else [name.strip() for name in targets.split(",")],
+        seed=seed,
+    )
+    scores = bundle.manifest.scores
+    print_result({"out": str(out), "name": bundle.name, "scores": scores}, as_json=as_json)

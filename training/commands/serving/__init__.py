@@ -1,0 +1,1 @@
+"""Commands that predict and serve, and look after bundles and keys."""

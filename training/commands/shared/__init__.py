@@ -1,0 +1,1 @@
+"""Modules that several commands share: options, output, progress, completion, examples."""

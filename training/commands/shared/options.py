@@ -1,0 +1,73 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from acorn.datasets import canonical_name
+from service.settings import Settings
+from training.commands.shared.completion import bundles, datasets, devices, spaces
+
+
+def setting(name: str, **options: Any) -> Any:  # noqa: ANN401, RUF100 (typer.Option is untyped)
+    """Make an option of a setting of the server, with the setting's own description."""
+    field = Settings.model_fields[name]
+    default = "none" if field.default in ("", (), None) else field.default
+    described = "" if field.default_factory else f" Default: {default}."
+    return typer.Option(help=f"{field.description}{described}", show_default=False, **options)
+
+
+def names(text: str) -> list[str]:
+    """Split a list with commas between, without empty names and repetitions."""
+    return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+
+
+def _canonical_name(dataset: str | None) -> str | None:
+    return dataset if dataset is None else canonical_name(dataset)
+
+
+Space = Annotated[
+    str, typer.Option(help="Architecture space, such as nats_tss.", autocompletion=spaces)
+]
+Dataset = Annotated[
+    str,
+    typer.Option(
+        help="Dataset, such as cifar10.", autocompletion=datasets, callback=_canonical_name
+    ),
+]
+LabelFiles = Annotated[
+    list[str],
+    typer.Option(
+        help="Label table (Parquet or CSV); may be given several times. "
+        "adv=FILE reads labels of adversarially trained networks; percent=FILE accepts percent of "
+        "which all are at most 1."
+    ),
+]
+Archs = Annotated[str, typer.Option(help="all, sample:N, or a file with one a line.")]
+Images = Annotated[
+    str | None,
+    typer.Option(
+        help="Images for the proxies: npz, image folder or CIFAR root. [default: embedded]",
+        show_default=False,
+    ),
+]
+Shard = Annotated[
+    str | None,
+    typer.Option(help="i/n computes the i-th of n parts. [default: all]", show_default=False),
+]
+Workers = Annotated[int, typer.Option(min=0, help="Processes; 0 is one a core.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:INDEX.", autocompletion=devices)]
+Seed = Annotated[int, typer.Option(help="Seeds everything random.")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")
+]
+
+BundleName = Annotated[
+    str,
+    typer.Argument(help="Name in the forests folder, or a path.", autocompletion=bundles),
+]
+ForestsFolder = Annotated[Path | None, setting("forests")]
+VarFolder = Annotated[Path | None, setting("var")]
+DatabaseUrl = Annotated[str | None, setting("database_url")]
+ServerDevice = Annotated[str | None, setting("device", autocompletion=devices)]
