@@ -34,7 +34,8 @@ def search(
         What counts.
     archs
         Candidates, as :func:`~training.features.compute.select_architectures` reads them. By
-        default the whole space where ``evaluator`` knows all of it, and else what ``evolution`` finds.
+        default the whole space if ``evaluator`` has the features of all of it, else what
+        ``evolution`` finds.
     evolution
         How to search a space that is not known as a whole.
     in_domain
