@@ -19,13 +19,14 @@ from acorn.schemas.prediction import (
 )
 from acorn.spaces import SPACES, Space
 from acorn.spaces.limits import NetworkLimits
+from service.errors import ReloadError, UnavailableError
+from service.http.problem_details import problem_of
 from service.jobs.service import JobDesk
 from service.observability.metrics import Metrics
 from service.prediction.isolated_process import keep_apart
 from service.prediction.maps import SpaceMaps
 from service.prediction.predictor import Predictor
 from service.prediction.size_limits import SizeLimits
-from service.problems import ReloadError, UnavailableError
 from service.repository.forests import Forests
 from service.settings import Settings
 from service.storage.cache import FeatureCache
@@ -100,7 +101,9 @@ class Service:
             sizes=SizeLimits(params=settings.max_params, flops=settings.max_flops),
             works_ahead=True,
         )
-        self.jobs = JobDesk(database, self.predictor, self.pool.compute, settings)
+        self.jobs = JobDesk(
+            database, self.predictor, self.pool.compute, settings, describe_error=problem_of
+        )
         self.maps = SpaceMaps(forests)
         metrics.watch(self)
 
@@ -122,7 +125,7 @@ class Service:
         """Read the forests folder anew, in a thread; see :meth:`Forests.reload`.
 
         Workers learn to warm up for new forests as they are replaced; those of today take seconds
-        longer for the first network. Raises :class:`~service.problems.ReloadError` where the
+        longer for the first network. Raises :class:`~service.errors.ReloadError` where the
         folder cannot be read, and all stays as it was.
         """
         try:
@@ -150,7 +153,7 @@ class Service:
     def ready(self) -> Ready:
         """Tell what the server can do.
 
-        Raises :class:`~service.problems.UnavailableError` that says what is missing where it
+        Raises :class:`~service.errors.UnavailableError` that says what is missing where it
         cannot answer for architectures that it has never seen, or is about to end.
         """
         if lacks := self._lacks():

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any
 
 from acorn.schemas.problems import ProblemItem
-from service.problems import InvalidRequestError, MalformedBodyError
+from service.errors import InvalidRequestError, MalformedBodyError
 
 MAX_DEPTH = 64
 

@@ -18,8 +18,8 @@ from acorn.client.errors import JobFailed, JobTimeout, ProblemError, ValidationP
 from acorn.errors import AcornError, UnknownNameError
 from acorn.schemas.jobs import Job, JobLinks
 from acorn.schemas.problems import Problem, ProblemItem
+from service.errors import ComputationError, InvalidRequestError, ServiceError
 from service.prediction.predictor import _failure
-from service.problems import ComputationError, InvalidRequestError, ServiceError
 from service.storage.database import DatabaseError
 
 ROOT = Path(__file__).parents[1]

@@ -17,15 +17,15 @@ from acorn.errors import AcornError, abbreviate
 from acorn.features.table import FeatureRow
 from acorn.schemas.problems import Problem, ProblemItem
 from service.application import Service
+from service.errors import InvalidRequestError
 from service.http.authentication import Guard
 from service.http.keys import Keys
 from service.http.openapi import ANY_PROBLEM, describe
+from service.http.problem_details import refusal, respond
 from service.http.request_logging import HEADER, Observer
-from service.http.responses import refusal, respond
 from service.http.routes import admin, catalog, health, inference, jobs, maps, metrics, predict, web
 from service.observability.metrics import Metrics
 from service.observability.tracing import set_up_tracing
-from service.problems import InvalidRequestError
 from service.repository.forests import Forests
 from service.settings import Settings
 from service.storage.database import Database

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.http.body import discard
-from service.http.keys import Caller, Keys
-from service.http.request_logging import CALLER
-from service.http.responses import refusal
-from service.problems import (
+from service.errors import (
     ForbiddenError,
     RateLimitedError,
     ServiceError,
     UnauthorizedError,
 )
+from service.http.body import discard
+from service.http.keys import Caller, Keys
+from service.http.problem_details import refusal
+from service.http.request_logging import CALLER
 
 if TYPE_CHECKING:  # only those who want limits pay for the import
     from service.http.rates import RateLimiter

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
-from service.problems import (
+from service.errors import (
     BodyTooLargeError,
     MalformedBodyError,
     UnsupportedMediaError,

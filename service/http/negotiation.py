@@ -13,7 +13,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.staticfiles import NotModifiedResponse
 
-from service.problems import NotAcceptableError
+from service.errors import NotAcceptableError
 
 Coding = Literal["gzip", "identity"]
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.http.responses import refusal
+from service.http.problem_details import refusal
 from service.observability.logs import request_id
 from service.observability.metrics import Metrics
 

@@ -20,7 +20,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from service.application import Service
-from service.problems import ReloadError
+from service.errors import ReloadError
 from service.settings import Settings
 
 logger = logging.getLogger(__name__)

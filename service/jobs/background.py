@@ -9,7 +9,7 @@ from typing import Protocol
 
 from acorn.errors import AcornError
 from acorn.features.table import FeatureRow
-from service.problems import QueueFullError, UnavailableError
+from service.errors import QueueFullError, UnavailableError
 from service.workers import Outcome
 from service.workers.feature_work import FeatureTask
 

@@ -13,10 +13,11 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 from acorn.errors import AcornError
 from acorn.schemas.jobs import ResultLine
 from acorn.schemas.prediction import ForestName, Prediction
+from acorn.schemas.problems import Problem
+from service.errors import InvalidRequestError, UnavailableError
 from service.jobs.store import JobStore, Part
 from service.observability.logs import request_id
 from service.prediction.predictor import Compute
-from service.problems import InvalidRequestError, UnavailableError, problem_of
 from service.storage.database import DatabaseError
 
 logger = logging.getLogger(__name__)
@@ -59,6 +60,8 @@ class JobRunner:
         Answers the architectures of a part.
     compute
         Computes features.
+    describe_error
+        Describes an error for the client.
     lease_seconds
         How long after its last sign of life a server counts as dead.
     retention_seconds
@@ -71,12 +74,14 @@ class JobRunner:
         predict: PredictEach,
         compute: Compute,
         *,
+        describe_error: Callable[[Exception], Problem],
         lease_seconds: float,
         retention_seconds: float,
     ) -> None:
         self._store = store
         self._predict = predict
         self._compute = compute
+        self._describe_error = describe_error
         self._lease_seconds = lease_seconds
         self._retention_seconds = retention_seconds
         self._owner = f"{socket.gethostname()[:64]}:{os.getpid()}:{uuid.uuid4().hex[:16]}"
@@ -161,7 +166,7 @@ class JobRunner:
         except InvalidRequestError as error:
             detail = "; ".join(item.detail for item in error.errors[:3])
             logger.error("job %s cannot go on: %s", part.job, detail)
-            await self._patiently(self._store.fail, part.job, problem_of(error))
+            await self._patiently(self._store.fail, part.job, self._describe_error(error))
             return
         written = await self._patiently(self._finish, part, forest, answers)
         if not written:
@@ -198,10 +203,18 @@ class JobRunner:
 
     def _finish(self, part: Part, forest: ForestName, answers: Answers) -> bool:
         lines = {
-            index: _line(index, forest, answer) for index, answer in enumerate(answers, part.first)
+            index: self._line(index, forest, answer)
+            for index, answer in enumerate(answers, part.first)
         }
         done = sum(isinstance(answer, Prediction) for answer in answers)
         return self._store.finish(part, self._owner, lines, done=done, failed=len(answers) - done)
+
+    def _line(self, index: int, forest: ForestName, answer: Prediction | AcornError) -> str:
+        if isinstance(answer, Prediction):
+            line = ResultLine(index=index, forest=forest, prediction=answer)
+            return line.model_dump_json(exclude={"error"})
+        line = ResultLine(index=index, forest=forest, error=self._describe_error(answer))
+        return line.model_dump_json(exclude={"prediction"})
 
     async def _patiently(self, function: Callable[..., T], *args: object) -> T:
         """Do something to the store in a thread, as often as it takes."""
@@ -234,11 +247,3 @@ class JobRunner:
             except DatabaseError as error:
                 logger.warning("cannot clean up jobs: %s", error.reason)
             await asyncio.sleep(CLEAN_SECONDS)
-
-
-def _line(index: int, forest: ForestName, answer: Prediction | AcornError) -> str:
-    if isinstance(answer, Prediction):
-        line = ResultLine(index=index, forest=forest, prediction=answer)
-        return line.model_dump_json(exclude={"error"})
-    line = ResultLine(index=index, forest=forest, error=problem_of(answer))
-    return line.model_dump_json(exclude={"prediction"})

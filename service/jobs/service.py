@@ -9,13 +9,14 @@ from functools import partial
 from typing import TypeVar
 
 from acorn.schemas.jobs import Job, JobList
+from acorn.schemas.problems import Problem
+from service.errors import ConflictError, QueueFullError
 from service.jobs.background import BackgroundCompute, PoolCompute
 from service.jobs.runner import JobRunner
 from service.jobs.store import JobStore
 from service.jobs.submission import digest, read_job
 from service.jobs.tables import TableForm, write_table
 from service.prediction.predictor import Predictor
-from service.problems import ConflictError, QueueFullError
 from service.settings import Settings
 from service.storage.database import Database, DatabaseError
 
@@ -46,10 +47,17 @@ class JobDesk:
         The worker processes.
     settings
         Limits, lease and retention of jobs.
+    describe_error
+        Describes an error for the client.
     """
 
     def __init__(
-        self, database: Database, predictor: Predictor, compute: PoolCompute, settings: Settings
+        self,
+        database: Database,
+        predictor: Predictor,
+        compute: PoolCompute,
+        settings: Settings,
+        describe_error: Callable[[Exception], Problem],
     ) -> None:
         self._predictor = predictor
         self._most = settings.max_job_architectures
@@ -58,6 +66,7 @@ class JobDesk:
             self._store,
             predictor.predict_each,
             BackgroundCompute(compute, workers=settings.workers),
+            describe_error=describe_error,
             lease_seconds=settings.job_lease_seconds,
             retention_seconds=settings.job_retention_days * DAY,
         )
@@ -133,7 +142,7 @@ class JobDesk:
         return job, is_new
 
     async def get(self, id_: str, client: str) -> Job:
-        """Find a job; raises :class:`~service.problems.NotFoundError`."""
+        """Find a job; raises :class:`~service.errors.NotFoundError`."""
         return await self._use(self._store.get, id_, client)
 
     async def list(self, client: str, *, limit: int, after: str | None) -> JobList:
@@ -170,7 +179,7 @@ class JobDesk:
     async def table(self, job: Job, form: TableForm) -> bytes:
         """Write the results of a job that has ended as a table.
 
-        Raises :class:`~service.problems.ConflictError` before its end.
+        Raises :class:`~service.errors.ConflictError` before its end.
         """
         if job.active:
             raise ConflictError(

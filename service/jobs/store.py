@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from acorn.schemas.jobs import ACTIVE, Job, JobLinks, JobList
 from acorn.schemas.problems import Problem, ProblemItem
-from service.problems import InvalidRequestError, NotFoundError, QueueFullError
+from service.errors import InvalidRequestError, NotFoundError, QueueFullError
 from service.storage.database import Database
 from service.storage.tables import jobs, parts, results
 
@@ -91,8 +91,8 @@ class JobStore:
     def create(self, new: NewJob) -> tuple[Job, bool]:
         """Keep a new job; returns it, and whether it is new.
 
-        Raises :class:`~service.problems.QueueFullError` where there are too many, and
-        :class:`~service.problems.InvalidRequestError` as :meth:`find_sent` does.
+        Raises :class:`~service.errors.QueueFullError` where there are too many, and
+        :class:`~service.errors.InvalidRequestError` as :meth:`find_sent` does.
         """
         id_ = uuid.uuid4().hex
         with self._database.transaction(write=True) as connection:
@@ -135,20 +135,20 @@ class JobStore:
     def find_sent(self, client: str, idempotency: str, digest: str) -> Job | None:
         """Find the job that a client has sent under a key of its own.
 
-        Raises :class:`~service.problems.InvalidRequestError` where that was another request.
+        Raises :class:`~service.errors.InvalidRequestError` where that was another request.
         """
         with self._database.transaction(write=False) as connection:
             return self._find_sent(connection, client, idempotency, digest)
 
     def get(self, id_: str, client: str) -> Job:
-        """Find a job; raises :class:`~service.problems.NotFoundError`."""
+        """Find a job; raises :class:`~service.errors.NotFoundError`."""
         with self._database.transaction(write=False) as connection:
             return self._job(connection, id_, client)
 
     def list(self, client: str, *, limit: int, after: str | None) -> JobList:
         """List a client's jobs, the newest first, from the one after ``after`` on.
 
-        Raises :class:`~service.problems.NotFoundError` where there is no such job.
+        Raises :class:`~service.errors.NotFoundError` where there is no such job.
         """
         order = jobs.c.created.desc(), jobs.c.id.desc()
         query = sa.select(jobs).where(jobs.c.client == client).order_by(*order).limit(limit + 1)
@@ -172,7 +172,7 @@ class JobStore:
     def cancel(self, id_: str, client: str) -> bool:
         """End a job that waits or runs; returns whether it did.
 
-        Raises :class:`~service.problems.NotFoundError`.
+        Raises :class:`~service.errors.NotFoundError`.
         """
         with self._database.transaction(write=True) as connection:
             self._row(connection, id_, client)
@@ -181,7 +181,7 @@ class JobStore:
     def remove(self, id_: str, client: str) -> None:
         """Forget a job that has ended, and its results.
 
-        Raises :class:`~service.problems.NotFoundError`.
+        Raises :class:`~service.errors.NotFoundError`.
         """
         with self._database.transaction(write=True) as connection:
             self._row(connection, id_, client)
@@ -191,7 +191,7 @@ class JobStore:
         """Find a job, and the index up to which its results are complete.
 
         Of a job that ended before its time, that is its length: nothing will be added. Raises
-        :class:`~service.problems.NotFoundError`.
+        :class:`~service.errors.NotFoundError`.
         """
         unfinished = sa.select(sa.func.min(parts.c.first)).where(
             parts.c.job == id_, ~parts.c.finished

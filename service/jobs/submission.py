@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 from acorn.schemas.prediction import PredictRequest
 from acorn.schemas.problems import ProblemItem
+from service.errors import InvalidRequestError, MalformedBodyError
 from service.jobs.store import NewJob
-from service.problems import InvalidRequestError, MalformedBodyError
 from service.repository.forest import Forest
 from service.strict_json import parse_json
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from acorn.errors import AcornError
 from acorn.features.table import FeatureRow
-from service.problems import ComputationError
+from service.errors import ComputationError
 from service.workers import Outcome
 from service.workers.feature_work import FeatureTask, FeatureWorkFactory
 from service.workers.work import describe

@@ -21,8 +21,8 @@ import acorn
 from acorn.errors import UnknownTargetError, abbreviate
 from acorn.forests import Prediction
 from acorn.schemas.problems import ProblemItem
+from service.errors import InvalidRequestError
 from service.prediction.parsing import problem_item
-from service.problems import InvalidRequestError
 from service.repository.forest import Forest
 
 INPUT = "features"
@@ -141,7 +141,7 @@ def describe_forest(forest: Forest, versions: Sequence[str]) -> ModelInfo:
 def infer(document: object, forest: Forest, *, max_rows: int) -> InferResponse:
     """Answer a request for inference, given as the JSON document that it is.
 
-    Raises :class:`~service.problems.InvalidRequestError`, which lists every bad item.
+    Raises :class:`~service.errors.InvalidRequestError`, which lists every bad item.
     """
     try:
         request = InferRequest.model_validate(document)

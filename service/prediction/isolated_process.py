@@ -18,7 +18,7 @@ from acorn.datasets import Dataset
 from acorn.errors import AcornError, abbreviate
 from acorn.spaces import Architecture, get_space
 from acorn.spaces.base import Cost
-from service.problems import ComputationError, DeadlineError, UnavailableError
+from service.errors import ComputationError, DeadlineError, UnavailableError
 from service.workers.work import describe
 from service.workers.worker import live_as_child
 

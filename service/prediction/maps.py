@@ -16,8 +16,8 @@ from acorn.pareto import pareto_front
 from acorn.schemas.prediction import ForestName
 from acorn.schemas.problems import ProblemItem
 from acorn.spaces import SPACES
+from service.errors import InvalidRequestError, NotFoundError
 from service.prediction.rendering import Texts
-from service.problems import InvalidRequestError, NotFoundError
 from service.repository.forest import Forest
 from service.repository.forests import Forests
 

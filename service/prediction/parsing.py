@@ -10,8 +10,8 @@ from acorn.errors import InputError, UnknownSpaceError, abbreviate
 from acorn.schemas.prediction import ArchitectureSpec, PredictRequest
 from acorn.schemas.problems import ProblemItem
 from acorn.spaces import Architecture
+from service.errors import InvalidRequestError
 from service.prediction.isolated_process import parse
-from service.problems import InvalidRequestError
 from service.strict_json import escape
 
 _MOST_FIELDS = 1_000

@@ -24,18 +24,20 @@ from acorn.schemas.prediction import (
 )
 from acorn.schemas.problems import ProblemItem
 from acorn.spaces import Architecture
+from service.errors import (
+    DeadlineError,
+    InvalidRequestError,
+    QueueFullError,
+    ServiceError,
+    TooMuchWorkError,
+    UnavailableError,
+)
 from service.prediction.answers import Known, answer, submitted_cost
 from service.prediction.isolated_process import is_apart
 from service.prediction.parsing import parse_request
 from service.prediction.plans import Plan
 from service.prediction.rendering import Renderer
 from service.prediction.size_limits import SizeLimits
-from service.problems import (
-    InvalidRequestError,
-    ServiceError,
-    TooMuchWorkError,
-    status_of,
-)
 from service.repository.forests import Forest, Forests
 from service.storage.cache import FeatureCache
 from service.workers import Outcome
@@ -317,14 +319,29 @@ def _unknown_targets(forest: Forest, targets: Sequence[str]) -> list[ProblemItem
     return errors
 
 
+def _severity(error: AcornError) -> int:
+    """Rank an error by who can help: the client, the client later, nobody, the operator."""
+    match error:
+        case InputError():
+            return 0
+        case QueueFullError():
+            return 1
+        case UnavailableError():
+            return 3
+        case DeadlineError():
+            return 4
+        case _:
+            return 2
+
+
 def _failure(architectures: list[Architecture], failures: Mapping[str, AcornError]) -> AcornError:
-    """Make one error of many, of the worst status, that names every item concerned."""
+    """Make one error of many: of the most severe class, with every item concerned."""
     items = [
         ProblemItem(pointer=f"/architectures/{index}", detail=str(failures[each.id]))
         for index, each in enumerate(architectures)
         if each.id in failures
     ]
-    worst = max(failures.values(), key=status_of)
+    worst = max(failures.values(), key=_severity)
     if isinstance(worst, InputError):
         return InvalidRequestError(items)
     if isinstance(worst, ServiceError):

@@ -13,7 +13,7 @@ from acorn.forests import Bundle
 from acorn.schemas.prediction import ForestDetail, ForestList, PredictRequest, RefusedForest
 from acorn.schemas.problems import ProblemItem
 from acorn.spaces import Architecture
-from service.problems import NotFoundError, UnavailableError
+from service.errors import NotFoundError, UnavailableError
 from service.repository.forest import Forest
 
 logger = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class Shelf:
     def get(self, name: str) -> Forest:
         """Find a forest by name, or by ``name@version``.
 
-        Raises :class:`~service.problems.NotFoundError`.
+        Raises :class:`~service.errors.NotFoundError`.
         """
         forest = self.newest.get(name) or self._all.get(name)
         if forest is None:
@@ -74,7 +74,7 @@ class Shelf:
     ) -> tuple[Forest | None, list[ProblemItem]]:
         """Find the forest for a request, or every reason why there is none.
 
-        Raises :class:`~service.problems.UnavailableError` where there are no forests at all.
+        Raises :class:`~service.errors.UnavailableError` where there are no forests at all.
         """
         if not self._all:
             raise UnavailableError("no verified forest", retry_after=60)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from acorn.errors import InputError
-from service.problems import UnavailableError
+from service.errors import UnavailableError
 from service.storage.tables import upgrade
 
 CONNECT_SECONDS = 5

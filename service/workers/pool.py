@@ -7,9 +7,9 @@ workers report into it, and each works on one job at a time.
 
 What happens when something fails:
 
-- the queue is full: the caller gets :class:`~service.problems.QueueFullError`, nothing is queued;
-- no worker takes a job in time: :class:`~service.problems.UnavailableError`;
-- a job takes too long: :class:`~service.problems.DeadlineError`, and its worker is replaced;
+- the queue is full: the caller gets :class:`~service.errors.QueueFullError`, nothing is queued;
+- no worker takes a job in time: :class:`~service.errors.UnavailableError`;
+- a job takes too long: :class:`~service.errors.DeadlineError`, and its worker is replaced;
 - a worker dies: its one job is tried once more; the second death quarantines the key;
 - the work function raises: its error, and the worker goes on.
 """
@@ -24,7 +24,7 @@ from typing import Generic, TypeVar
 
 from acorn.errors import AcornError
 from acorn.schemas.prediction import WorkersState
-from service.problems import (
+from service.errors import (
     ComputationError,
     DeadlineError,
     QuarantinedError,

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from acorn.errors import AcornError
-from service.observability.logs import request_id
-from service.problems import (
+from service.errors import (
     AbandonedError,
     QueueFullError,
     TooMuchWorkError,
     UnavailableError,
 )
+from service.observability.logs import request_id
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -71,7 +71,7 @@ class JobQueue(Generic[P, R]):
     size
         Jobs that may wait.
     waiting_seconds
-        Longest wait; then the job ends with :class:`~service.problems.UnavailableError`.
+        Longest wait; then the job ends with :class:`~service.errors.UnavailableError`.
     on_concluded
         Called with the end of every job.
     """

@@ -10,8 +10,8 @@ from servers import ROOT
 
 from acorn.errors import InputError
 from acorn.spaces import get_space
+from service.errors import UnavailableError
 from service.prediction.isolated_process import Helper
-from service.problems import UnavailableError
 
 PROGRAM = """
 import json, sys

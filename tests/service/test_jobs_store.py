@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from acorn.schemas.problems import Problem
+from service.errors import InvalidRequestError, NotFoundError, QueueFullError
 from service.jobs.store import JobStore, NewJob, Part
-from service.problems import InvalidRequestError, NotFoundError, QueueFullError
 from service.storage.database import Database
 
 LEASE = 600.0

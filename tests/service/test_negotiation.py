@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
+from service.errors import NotAcceptableError
 from service.http.negotiation import Coding, choose_coding, coding_for, matches, not_modified
-from service.problems import NotAcceptableError
 
 BOTH: list[Coding] = ["gzip", "identity"]
 

@@ -13,7 +13,7 @@ import pytest
 from work_functions import Factory
 
 from acorn.errors import InputError
-from service.problems import (
+from service.errors import (
     ComputationError,
     DeadlineError,
     QuarantinedError,

@@ -16,7 +16,7 @@ from servers import PATIENCE, ROOT, Server, children, command_line, until
 from small_forest import SmallForest
 from work_functions import Factory
 
-from service.problems import DeadlineError, QuarantinedError
+from service.errors import DeadlineError, QuarantinedError
 from service.workers import Outcome, PoolLimits, WorkerPool
 
 ray = pytest.importorskip("ray", reason="needs the extra ray")

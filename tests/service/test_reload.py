@@ -14,8 +14,8 @@ from servers import Server, until
 from small_forest import SmallForest
 
 from acorn.errors import BundleError, InputError
+from service.errors import NotFoundError
 from service.http.keys import hash_line, new_key
-from service.problems import NotFoundError
 from service.repository.forests import Forests
 
 ADMIN = new_key()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.problems import InvalidRequestError, MalformedBodyError
+from service.errors import InvalidRequestError, MalformedBodyError
 from service.strict_json import MAX_DEPTH, parse_json
 
 finite = st.floats(allow_nan=False, allow_infinity=False)

@@ -14,7 +14,7 @@ from typer import TyperException
 
 import acorn
 from acorn.errors import AcornError, InputError
-from service.problems import InvalidRequestError
+from service.errors import InvalidRequestError
 from service.settings import config_file, read_config
 from training.commands.pipeline import importing
 from training.commands.pipeline.evaluate import evaluate

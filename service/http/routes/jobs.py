@@ -11,6 +11,7 @@ from sse_starlette import EventSourceResponse, JSONServerSentEvent
 
 from acorn.schemas.jobs import Job, JobList
 from acorn.schemas.prediction import PredictRequest
+from service.errors import ConflictError
 from service.http.body import read_body
 from service.http.openapi import json_body, problems
 from service.http.request_logging import CALLER
@@ -18,7 +19,6 @@ from service.http.routes.state import service_of
 from service.jobs.service import JobDesk
 from service.jobs.submission import JSON, NDJSON
 from service.jobs.tables import TableForm
-from service.problems import ConflictError
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 

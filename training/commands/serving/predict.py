@@ -9,8 +9,8 @@ import typer
 
 from acorn.errors import InputError
 from acorn.schemas.prediction import PredictResponse
+from service.errors import MalformedBodyError
 from service.observability.logs import configure_logging
-from service.problems import MalformedBodyError
 from service.settings import Settings, load_settings
 from service.strict_json import parse_json
 from training.commands.shared import completion, options
