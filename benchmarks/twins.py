@@ -13,9 +13,9 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 from acorn.learning.metrics import tau
-from acorn.spaces.nats_tss.space import isomorphism_form, parse_cell
 from benchmarks.crossed import crossed
 from benchmarks.held_out import TARGETS
 from benchmarks.release import find_release
@@ -30,9 +30,11 @@ def main() -> None:
 
     release = find_release("nats_tss-cifar10")
     labels = release.read_labels(options.shared).frame
-    classes: dict[str, dict[str, int]] = defaultdict(dict)
+    published = pl.read_parquet(options.shared / "benchmarks" / "nats_tss_hardware.parquet")
+    isomorphism_class = dict(published.select("arch", "isomorphism_class").iter_rows())
+    classes: dict[str, dict[int, int]] = defaultdict(dict)
     for row, (id_, arch) in enumerate(labels.select("id", "arch").iter_rows()):
-        classes[id_].setdefault(isomorphism_form(parse_cell(arch)), row)
+        classes[id_].setdefault(isomorphism_class[arch], row)
     several = [[*rows.values()] for rows in classes.values() if len(rows) > 1]
     rng = random.Random(0)
     pairs = [np.array([rng.sample(rows, 2) for rows in several]) for _ in range(options.draws)]

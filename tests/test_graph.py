@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acorn.errors import InvalidArchitectureError
-from acorn.graph.layer_graph import Kind, Layer, LayerGraph
+from acorn.graph import Kind, Layer, LayerGraph
 
 INPUT = Layer(Kind.INPUT, shape=(3, 8, 8))
 CONV = Layer(

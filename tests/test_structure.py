@@ -7,13 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from acorn.graph.layer_graph import Kind, Layer, LayerGraph
-from acorn.graph.structure import COLUMNS, STAGES, structure_features
-from acorn.graph.trace import trace
+from acorn.graph import COLUMNS, Kind, Layer, LayerGraph, structure_features, trace
+from acorn.graph._aten import quick_result
+from acorn.graph.structure import STAGES
 from acorn.spaces.nats_sss.network import SizeNetwork
 from acorn.spaces.nats_tss.network import TopologyNetwork
 from acorn.spaces.nats_tss.space import parse_cell
-from tests.timing import quickest
 
 INPUT = Layer(Kind.INPUT, shape=(3, 8, 8))
 CELL = "+".join(
@@ -298,8 +297,17 @@ def test_spaces_have_the_same_columns():
     assert [*size] == [*cell]
 
 
-def test_tracing_and_describing_is_quick():
-    with torch.device("meta"):  # on shapes alone
+def test_tracing_a_cell_leaves_little_to_the_shape_rules_of_torch(monkeypatch):
+    """They run in Python, and take most of the time of a trace on the meta device."""
+    answered = []
+
+    def spy(name, args):
+        result = quick_result(name, args)
+        answered.append(result is not None)
+        return result
+
+    monkeypatch.setattr("acorn.graph.recorder.quick_result", spy)
+    with torch.device("meta"):
         module = TopologyNetwork(parse_cell(CELL), 10)
-    # Measured at 0.03 s; a regression to torch's python shape rules takes 0.15 s.
-    assert quickest(lambda: structure_features(trace(module, (3, 32, 32)))) < 0.1
+    trace(module, (3, 32, 32))
+    assert statistics.mean(answered) > 0.5

@@ -9,8 +9,7 @@ from acorn.batches import Batch
 from acorn.datasets import Dataset
 from acorn.features.settings import ProxySettings
 from acorn.features.table import FeatureRow
-from acorn.graph.structure import structure_features
-from acorn.graph.trace import trace
+from acorn.graph import structure_features, trace
 from acorn.proxies import run
 from acorn.spaces import Space
 

@@ -1,1 +1,45 @@
-"""The layer graph of a network: tracing, structure features, parameters and FLOPs."""
+"""Layer graphs of networks: tracing, structure features, parameters and FLOPs.
+
+FLOPs follow the counter behind the published tables of the NAS-Bench-201 space (NAS-Bench-Suite-
+Zero, Krishnakumar et al., NeurIPS 2022). For one image it counts
+
+- convolution: kernel area * (in_channels / groups) * output elements, and one per output element
+  if there is a bias; linear layer: in * out, without the bias;
+- normalisation: 2 per input element with an affine part, 1 without; activation: 1 per element;
+- pooling: kernel area per output element; pooling to a given size: (kh + 1) * (kw + 1) per
+  output element, where kh x kw is the window that it averages;
+- sums, products, concatenation and moves: nothing.
+
+Matrix products of two computed operands, which those networks lack, count like linear layers.
+
+Layer graphs and their features need no torch; :func:`trace` imports it at its first use.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from acorn.graph.layer_graph import CONVOLUTIONS, POOLS, WEIGHTED, Kind, Layer, LayerGraph
+from acorn.graph.structure import COLUMNS, structure_features
+
+if TYPE_CHECKING:
+    from acorn.graph.tracing import count_params, trace
+
+__all__ = [
+    "COLUMNS",
+    "CONVOLUTIONS",
+    "POOLS",
+    "WEIGHTED",
+    "Kind",
+    "Layer",
+    "LayerGraph",
+    "count_params",
+    "structure_features",
+    "trace",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import the functions that need torch at their first use."""
+    if name not in ("count_params", "trace"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("acorn.graph.tracing"), name)

@@ -1,7 +1,7 @@
 """The layer graph: what a network computes, as nodes and edges without weights and without torch.
 
-A graph is either traced from a module (:func:`acorn.graph.trace.trace`) or declared; everything
-that reads structure (:func:`acorn.graph.structure.structure_features`) reads it from here.
+A graph is either traced from a module (:func:`acorn.graph.trace`) or declared; everything
+that reads structure (:func:`acorn.graph.structure_features`) reads it from here.
 """
 
 import math
@@ -60,7 +60,7 @@ class Layer:
     macs
         Multiply-accumulates of convolutions, linear layers and matrix products; otherwise 0.
     flops
-        Operations in the convention of :func:`acorn.graph.trace.count_flops`.
+        Operations in the convention of :mod:`acorn.graph`.
     """
 
     kind: Kind

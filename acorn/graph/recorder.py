@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-from acorn.graph.aten import ADDITIONS, PRODUCTS, TRANSPARENT, quick_result, read_layer
+from acorn.graph._aten import ADDITIONS, PRODUCTS, TRANSPARENT, quick_result, read_layer
 from acorn.graph.layer_graph import Kind, Layer, LayerGraph
 
 

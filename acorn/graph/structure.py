@@ -30,7 +30,7 @@ COLUMNS: Mapping[str, str] = MappingProxyType(
     {
         "log_params": "log(1 + parameters)",
         "log_macs": "log(1 + multiply-accumulates of convolutions, linear layers, products)",
-        "log_flops": "log(1 + operations), see acorn.graph.aten",
+        "log_flops": "log(1 + operations), see acorn.graph",
         "log_macs_per_param": "log_macs - log_params",
         "log_activations": "log(1 + output elements of all weighted layers)",
         "log_largest_activation": "log(1 + output elements of the largest weighted layer)",
@@ -115,7 +115,7 @@ def structure_features(graph: LayerGraph) -> dict[str, float]:
     Parameters
     ----------
     graph
-        As :func:`acorn.graph.trace.trace` makes it, or as declared; dead nodes count like others.
+        As :func:`acorn.graph.trace` makes it, or as declared; dead nodes count like others.
 
     Returns
     -------

@@ -8,6 +8,6 @@ from acorn.proxies._engine.registry import Pass, proxy
 def flops(records: Records) -> float:
     """Millions of multiply-accumulates for one image, in the convention of NAS-Bench-201.
 
-    See :func:`acorn.graph.trace.count_flops`; read off the layer graph.
+    See :attr:`acorn.graph.Layer.flops`; read off the layer graph.
     """
     return records.flops

@@ -3,7 +3,7 @@
 import math
 from functools import lru_cache
 
-from acorn.graph.layer_graph import CONVOLUTIONS, POOLS, Kind, LayerGraph
+from acorn.graph import CONVOLUTIONS, POOLS, Kind, LayerGraph
 from acorn.proxies._engine.records import Records
 from acorn.proxies._engine.registry import Pass, proxy
 

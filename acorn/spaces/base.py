@@ -43,7 +43,7 @@ class Cost:
     params
         Millions of parameters.
     flops
-        Millions of multiply-accumulates for one image, in the convention of :mod:`acorn.graph.aten`
+        Millions of multiply-accumulates for one image, in the convention of :mod:`acorn.graph`
         unless the space's own publication has another.
     """
 

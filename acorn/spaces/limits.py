@@ -18,7 +18,7 @@ class NetworkLimits:
     params
         Parameters.
     flops
-        Operations for one image, in the convention of :mod:`acorn.graph.aten`.
+        Operations for one image, in the convention of :mod:`acorn.graph`.
     activations
         Elements that all nodes together return for one image.
     """

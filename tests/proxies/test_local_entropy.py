@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from torch import nn
 
-from acorn.graph.layer_graph import Kind, Layer, LayerGraph
-from acorn.graph.trace import trace
+from acorn.graph import Kind, Layer, LayerGraph, trace
 from acorn.proxies import run
 from acorn.proxies.local_entropy import _mixing_loss, _pooled, _rectified, information
 from acorn.spaces.nats_tss.network import TopologyNetwork

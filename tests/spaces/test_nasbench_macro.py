@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from acorn.datasets import get_dataset
 from acorn.errors import InvalidArchitectureError
-from acorn.graph.structure import structure_features
-from acorn.graph.trace import count_params, trace
+from acorn.graph import count_params, structure_features, trace
 from acorn.spaces import get_space
 from acorn.spaces.nasbench_macro.space import (
     canonical_digits,

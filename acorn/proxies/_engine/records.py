@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from acorn.graph.layer_graph import LayerGraph
+from acorn.graph import LayerGraph
 
 
 @dataclass(slots=True)

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from acorn.graph.trace import count_params
+from acorn.graph import count_params
 from acorn.proxies._engine.records import Records
 from acorn.proxies._network.measured import MeasuredNetwork
 

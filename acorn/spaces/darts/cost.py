@@ -1,7 +1,7 @@
 """What a DARTS network costs, by arithmetic.
 
 Parameters are those that the published code counts without the auxiliary head. No FLOPs are
-published for CIFAR; they follow the convention of :mod:`acorn.graph.aten`, for all that a
+published for CIFAR; they follow the convention of :mod:`acorn.graph`, for all that a
 forward runs.
 """
 

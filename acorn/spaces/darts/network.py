@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from acorn.spaces.blocks import ReLUConvBN
+from acorn.spaces.network_blocks import ReLUConvBN
 
 Edge = tuple[str, int]
 """Operation, and the node that it reads."""

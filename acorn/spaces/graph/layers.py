@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from acorn.errors import InvalidArchitectureError
-from acorn.graph.layer_graph import Kind, Layer, LayerGraph
+from acorn.graph import Kind, Layer, LayerGraph
 from acorn.spaces.graph.operations import CLASSES, OPERATIONS, Shape
 from acorn.spaces.graph.options import OptionError, Options
 from acorn.spaces.graph.spec import INPUT, GraphSpec, Node

@@ -1,6 +1,6 @@
 """The operations of the graph space: their options, and their shapes and cost by arithmetic.
 
-Names, meanings and defaults of options are torch's. Costs are those of :mod:`acorn.graph.aten`, so
+Names, meanings and defaults of options are torch's. Costs are those of :mod:`acorn.graph`, so
 that a declared graph has the numbers of its network, traced.
 """
 
@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from acorn.graph.layer_graph import Kind, Layer
+from acorn.graph import Kind, Layer
 from acorn.spaces.graph.options import (
     LARGEST,
     Option,

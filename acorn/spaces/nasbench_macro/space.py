@@ -76,7 +76,7 @@ class NasBenchMacroSpace:
         """Closed forms, equal to the published numbers for every architecture.
 
         The publication counts convolutions and linear layers only, so ``flops`` is less than that
-        of :mod:`acorn.graph.aten`, which counts normalisation, activation and pooling as well.
+        of :mod:`acorn.graph`, which counts normalisation, activation and pooling as well.
         """
         parts = stage_costs(_read(arch), dataset.num_classes, dataset.height)
         params = sum(part.params for part in parts)

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from acorn.spaces.blocks import ReLUConvBN, ResidualBlock
+from acorn.spaces.network_blocks import ReLUConvBN, ResidualBlock
 
 
 class SizeCell(nn.Module):

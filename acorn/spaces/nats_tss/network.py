@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from acorn.spaces.blocks import ReLUConvBN, ResidualBlock
+from acorn.spaces.network_blocks import ReLUConvBN, ResidualBlock
 
 KERNELS = {"nor_conv_1x1": 1, "nor_conv_3x3": 3}
 

@@ -227,28 +227,6 @@ def canonical_cell(cell: Cell) -> Cell:
     return _representatives()[normal_form(cell)]
 
 
-def isomorphism_form(cell: Cell) -> str:
-    """Key of the literature's 6,466 classes: skips are transparent, ``none`` is an operation.
-
-    Dong and Yang, ICLR 2020, section 3.1. A node is the sorted sum of its edges' texts, zero
-    included as a term of its own; an operation on exactly zero is zero.
-    """
-    zero = "#"
-    nodes = ["0"]
-    for target in (1, 2, 3):
-        terms = []
-        for (source, end), operation in zip(EDGES, cell, strict=True):
-            if end != target:
-                continue
-            text = nodes[source]
-            if operation == "none" or text == zero:
-                terms.append(zero)
-            else:
-                terms.append(text if operation == "skip_connect" else f"({text})@{operation}")
-        nodes.append("+".join(sorted(terms)))
-    return nodes[-1]
-
-
 def all_cells() -> Iterator[Cell]:
     """All 15,625 cells, in the order of :data:`OPERATIONS` on each edge."""
     return itertools.product(OPERATIONS, repeat=len(EDGES))

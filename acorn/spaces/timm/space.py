@@ -124,7 +124,7 @@ def _cost(name: str, options: dict[str, Any], dataset: "Dataset", limits: Networ
     """Count on the meta device, and refuse what is too large."""
     import torch
 
-    from acorn.graph.trace import count_params, trace
+    from acorn.graph import count_params, trace
 
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
         network = _timm().create_model(name, **options)

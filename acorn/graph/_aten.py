@@ -1,16 +1,6 @@
 """What each of torch's aten operations is as a layer: kind, geometry and cost.
 
-Costs follow the counter behind the published tables of the NAS-Bench-201 space (NAS-Bench-Suite-
-Zero, Krishnakumar et al., NeurIPS 2022), which counts for one image
-
-- convolution: kernel area * (in_channels / groups) * output elements, and one per output element
-  where there is a bias; linear: in * out, bias not counted;
-- normalisation: 2 per input element with an affine part, 1 without; activation: 1 per element;
-- pooling: kernel area per output element; pooling to a given size: (kh + 1) * (kw + 1) per
-  output element, where kh x kw is the window that it averages;
-- sums, products, concatenation and moves: nothing.
-
-Matrix products of two computed operands, which those networks lack, count like linear layers.
+Costs follow the convention of :mod:`acorn.graph`.
 """
 
 import math
