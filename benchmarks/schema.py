@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.server import running
-from service.http.keys import hash_line, new_key
+from service.http.middleware.keys import hash_line, new_key
 
 KEY = new_key()
 KEYS = hash_line("schemathesis", KEY)

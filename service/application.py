@@ -21,7 +21,7 @@ from acorn.spaces import SPACES, Space
 from acorn.spaces.limits import NetworkLimits
 from service.errors import ReloadError, UnavailableError
 from service.http.problem_details import problem_of
-from service.jobs.service import JobDesk
+from service.jobs.service import JobService
 from service.observability.metrics import Metrics
 from service.prediction.isolated_process import keep_apart
 from service.prediction.maps import SpaceMaps
@@ -101,7 +101,7 @@ class Service:
             sizes=SizeLimits(params=settings.max_params, flops=settings.max_flops),
             works_ahead=True,
         )
-        self.jobs = JobDesk(
+        self.jobs = JobService(
             database, self.predictor, self.pool.compute, settings, describe_error=problem_of
         )
         self.maps = SpaceMaps(forests)

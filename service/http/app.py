@@ -18,11 +18,11 @@ from acorn.features.table import FeatureRow
 from acorn.schemas.problems import Problem, ProblemItem
 from service.application import Service
 from service.errors import InvalidRequestError
-from service.http.authentication import Guard
-from service.http.keys import Keys
+from service.http.middleware.authentication import AuthenticationMiddleware
+from service.http.middleware.keys import Keys
+from service.http.middleware.request_logging import HEADER, RequestLoggingMiddleware
 from service.http.openapi import ANY_PROBLEM, describe
 from service.http.problem_details import refusal, respond
-from service.http.request_logging import HEADER, Observer
 from service.http.routes import admin, catalog, health, inference, jobs, maps, metrics, predict, web
 from service.observability.metrics import Metrics
 from service.observability.tracing import set_up_tracing
@@ -104,11 +104,15 @@ def _surround(app: FastAPI, settings: Settings, keys: Keys, counts: Metrics) -> 
     """Put the middleware around the routes, from the innermost to the outermost."""
     limiter = None
     if settings.rate_limit:
-        from service.http.rates import RateLimiter
+        from service.http.middleware.rates import RateLimiter
 
         limiter = RateLimiter(settings.rate_limit)
-    app.add_middleware(Guard, keys=keys, limiter=limiter, guard_metrics=settings.guard_metrics)
-    app.add_middleware(Observer, metrics=counts, is_closing=lambda: app.state.service.is_draining)
+    app.add_middleware(
+        AuthenticationMiddleware, keys=keys, limiter=limiter, guard_metrics=settings.guard_metrics
+    )
+    app.add_middleware(
+        RequestLoggingMiddleware, metrics=counts, is_closing=lambda: app.state.service.is_draining
+    )
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -10,7 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 from acorn.schemas.prediction import PredictRequest
 from acorn.schemas.problems import MEDIA_TYPE, Problem, ProblemItem
-from service.http.authentication import ADMIN, OPEN, PUBLIC
+from service.http.middleware.authentication import ADMIN, OPEN, PUBLIC
 from service.prediction.inference import InferRequest
 
 _REFERENCE = "#/components/schemas/{model}"
@@ -99,7 +99,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
 
 
 def _add_guard(path: str, operation: dict[str, Any]) -> None:
-    """Declare what :class:`Guard` may refuse before the route is reached."""
+    """Declare what :class:`AuthenticationMiddleware` may refuse before the route is reached."""
     if path.startswith(OPEN):
         return
     is_admin = path.startswith(ADMIN)

@@ -12,10 +12,10 @@ from acorn.schemas.jobs import Job, JobList
 from acorn.schemas.problems import Problem
 from service.errors import ConflictError, QueueFullError
 from service.jobs.background import BackgroundCompute, PoolCompute
+from service.jobs.result_tables import TableForm, write_table
 from service.jobs.runner import JobRunner
 from service.jobs.store import JobStore
 from service.jobs.submission import digest, read_job
-from service.jobs.tables import TableForm, write_table
 from service.prediction.predictor import Predictor
 from service.settings import Settings
 from service.storage.database import Database, DatabaseError
@@ -34,7 +34,7 @@ WATCH_SECONDS = 0.5
 DAY = 86_400.0
 
 
-class JobDesk:
+class JobService:
     """Takes jobs, tells how far they are, hands out results; and works on them.
 
     Parameters

@@ -9,7 +9,7 @@ from acorn.features.table import FeatureRow
 from service.errors import ComputationError
 from service.workers import Outcome
 from service.workers.feature_work import FeatureTask, FeatureWorkFactory
-from service.workers.work import describe
+from service.workers.worker import describe
 
 
 class LocalCompute:

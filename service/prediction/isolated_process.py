@@ -19,8 +19,7 @@ from acorn.errors import AcornError, abbreviate
 from acorn.spaces import Architecture, get_space
 from acorn.spaces.base import Cost
 from service.errors import ComputationError, DeadlineError, UnavailableError
-from service.workers.work import describe
-from service.workers.worker import live_as_child
+from service.workers.worker import describe, end_with_parent_only
 
 APART = {"timm": "timm"}
 """Spaces that need others' code, and the package that has it."""
@@ -91,7 +90,7 @@ class Helper:
 
 
 def _main(connection: "Connection[Any, Any]") -> None:
-    live_as_child()
+    end_with_parent_only()
     while True:
         try:
             space, method, args = connection.recv()

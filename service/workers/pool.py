@@ -30,13 +30,20 @@ from service.errors import (
     QuarantinedError,
     UnavailableError,
 )
-from service.workers.handle import Handle, StartWorker
-from service.workers.messages import Done, Failed, NotStarted, Started, Stop, Task
 from service.workers.process import WorkerProcess
+from service.workers.protocol import (
+    Done,
+    Failed,
+    NotStarted,
+    Started,
+    StartWorker,
+    Stop,
+    Task,
+    WorkerHandle,
+    WorkFactory,
+)
 from service.workers.quarantine import Quarantine
 from service.workers.queue import Job, JobQueue, Outcome
-from service.workers.slot import Slot
-from service.workers.work import WorkFactory
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +70,53 @@ class PoolLimits:
     starting: float = 120.0
     recycle_after: int = 1_000
     recycle_bytes: int | None = None
+
+
+class _Slot(Generic[P, R]):
+    """A place for a worker; its processes come and go.
+
+    Attributes
+    ----------
+    process : WorkerHandle or None
+        The present worker.
+    job : Job or None
+        The job that it works on.
+    started : bool
+        Whether it has reported that it is ready.
+    leaving : bool
+        Whether it has been told to end, or killed: it gets no more jobs.
+    done : int
+        Jobs that it has done.
+    failed_starts : int
+        Processes in a row that ended before they were ready.
+    reason : str
+        Why the last one was lost; empty once the next is ready.
+    """
+
+    def __init__(self) -> None:
+        self.failed_starts = 0
+        self.reason = ""
+        self._timer: asyncio.TimerHandle | None = None
+        self.vacate()
+
+    def vacate(self) -> None:
+        """Forget the present process."""
+        self.process: WorkerHandle[P] | None = None
+        self.job: Job[P, R] | None = None
+        self.started = False
+        self.leaving = False
+        self.done = 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether it can take a job."""
+        return self.started and not self.leaving and self.job is None
+
+    def set_timer(self, timer: asyncio.TimerHandle | None) -> None:
+        """Replace the present timer, which is cancelled."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = timer
 
 
 class WorkerPool(Generic[P, R]):
@@ -97,7 +151,7 @@ class WorkerPool(Generic[P, R]):
         self._limits = limits
         self._on_result = on_result
         self._on_concluded = on_concluded
-        self._slots = [Slot[P, R]() for _ in range(limits.workers)]
+        self._slots = [_Slot[P, R]() for _ in range(limits.workers)]
         self._queue = JobQueue[P, R](
             size=limits.queue_size, waiting_seconds=limits.waiting, on_concluded=on_concluded
         )
@@ -229,7 +283,7 @@ class WorkerPool(Generic[P, R]):
                     slot.process.send, Task(job.number, job.payload, job.request_id)
                 )
 
-    def _on_message(self, process: Handle[P], message: object) -> None:
+    def _on_message(self, process: WorkerHandle[P], message: object) -> None:
         slot = self._slots[process.index]
         if slot.process is not process:
             return
@@ -263,7 +317,7 @@ class WorkerPool(Generic[P, R]):
             error = ComputationError(f"it cannot be computed: {error}")
         self._queue.conclude(job, error)
 
-    def _free(self, slot: Slot[P, R], held: int) -> None:
+    def _free(self, slot: _Slot[P, R], held: int) -> None:
         slot.job = None
         slot.done += 1
         most = self._limits.recycle_bytes
@@ -273,7 +327,7 @@ class WorkerPool(Generic[P, R]):
         elif slot.done >= self._limits.recycle_after:
             self._dismiss(slot)
 
-    def _expire(self, slot: Slot[P, R], job: Job[P, R]) -> None:
+    def _expire(self, slot: _Slot[P, R], job: Job[P, R]) -> None:
         detail = f"it took longer than {self._limits.computing:g} s to compute"
         logger.warning("%s: %s; its worker is replaced", job.key, detail, extra=_about(job))
         self._quarantine.strike(job.key, detail)
@@ -283,7 +337,7 @@ class WorkerPool(Generic[P, R]):
 
     # Workers that come and go
 
-    def _spawn(self, slot: Slot[P, R]) -> None:
+    def _spawn(self, slot: _Slot[P, R]) -> None:
         slot.vacate()
         slot.process = self._start_worker(
             self._factory,
@@ -294,22 +348,22 @@ class WorkerPool(Generic[P, R]):
         loop = asyncio.get_running_loop()
         slot.set_timer(loop.call_later(self._limits.starting, self._expire_start, slot))
 
-    def _expire_start(self, slot: Slot[P, R]) -> None:
+    def _expire_start(self, slot: _Slot[P, R]) -> None:
         slot.reason = f"a worker did not start within {self._limits.starting:g} s"
         self._kill(slot)
 
-    def _dismiss(self, slot: Slot[P, R]) -> None:
+    def _dismiss(self, slot: _Slot[P, R]) -> None:
         slot.leaving = True
         if slot.process is not None:
             self._senders.submit(slot.process.send, Stop())
 
     @staticmethod
-    def _kill(slot: Slot[P, R]) -> None:
+    def _kill(slot: _Slot[P, R]) -> None:
         if slot.process is not None:
             slot.leaving = True
             slot.process.kill()
 
-    def _on_gone(self, process: Handle[P]) -> None:
+    def _on_gone(self, process: WorkerHandle[P]) -> None:
         slot = self._slots[process.index]
         if slot.process is not process:
             return
@@ -328,7 +382,7 @@ class WorkerPool(Generic[P, R]):
             self._spawn_later(slot)
         self._dispatch()
 
-    def _spawn_later(self, slot: Slot[P, R]) -> None:
+    def _spawn_later(self, slot: _Slot[P, R]) -> None:
         slot.reason = slot.reason or "a worker died while it started"
         delay = min(FIRST_BACKOFF_SECONDS * 2**slot.failed_starts, LAST_BACKOFF_SECONDS)
         slot.failed_starts += 1

@@ -7,9 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from service.workers.handle import Handle
-from service.workers.messages import Stop, Task
-from service.workers.work import WorkFactory
+from service.workers.protocol import Stop, Task, WorkerHandle, WorkFactory
 from service.workers.worker import worker_main
 
 logger = logging.getLogger(__name__)
@@ -24,7 +22,7 @@ _context = multiprocessing.get_context("spawn")
 class WorkerProcess(Generic[P, R]):
     """A spawned worker and the thread that listens to it.
 
-    Parameters are those of :class:`~service.workers.handle.StartWorker`.
+    Parameters are those of :class:`~service.workers.protocol.StartWorker`.
     """
 
     def __init__(
@@ -32,8 +30,8 @@ class WorkerProcess(Generic[P, R]):
         factory: WorkFactory[P, R],
         index: int,
         *,
-        on_message: Callable[[Handle[P], object], None],
-        on_gone: Callable[[Handle[P]], None],
+        on_message: Callable[[WorkerHandle[P], object], None],
+        on_gone: Callable[[WorkerHandle[P]], None],
     ) -> None:
         self.index = index
         self._loop = asyncio.get_running_loop()

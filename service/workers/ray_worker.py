@@ -14,9 +14,8 @@ from typing import Any, Generic, TypeVar
 
 import ray
 
-from service.workers.handle import Handle
-from service.workers.messages import NotStarted, Started, Stop, Task
-from service.workers.work import Work, WorkFactory
+from service.workers.protocol import NotStarted, Started, Stop, Task, WorkerHandle, WorkFactory
+from service.workers.worker import Worker
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +25,7 @@ R = TypeVar("R")
 _WATCH = "watch"
 
 
-class _Actor(Work[Any, Any]):
+class _Actor(Worker[Any, Any]):
     """A worker that can also be watched while it works."""
 
     @ray.method(concurrency_group=_WATCH)  # type: ignore[untyped-decorator]
@@ -37,7 +36,7 @@ class _Actor(Work[Any, Any]):
 
 @dataclass(frozen=True, slots=True)
 class RayWorkers:
-    """Starts workers as Ray actors; a :class:`~service.workers.handle.StartWorker`.
+    """Starts workers as Ray actors; a :class:`~service.workers.protocol.StartWorker`.
 
     Attributes
     ----------
@@ -53,8 +52,8 @@ class RayWorkers:
         factory: WorkFactory[P, R],
         index: int,
         *,
-        on_message: Callable[[Handle[P], object], None],
-        on_gone: Callable[[Handle[P]], None],
+        on_message: Callable[[WorkerHandle[P], object], None],
+        on_gone: Callable[[WorkerHandle[P]], None],
     ) -> "RayWorker[P]":
         """Start one."""
         options = {"num_cpus": self.cpus, "num_gpus": self.gpus, "concurrency_groups": {_WATCH: 1}}
@@ -70,7 +69,7 @@ class RayWorker(Generic[P]):
     actor
         Handle of the actor, which ends when nothing holds it any more.
     factory, index, on_message, on_gone
-        As of :class:`~service.workers.handle.StartWorker`.
+        As of :class:`~service.workers.protocol.StartWorker`.
     """
 
     def __init__(
@@ -79,8 +78,8 @@ class RayWorker(Generic[P]):
         factory: WorkFactory[P, R],
         index: int,
         *,
-        on_message: Callable[[Handle[P], object], None],
-        on_gone: Callable[[Handle[P]], None],
+        on_message: Callable[[WorkerHandle[P], object], None],
+        on_gone: Callable[[WorkerHandle[P]], None],
     ) -> None:
         self.index = index
         self.pid: int | None = None

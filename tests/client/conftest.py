@@ -15,7 +15,7 @@ from servers import Server
 from small_forest import SmallForest, make
 
 from acorn.client import Client
-from service.http.keys import hash_line, new_key
+from service.http.middleware.keys import hash_line, new_key
 
 KEY = new_key()
 MOST = 16

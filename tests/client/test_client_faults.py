@@ -30,7 +30,7 @@ from acorn.client import (
 )
 from acorn.client.conversations import read_retry_after
 from acorn.errors import InputError
-from service.http.keys import new_key
+from service.http.middleware.keys import new_key
 
 QUICK = Retries(attempts=3, first_pause=0.05)
 

@@ -27,7 +27,7 @@ from stand_ins import PROGRAMS, SAMPLE
 
 from acorn.spaces import get_space
 from benchmarks.server import running
-from service.http.keys import hash_line
+from service.http.middleware.keys import hash_line
 from service.settings import Settings
 
 pytestmark = pytest.mark.timeout(600)  # acorn starts a dozen times on a page

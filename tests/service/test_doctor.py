@@ -15,7 +15,7 @@ from small_forest import SmallForest
 
 from service import doctor as checks
 from service.doctor import Finding
-from service.http.keys import hash_line, new_key
+from service.http.middleware.keys import hash_line, new_key
 from service.repository.forests import Forests
 from service.settings import load_settings
 from service.workers import PoolLimits

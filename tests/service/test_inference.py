@@ -12,7 +12,7 @@ from servers import Server
 from small_forest import SmallForest
 
 from acorn.forests import Bundle
-from service.http.keys import hash_line, new_key
+from service.http.middleware.keys import hash_line, new_key
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from servers import Server
 from small_forest import SmallForest
 
 from acorn.errors import InputError
-from service.http.keys import Caller, Keys, hash_line, new_key
+from service.http.middleware.keys import Caller, Keys, hash_line, new_key
 from service.settings import load_settings
 from training.commands.main import run
 

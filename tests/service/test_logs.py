@@ -77,7 +77,7 @@ def test_workers_name_the_request_that_they_work_for(server: Server, small: Smal
     assert ask(server, failing, headers={"X-Request-ID": "failing"}).status_code == 500
     until(lambda: len(records(server, "failing")) == 3)
     by_logger = {record["logger"]: record for record in records(server, "failing")}
-    worker = by_logger["service.workers.work"]
+    worker = by_logger["service.workers.worker"]
     assert worker["process"] != by_logger["service.access"]["process"]
     assert "RuntimeError: it is broken" in worker["exc_info"]
     assert by_logger["service.workers.pool"]["level"] == "ERROR"

@@ -10,9 +10,9 @@ from servers import Server
 from small_forest import SmallForest
 
 from acorn.errors import InputError
-from service.http.authentication import sender_of
-from service.http.keys import hash_line, new_key
-from service.http.rates import RateLimiter
+from service.http.middleware.authentication import sender_of
+from service.http.middleware.keys import hash_line, new_key
+from service.http.middleware.rates import RateLimiter
 from service.settings import load_settings
 from tests.timing import quickest
 

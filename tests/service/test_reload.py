@@ -15,7 +15,7 @@ from small_forest import SmallForest
 
 from acorn.errors import BundleError, InputError
 from service.errors import NotFoundError
-from service.http.keys import hash_line, new_key
+from service.http.middleware.keys import hash_line, new_key
 from service.repository.forests import Forests
 
 ADMIN = new_key()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from acorn.errors import InputError
-from service.http.keys import hash_line, new_key
+from service.http.middleware.keys import hash_line, new_key
 from service.settings import Settings, load_settings, user_cache
 from training.commands.main import run
 from training.commands.serving.serve import serve

@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 from servers import ROOT, Server, serving, until
 
-from service.http.keys import hash_line, new_key
+from service.http.middleware.keys import hash_line, new_key
 
 api = pytest.importorskip("playwright.sync_api", reason="needs playwright, of the extra test")
 

@@ -1,13 +1,13 @@
 """``/admin``: what only whoever runs the server may do.
 
-:mod:`service.http.authentication` asks for the key.
+:mod:`service.http.middleware.authentication` asks for the key.
 """
 
 from fastapi import APIRouter, Request
 
 from acorn.schemas.prediction import Reload
 from service.http.openapi import problems
-from service.http.routes.state import service_of
+from service.http.state import service_of
 
 router = APIRouter(prefix="/admin", tags=["administration"])
 

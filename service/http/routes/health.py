@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 
 from acorn.schemas.prediction import Live, Ready
 from service.http.openapi import problems
-from service.http.routes.state import service_of
+from service.http.state import service_of
 
 router = APIRouter(prefix="/health", tags=["health"])
 

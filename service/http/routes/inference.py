@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from service.http.body import read_json
 from service.http.openapi import json_body, problems
-from service.http.routes.state import service_of
+from service.http.state import service_of
 from service.prediction.inference import (
     InferRequest,
     InferResponse,

@@ -13,12 +13,12 @@ from acorn.schemas.jobs import Job, JobList
 from acorn.schemas.prediction import PredictRequest
 from service.errors import ConflictError
 from service.http.body import read_body
+from service.http.middleware.request_logging import CALLER
 from service.http.openapi import json_body, problems
-from service.http.request_logging import CALLER
-from service.http.routes.state import service_of
-from service.jobs.service import JobDesk
+from service.http.state import service_of
+from service.jobs.result_tables import TableForm
+from service.jobs.service import JobService
 from service.jobs.submission import JSON, NDJSON
-from service.jobs.tables import TableForm
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
@@ -220,7 +220,7 @@ async def events(
 
 
 async def _events(
-    desk: JobDesk, id_: str, client: str, seen: str | None
+    desk: JobService, id_: str, client: str, seen: str | None
 ) -> AsyncIterator[JSONServerSentEvent]:
     async with aclosing(desk.watch(id_, client)) as states:
         async for job in states:
@@ -236,7 +236,7 @@ def _event_id(job: Job) -> str:
     return f"{job.state}-{job.done}-{job.failed}"
 
 
-async def _lines(desk: JobDesk, id_: str, start: int, stop: int) -> AsyncIterator[str]:
+async def _lines(desk: JobService, id_: str, start: int, stop: int) -> AsyncIterator[str]:
     async for lines in desk.lines(id_, start, stop):
         yield "\n".join(lines) + "\n"
 
@@ -248,7 +248,7 @@ def _accepted(request: Request) -> Literal["ndjson", "csv", "parquet"]:
     return "csv" if CSV in accepted else "ndjson"
 
 
-def _desk(request: Request) -> JobDesk:
+def _desk(request: Request) -> JobService:
     return service_of(request).jobs
 
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from acorn.schemas.prediction import DatasetName
 from service.http.negotiation import VARY, coding_for, not_modified
 from service.http.openapi import problems
-from service.http.routes.state import service_of
+from service.http.state import service_of
 from service.prediction.maps import SpaceMap
 
 router = APIRouter(tags=["catalog"])

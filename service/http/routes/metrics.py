@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Request, Response
 
-from service.http.routes.state import service_of
+from service.http.state import service_of
 
 router = APIRouter(tags=["health"])
 

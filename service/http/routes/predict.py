@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from acorn.schemas.prediction import PredictRequest, PredictResponse
 from service.http.body import read_json
 from service.http.openapi import json_body, problems
-from service.http.routes.state import service_of
+from service.http.state import service_of
 
 router = APIRouter(tags=["predictions"])
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from acorn.errors import InputError, abbreviate
-from service.http.keys import NAME, hash_line, new_key
+from service.http.middleware.keys import NAME, hash_line, new_key
 from training.commands.shared import options
 from training.commands.shared.output import print_json, print_line
 

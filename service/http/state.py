@@ -1,4 +1,4 @@
-"""How routes find what they serve."""
+"""How routes find the service."""
 
 from typing import cast
 

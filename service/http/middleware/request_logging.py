@@ -29,7 +29,7 @@ _SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _QUIET = ("/health/", "/v2/health/", "/metrics")  # asked every few seconds by machines
 
 
-class Observer:
+class RequestLoggingMiddleware:
     """ASGI middleware; unforeseen errors end here, as 500.
 
     Parameters

@@ -17,12 +17,12 @@ from service.errors import (
     UnauthorizedError,
 )
 from service.http.body import discard
-from service.http.keys import Caller, Keys
+from service.http.middleware.keys import Caller, Keys
+from service.http.middleware.request_logging import CALLER
 from service.http.problem_details import refusal
-from service.http.request_logging import CALLER
 
 if TYPE_CHECKING:  # only those who want limits pay for the import
-    from service.http.rates import RateLimiter
+    from service.http.middleware.rates import RateLimiter
 
 ADMIN = "/admin/"
 OPEN = ("/health/", "/v2/health/", "/static/")
@@ -35,7 +35,7 @@ METRICS = "/metrics"
 _IPV6_NETWORK = 64  # one subscriber has that many addresses
 
 
-class Guard:
+class AuthenticationMiddleware:
     """ASGI middleware that refuses with 401, 403 and 429.
 
     Parameters
