@@ -21,9 +21,7 @@ from sklearn.metrics import roc_auc_score
 from acorn.datasets import get_dataset
 from acorn.errors import InvalidArchitectureError
 from acorn.features.table import FeatureTable
-from acorn.forests import Bundle
-from acorn.forests.bundle import bounded
-from acorn.forests.outliers import Domain
+from acorn.forests import Bundle, OutlierDetector, bounded
 from acorn.learning.feature_sets import SIZE
 from acorn.learning.splits import held_out
 from acorn.spaces import UNIVERSAL, get_space
@@ -90,7 +88,7 @@ def main() -> None:
         ids = [id_ for id_ in labels.ids if id_ in bundle.table]
         X = matrix(bundle.table, bundle.feature_names, ids)
         out = held_out(ids, fraction=0.2)
-        domain = Domain.fit(X[~out], seed=0)
+        domain = OutlierDetector.fit(X[~out], seed=0)
         known, own = domain.score(X[out])
         shown = []
         others = (

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from acorn.features.table import FeatureTable
-from acorn.forests.bundle import bounded
+from acorn.forests import bounded
 from acorn.learning.fitting import Configuration, grow
 from acorn.learning.metrics import tau
 from acorn.proxies import SETS, list_proxies

@@ -20,8 +20,7 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.tree._tree import Tree
 
-from acorn.forests import Bundle, PackedForest
-from acorn.forests.ensemble import Ensemble
+from acorn.forests import Bundle, Ensemble, PackedForest
 from acorn.spaces import get_space
 from service.prediction.answers import Known, answer
 from service.prediction.parsing import parse_request

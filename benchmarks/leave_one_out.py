@@ -14,9 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from acorn.features.table import FeatureTable
-from acorn.forests import Bundle
-from acorn.forests.bundle import bounded
-from acorn.forests.intervals import Intervals
+from acorn.forests import Bundle, Intervals, bounded
 from acorn.learning.feature_sets import feature_sets
 from acorn.learning.fitting import Configuration, grow
 from acorn.learning.metrics import tau

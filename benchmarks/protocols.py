@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestRegressor
 
 from acorn.features.table import FeatureTable
-from acorn.forests.bundle import bounded
+from acorn.forests import bounded
 from acorn.learning.feature_sets import feature_sets
 from acorn.learning.fitting import Configuration, grow
 from acorn.learning.metrics import explained, tau

@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.ensemble import ExtraTreesRegressor
 
 from acorn.features.table import FeatureTable
-from acorn.forests.bundle import bounded
+from acorn.forests import bounded
 from acorn.learning.feature_sets import feature_sets
 from acorn.learning.metrics import tau
 from acorn.proxies import SETS, list_proxies

@@ -41,7 +41,7 @@ def test_every_bundle_is_sound(folder: Path) -> None:
     ).settings
     assert settings == bundle.table.settings  # else nothing could be computed for it
     X = bundle.table.matrix(bundle.feature_names)
-    in_domain, _ = bundle.domain(X)
+    in_domain, _ = bundle.outliers(X)
     assert in_domain.mean() > 0.94
     for value, lower, upper in bundle.predict(X[:50]).values():
         assert ((lower <= value) & (value <= upper)).all()
@@ -108,7 +108,7 @@ def test_every_function_has_its_proxies(bundle: Bundle) -> None:
 
 def test_twins_of_the_whole_space_are_known(bundle: Bundle) -> None:
     X = bundle.table.matrix(bundle.feature_names)
-    in_domain, score = bundle.domain(X)
+    in_domain, score = bundle.outliers(X)
     assert in_domain.mean() > 0.94
     assert ((score >= 0) & (score <= 1)).all()
     predicted = bundle.predict(X, targets=["clean", "adv.pgd_linf_8"])

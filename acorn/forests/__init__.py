@@ -1,20 +1,27 @@
-"""Forests: packed arrays, verified bundles, intervals and the domain of what was learned."""
+"""Model bundles: forests, prediction intervals, outlier detection and attributions."""
 
-from acorn.forests.bundle import Bundle, Importance, Prediction
-from acorn.forests.ensemble import Attribution
-from acorn.forests.manifest import Manifest
-from acorn.forests.targets import find_target, is_target
-from acorn.forests.trees.packed import PackedForest
+from acorn.forests._trees.packed import PackedForest
+from acorn.forests.bundle import Bundle, Importance, Prediction, bounded
+from acorn.forests.ensemble import Attribution, Ensemble, Member
+from acorn.forests.intervals import Intervals
+from acorn.forests.manifest import LabelSource, Manifest
+from acorn.forests.outliers import OutlierDetector
+from acorn.forests.training_set import TrainingSet
 from acorn.forests.writing import write_bundle
 
 __all__ = [
     "Attribution",
     "Bundle",
+    "Ensemble",
     "Importance",
+    "Intervals",
+    "LabelSource",
     "Manifest",
+    "Member",
+    "OutlierDetector",
     "PackedForest",
     "Prediction",
-    "find_target",
-    "is_target",
+    "TrainingSet",
+    "bounded",
     "write_bundle",
 ]

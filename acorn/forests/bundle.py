@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 from acorn.errors import AcornError, BundleError
 from acorn.features.table import FeatureTable
 from acorn.forests import manifest as files
+from acorn.forests._trees.packed import PackedForest
+from acorn.forests._trees.shap import TreeShap
 from acorn.forests.ensemble import Attribution, Ensemble, Member
 from acorn.forests.intervals import Intervals
 from acorn.forests.manifest import MANIFEST, FileEntry, Manifest
-from acorn.forests.outliers import Domain
-from acorn.forests.seen import Seen
-from acorn.forests.targets import find_target
-from acorn.forests.trees.packed import PackedForest
-from acorn.forests.trees.shap import TreeShap
+from acorn.forests.outliers import OutlierDetector
+from acorn.forests.training_set import TrainingSet
+from acorn.targets import find_target
 
 Floats = NDArray[np.float64]
 
@@ -59,9 +59,9 @@ class Bundle:
         What the bundle says of itself.
     ensemble
         The forests, in the manifest's order.
-    intervals, domain
+    intervals, outlier_detector
         Calibrated on rows that the trees did not see.
-    seen
+    training_set
         The functions that it was trained on.
     table
         Features of known functions.
@@ -70,8 +70,8 @@ class Bundle:
     manifest: Manifest
     ensemble: Ensemble
     intervals: Intervals
-    domain_model: Domain
-    seen: Seen
+    outlier_detector: OutlierDetector
+    training_set: TrainingSet
     table: FeatureTable
     _importances: dict[str, list[Importance]]
 
@@ -113,8 +113,8 @@ class Bundle:
             manifest,
             Ensemble([_member(content[entry.file], entry, manifest) for entry in manifest.forests]),
             Intervals.from_bytes(content[files.INTERVALS], targets=len(manifest.targets)),
-            Domain.from_bytes(content[files.DOMAIN], features=len(manifest.features)),
-            Seen.from_bytes(content[files.SEEN]),
+            OutlierDetector.from_bytes(content[files.DOMAIN], features=len(manifest.features)),
+            TrainingSet.from_bytes(content[files.SEEN]),
             table,
             _importances(content[files.IMPORTANCES], manifest),
         )
@@ -211,7 +211,7 @@ class Bundle:
         method
             ``"path"`` credits the features on the paths that lead to the prediction, see
             :meth:`PackedForest.contributions`; ``"shap"`` gives Shapley values, which do not
-            depend on the order of the tests, see :class:`~acorn.forests.trees.shap.TreeShap`.
+            depend on the order of the tests, see :class:`~acorn.forests._trees.shap.TreeShap`.
         seconds
             Most wall-clock seconds that Shapley values may take; no limit when not given.
 
@@ -241,7 +241,7 @@ class Bundle:
         """Importances of clusters of collinear features, by their first members, largest first."""
         return self._importances[self.target(target)]
 
-    def domain(
+    def outliers(
         self, X: NDArray[np.float32], ids: Sequence[str] | None = None
     ) -> tuple[NDArray[np.bool_], Floats]:
         """Whether rows are like those of training, and how strange they are, from 0 to 1.
@@ -249,8 +249,8 @@ class Bundle:
         With the functions' ids, those of training are in the domain whatever their score: the
         strangest of them are outliers, but the forest has their labels.
         """
-        in_domain, score = self.domain_model.score(self._input(X))
-        return in_domain if ids is None else in_domain | self.seen.has(ids), score
+        in_domain, score = self.outlier_detector.score(self._input(X))
+        return in_domain if ids is None else in_domain | self.training_set.contains(ids), score
 
     def _input(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
         if X.dtype != np.float32 or X.ndim != 2 or X.shape[1] != len(self.feature_names):

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from acorn.forests.trees.packed import PackedForest
-from acorn.forests.trees.preorder import Ints, Nodes, join
-from acorn.forests.trees.walking import arrivals, explained_at_once, portions, trail
+from acorn.forests._trees.nodes import Ints, Nodes, join
+from acorn.forests._trees.packed import PackedForest
+from acorn.forests._trees.walking import arrivals, explained_at_once, portions, trail
 
 Floats = NDArray[np.float64]
 

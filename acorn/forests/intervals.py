@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from acorn.errors import BundleError, InputError
-from acorn.forests.tensors import expect_tensors, read_tensors
+from acorn.forests._tensors import expect_tensors, read_tensors
 
 Floats = NDArray[np.float64]
 

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 
-from acorn.forests.ensemble import Ensemble, Member
-from acorn.forests.targets import kind
-from acorn.forests.trees.packed import PackedForest
+from acorn.forests import Ensemble, Member
+from acorn.forests._trees.packed import PackedForest
 from acorn.learning.smoothing import Smooth
+from acorn.targets import kind
 
 Floats = NDArray[np.float64]
 

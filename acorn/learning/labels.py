@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from acorn.forests.manifest import LabelSource
+from acorn.forests import LabelSource
 
 COMPANION = "/"
 """Stands between dataset and target in the names of labels on other datasets."""

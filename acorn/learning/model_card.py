@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from acorn.forests.manifest import Manifest
+from acorn.forests import Manifest
 
 SHOWN_FEATURES = 5
 _REPEATS = "For a function of the training data the forests mostly repeat its label."

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from acorn.forests.ensemble import Ensemble, Member
+from acorn.forests import Ensemble, Member
 from acorn.forests.manifest import Candidate
 from acorn.learning.fitting import Configuration, Groups, grow, grow_smooth, narrowed
 from acorn.learning.metrics import tau

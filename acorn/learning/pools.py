@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acorn.features.table import FeatureTable
-from acorn.forests.bundle import bounded
+from acorn.forests import bounded
 from acorn.spaces import get_space
 
 LARGEST = 50_000

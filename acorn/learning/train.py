@@ -17,13 +17,10 @@ from numpy.typing import NDArray
 from acorn import __version__
 from acorn.errors import InputError, MismatchError
 from acorn.features.table import FeatureTable
-from acorn.forests import Bundle, Manifest, find_target, write_bundle
+from acorn.forests import Bundle, Intervals, Manifest, OutlierDetector, TrainingSet, write_bundle
 from acorn.forests import manifest as files
 from acorn.forests.bundle import HIGHEST, LOWEST, bounded
-from acorn.forests.intervals import Intervals
 from acorn.forests.manifest import ForestEntry
-from acorn.forests.outliers import Domain
-from acorn.forests.seen import Seen
 from acorn.learning.feature_sets import feature_sets
 from acorn.learning.fitting import Configuration
 from acorn.learning.importance import importances
@@ -33,6 +30,7 @@ from acorn.learning.model_card import model_card
 from acorn.learning.model_selection import FINAL_FOLDS, OutOfFold, Problem, Search
 from acorn.learning.pools import Pool
 from acorn.spaces import UNIVERSAL
+from acorn.targets import find_target
 
 logger = logging.getLogger(__name__)
 
@@ -135,8 +133,8 @@ def train_bundle(
             for entry, member in zip(entries, ensemble.members, strict=True)
         },
         files.INTERVALS: intervals.to_bytes(),
-        files.DOMAIN: Domain.fit(problem.X[:, used], seed=seed).to_bytes(),
-        files.SEEN: Seen.of(problem.ids).to_bytes(),
+        files.DOMAIN: OutlierDetector.fit(problem.X[:, used], seed=seed).to_bytes(),
+        files.SEEN: TrainingSet.of(problem.ids).to_bytes(),
         files.IMPORTANCES: json.dumps(ranking, indent=1).encode(),
         files.FEATURES: _table_bytes(features),
         files.MODEL_CARD: model_card(manifest, ranking).encode(),

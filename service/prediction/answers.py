@@ -79,7 +79,7 @@ def answer(
         X = feature_matrix([known[id_].row for id_ in distinct], names)
         judged = judged or Judged(
             bundle.predict(X, targets=targets, interval=request.interval),
-            *bundle.domain(X, [*distinct]),
+            *bundle.outliers(X, [*distinct]),
         )
         if request.explain != "none":
             explained = bundle.attributions(

@@ -35,7 +35,7 @@ class Judged(NamedTuple):
     predicted
         Of each target, arrays of shape (rows,).
     in_domain, score
-        As :meth:`acorn.forests.Bundle.domain` gives them.
+        As :meth:`acorn.forests.Bundle.outliers` gives them.
     """
 
     predicted: dict[str, Prediction]
@@ -99,7 +99,7 @@ class Precomputed:
             for row in range(n)[rows]:
                 # One by one: a product of matrices may add in another order than one of a row.
                 one = slice(row, row + 1)
-                (self._in_domain[row],), (self._score[row],) = bundle.domain(X[one], ids[one])
+                (self._in_domain[row],), (self._score[row],) = bundle.outliers(X[one], ids[one])
             self._done[rows] = True
             if ended.wait(REST * (time.monotonic() - start)):
                 return

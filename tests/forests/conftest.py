@@ -9,11 +9,16 @@ from sklearn.ensemble import ExtraTreesRegressor
 
 from acorn.features.settings import ProxySettings
 from acorn.features.table import FeatureRow, FeatureTable
-from acorn.forests import Bundle, Manifest, PackedForest, write_bundle
-from acorn.forests.intervals import Intervals
+from acorn.forests import (
+    Bundle,
+    Intervals,
+    Manifest,
+    OutlierDetector,
+    PackedForest,
+    TrainingSet,
+    write_bundle,
+)
 from acorn.forests.manifest import SCHEMA_VERSION, ForestEntry, LabelSource
-from acorn.forests.outliers import Domain
-from acorn.forests.seen import Seen
 
 SETTINGS = ProxySettings(
     dataset="cifar10", batch="noise", batch_size=4, batch_digest="0" * 64, seed=0
@@ -49,8 +54,8 @@ def write(out):
         "intervals.safetensors": Intervals.fit(
             rng.normal(size=(80, 3)), np.full((80, 3), 50.0), rng.random((80, 3))
         ).to_bytes(),
-        "domain.safetensors": Domain.fit(X, seed=0).to_bytes(),
-        "seen.safetensors": Seen.of(table.ids[:40]).to_bytes(),
+        "domain.safetensors": OutlierDetector.fit(X, seed=0).to_bytes(),
+        "seen.safetensors": TrainingSet.of(table.ids[:40]).to_bytes(),
         "importances.json": json.dumps(
             {t: [{"feature": "f0", "importance": 0.5, "std": 0.1}] for t in TARGETS}
         ).encode(),

@@ -9,7 +9,7 @@ import pytest
 from acorn.errors import BundleError, InputError, UnknownTargetError
 from acorn.forests import Bundle, write_bundle
 from acorn.forests.manifest import SCHEMA_VERSION, Manifest
-from acorn.forests.trees.packed import PackedForest
+from tests.forests.trees import tree_predictions
 
 FILES = [
     "MODEL_CARD.md",
@@ -53,13 +53,14 @@ def test_what_a_bundle_says_of_itself(bundle):
     assert bundle.targets == ("clean", "pgd_linf_1.0", "adv.pgd_linf_8")
     assert bundle.settings["batch"] == "noise"
     assert len(bundle.table) == 80
-    assert bundle.seen.has(["space/0", "space/79", "no"]).tolist() == [True, False, False]
+    known = bundle.training_set.contains(["space/0", "space/79", "no"])
+    assert known.tolist() == [True, False, False]
 
 
-def test_a_target_is_the_mean_over_the_trees_of_all_its_forests(bundle, sound):
+def test_a_target_is_the_mean_over_the_trees_of_all_its_forests(bundle):
     X = rows()
-    first = PackedForest.load(sound / "forest-0.safetensors").tree_predictions(X[:, :5])
-    second = PackedForest.load(sound / "forest-1.safetensors").tree_predictions(X[:, [5, 0, 2]])
+    members = bundle.ensemble.members
+    first, second = (tree_predictions(member.forest, X[:, member.features]) for member in members)
     trees = np.concatenate([first[:, :, 0], second[:, :, 0]])
     found = bundle.predict(X)
     np.testing.assert_allclose(found["clean"].value, trees.mean(axis=0))
@@ -111,14 +112,14 @@ def test_overflowed_and_missing_features_are_predicted_from(bundle):
     X[0, 0], X[1, 1], X[2] = np.inf, -np.inf, np.nan
     for bound in bundle.predict(X)["clean"]:
         assert np.isfinite(bound).all()
-    in_domain, score = bundle.domain(X)
+    in_domain, score = bundle.outliers(X)
     assert not in_domain.any()
     assert (score > 0.95).all()
 
 
 def test_functions_of_training_are_known_however_strange(bundle):
     strange = np.full((2, 6), 50, np.float32)
-    in_domain, score = bundle.domain(strange, ["space/0", "space/unheard-of"])
+    in_domain, score = bundle.outliers(strange, ["space/0", "space/unheard-of"])
     assert in_domain.tolist() == [True, False]
     assert (score > 0.95).all()
 
@@ -245,7 +246,7 @@ def test_forests_must_be_what_the_manifest_says(copy):
 
 def test_a_corrupt_forest_with_a_right_hash_is_refused(copy):
     name = "forest-0.safetensors"
-    forest = PackedForest.load(copy / name)
+    forest = Bundle.load(copy).ensemble.members[0].forest
     forest.feature[3] = 5
     put(copy, name, forest.to_bytes())
     assert refused(copy, r"forest-0.safetensors: tree 0, node \d+: feature 5 is not one of 5")

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.ensemble import ExtraTreesRegressor
 
-from acorn.forests.ensemble import Ensemble, Member
-from acorn.forests.trees.packed import PackedForest
+from acorn.forests import Ensemble, Member, PackedForest
+from tests.forests.trees import tree_predictions
 
 COLUMNS = 8
 MEMBERS = (((0, 1, 2, 3), (0, 1, 2)), ((7, 0, 5), (1,)), ((6, 4), (3, 0)))
@@ -35,9 +35,7 @@ def trees_of(ensemble, X, target):
     """Each tree's prediction of a target, forest by forest."""
     return np.concatenate(
         [
-            forest.tree_predictions(np.ascontiguousarray(X[:, columns]))[
-                :, :, targets.index(target)
-            ]
+            tree_predictions(forest, X[:, columns])[:, :, targets.index(target)]
             for forest, columns, targets in ensemble.members
             if target in targets
         ]
@@ -61,7 +59,7 @@ def test_a_row_is_answered_alike_alone_and_among_others(ensemble, targets, monke
     alone = [ensemble.distribution(X[i : i + 1], targets) for i in range(len(X))]
     for together, apart in zip(whole, zip(*alone, strict=True), strict=True):
         np.testing.assert_array_equal(together, np.concatenate(apart))
-    monkeypatch.setattr("acorn.forests.trees.walking.PAIRS_AT_ONCE", 64)
+    monkeypatch.setattr("acorn.forests._trees.walking.PAIRS_AT_ONCE", 64)
     for together, in_parts in zip(whole, ensemble.distribution(X, targets), strict=True):
         np.testing.assert_array_equal(together, in_parts)
 

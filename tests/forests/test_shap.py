@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 
 from acorn.errors import InputError, TimeBudgetError
-from acorn.forests.ensemble import Ensemble, Member
-from acorn.forests.trees.packed import PackedForest
-from acorn.forests.trees.shap import TreeShap
+from acorn.forests import Ensemble, Member, PackedForest
+from acorn.forests._trees.shap import TreeShap
 
 KINDS = [ExtraTreesRegressor, RandomForestRegressor]
 
@@ -154,8 +153,8 @@ def test_many_trees_and_outputs_are_explained_in_parts(monkeypatch):
     X, Y = data(outputs=4)
     forest = ExtraTreesRegressor(7, random_state=0).fit(X, Y)
     whole = explain(forest, X[:6])[1]
-    monkeypatch.setattr("acorn.forests.trees.shap._TREES_AT_ONCE", 2)
-    monkeypatch.setattr("acorn.forests.trees.shap._OUTPUTS_AT_ONCE", 3)
+    monkeypatch.setattr("acorn.forests._trees.shap._TREES_AT_ONCE", 2)
+    monkeypatch.setattr("acorn.forests._trees.shap._OUTPUTS_AT_ONCE", 3)
     np.testing.assert_allclose(explain(forest, X[:6])[1], whole, rtol=0, atol=1e-12)
 
 

@@ -13,11 +13,17 @@ from acorn.batches import embedded_batch
 from acorn.datasets import get_dataset
 from acorn.features.extractor import FeatureExtractor
 from acorn.features.table import FeatureTable
-from acorn.forests import Manifest, PackedForest, write_bundle
-from acorn.forests.intervals import Intervals
+from acorn.forests import (
+    Ensemble,
+    Intervals,
+    Manifest,
+    Member,
+    OutlierDetector,
+    PackedForest,
+    TrainingSet,
+    write_bundle,
+)
 from acorn.forests.manifest import SCHEMA_VERSION, FileEntry, ForestEntry
-from acorn.forests.outliers import Domain
-from acorn.forests.seen import Seen
 from acorn.spaces import get_space
 
 KNOWN = 48
@@ -89,7 +95,9 @@ def _write(path: Path, table: FeatureTable) -> None:
     fitted.fit(X, labels)
     forest = PackedForest.from_sklearn(fitted)
     residuals = labels - fitted.oob_prediction_
-    spread = forest.tree_predictions(X).std(axis=0)
+    _, spread = Ensemble([Member(forest, range(X.shape[1]), range(len(TARGETS)))]).distribution(
+        X, range(len(TARGETS))
+    )
     importances = [
         {"feature": table.feature_names[i], "importance": float(value), "std": 0.0}
         for i in np.argsort(-fitted.feature_importances_)
@@ -103,8 +111,8 @@ def _write(path: Path, table: FeatureTable) -> None:
         "intervals.safetensors": Intervals.fit(
             residuals, fitted.oob_prediction_, spread
         ).to_bytes(),
-        "domain.safetensors": Domain.fit(X, seed=0).to_bytes(),
-        "seen.safetensors": Seen.of(table.ids).to_bytes(),
+        "domain.safetensors": OutlierDetector.fit(X, seed=0).to_bytes(),
+        "seen.safetensors": TrainingSet.of(table.ids).to_bytes(),
         "importances.json": json.dumps(dict.fromkeys(TARGETS, importances)).encode(),
         "MODEL_CARD.md": b"# For tests\n",
     }

@@ -37,7 +37,7 @@ def test_every_bit_is_that_of_a_row_of_its_own(forest: Forest) -> None:
         found = forest.precomputed.find([id_], targets, INTERVAL)
         assert found is not None
         assert found.predicted == forest.bundle.predict(X, interval=INTERVAL)
-        assert (found.in_domain, found.score) == forest.bundle.domain(X, [id_])
+        assert (found.in_domain, found.score) == forest.bundle.outliers(X, [id_])
     some = forest.precomputed.find(ids[7:3:-1], ["pgd_linf_1"], INTERVAL)
     assert some is not None
     X = feature_matrix([rows[id_] for id_ in ids[7:3:-1]], forest.recipe.names)

@@ -115,6 +115,6 @@ def test_what_a_bundle_was_trained_on_is_labelled(
     arguments = ["--space", "nasbench_macro", "--dataset", "cifar10", "--bundle", str(path)]
     assert run(["suggest", *arguments, "-n", "3", "--out", str(tmp_path / "o"), "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
-    seen = Bundle.load(path).seen
+    seen = Bundle.load(path).training_set
     assert printed["labelled"] == len(seen)
-    assert not seen.has([f"nasbench_macro/{arch}" for arch in printed["archs"]]).any()
+    assert not seen.contains([f"nasbench_macro/{arch}" for arch in printed["archs"]]).any()

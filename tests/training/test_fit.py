@@ -190,8 +190,8 @@ def test_importances_name_what_matters(bundle):
 
 def test_rows_of_training_are_in_the_domain(bundle):
     X = bundle.table.matrix(bundle.feature_names)
-    assert bundle.domain(X)[0].mean() > 0.9
-    assert not bundle.domain(X[:1] + 50)[0].any()
+    assert bundle.outliers(X)[0].mean() > 0.9
+    assert not bundle.outliers(X[:1] + 50)[0].any()
 
 
 def test_the_same_input_gives_the_same_forests(bundle, parts, table, tmp_path):

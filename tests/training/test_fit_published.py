@@ -67,4 +67,4 @@ def test_intervals_cover_low_middle_and_high_values(parts, target):
 def test_new_functions_are_in_the_domain(parts):
     bundle, new = parts
     X = bundle.table.matrix(bundle.feature_names, sorted(set(new.ids)))
-    assert bundle.domain(X)[0].mean() > 0.9
+    assert bundle.outliers(X)[0].mean() > 0.9

@@ -18,8 +18,7 @@ from sklearn.tree import DecisionTreeRegressor
 from acorn.errors import InputError, InvalidTableError
 from acorn.features.settings import ProxySettings
 from acorn.features.table import FeatureRow, FeatureTable
-from acorn.forests import PackedForest
-from acorn.forests.bundle import Prediction
+from acorn.forests import PackedForest, Prediction
 from acorn.learning.fitting import Configuration
 from acorn.learning.labels import Labels
 from acorn.learning.splits import held_out

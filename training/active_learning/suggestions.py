@@ -8,7 +8,7 @@ from sklearn.ensemble import ExtraTreesRegressor
 
 from acorn.errors import InputError
 from acorn.features.table import FeatureTable
-from acorn.forests.bundle import bounded
+from acorn.forests import bounded
 from training.active_learning.batch_selection import choose
 from training.active_learning.kernel import Floats, Kernel, ranked
 

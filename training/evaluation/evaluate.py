@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 
 from acorn.errors import InputError, MismatchError, UnknownTargetError
 from acorn.features.table import FeatureTable, check_settings
-from acorn.forests import Bundle
-from acorn.forests.bundle import Prediction
+from acorn.forests import Bundle, Prediction
 from acorn.learning.labels import Labels
 from acorn.learning.metrics import score
 from acorn.spaces import UNIVERSAL
@@ -103,7 +102,7 @@ def examine(
         raise InputError(f"got labels of {got}; expected some of {', '.join(bundle.targets)}")
 
     functions = sorted(set(labels.ids))
-    seen = {id_ for id_, was in zip(functions, bundle.seen.has(functions), strict=True) if was}
+    seen = set(bundle.training_set.among(functions))
     wanted = set(functions) if include_seen else set(functions) - seen
     scored = labels.only({id_ for id_ in wanted if id_ in table})
     if not len(scored.frame):

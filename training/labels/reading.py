@@ -15,10 +15,10 @@ import polars as pl
 
 from acorn.datasets import canonical_name
 from acorn.errors import InputError, InvalidArchitectureError, InvalidTableError, abbreviate
-from acorn.forests.manifest import LabelSource
-from acorn.forests.targets import ADVERSARIAL, is_target
+from acorn.forests import LabelSource
 from acorn.learning.labels import COMPANION, Labels
 from acorn.spaces import SPACES, UNIVERSAL, Space, get_space
+from acorn.targets import ADVERSARIAL, is_target
 from training.labels.csv_tables import SUFFIXES, read_csv
 
 PERCENT = "percent"

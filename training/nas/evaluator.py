@@ -114,8 +114,8 @@ class ArchitectureEvaluator:
         costs = [self.cost(each) for each in canonicals]
         columns["params"] = [cost.params for cost in costs]
         columns["flops"] = [cost.flops for cost in costs]
-        columns["in_domain"] = self._bundle.domain(X, ids)[0]
-        columns["seen"] = self._bundle.seen.has(ids)
+        columns["in_domain"] = self._bundle.outliers(X, ids)[0]
+        columns["seen"] = self._bundle.training_set.contains(ids)
         return pl.DataFrame(columns)
 
     def _id(self, canonical: str) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from acorn.errors import InputError
-from acorn.forests import find_target
+from acorn.targets import find_target
 from training.commands.shared.options import (
     AsJson,
     Dataset,

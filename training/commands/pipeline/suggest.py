@@ -72,7 +72,7 @@ def suggest(
         known = read_labels(labels, space=space, dataset=dataset).by_function()
         ids, Y = known.ids, known.matrix(known.targets)
     if loaded is not None:
-        seen = [id_ for id_, was in zip(table.ids, loaded.seen.has(table.ids), strict=True) if was]
+        seen = loaded.training_set.among(table.ids)
         ids += sorted(set(seen) - set(ids))
         if Y is None:  # the forest repeats the labels that it learned from
             X = table.matrix(loaded.feature_names, ids)

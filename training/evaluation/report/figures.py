@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from acorn.forests import Bundle
 from acorn.forests.bundle import HIGHEST, LOWEST, Prediction, bounded
 from acorn.forests.manifest import IMPORTANCES
-from acorn.forests.targets import ADVERSARIAL
 from acorn.learning.labels import Labels
 from acorn.learning.metrics import tau
 from acorn.pareto import pareto_front
+from acorn.targets import ADVERSARIAL
 from training.evaluation.evaluate import Evaluation
 
 Floats = NDArray[np.float64]

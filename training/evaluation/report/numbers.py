@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acorn.errors import UnknownTargetError
-from acorn.forests.targets import find_target
 from acorn.learning.splits import uniform
+from acorn.targets import find_target
 from training.evaluation.evaluate import Evaluation
 from training.evaluation.report import figures
 from training.evaluation.report.correlation import correlation_map

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 
 from acorn.errors import InvalidTableError
-from acorn.forests.targets import is_target
+from acorn.targets import is_target
 from training.labels.reading import read_file, read_percent, split_column
 
 

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acorn.errors import UnknownTargetError
-from acorn.forests.targets import find_target, is_target, kind
+from acorn.targets import find_target, is_target, kind
 
 KNOWN = ["clean", "pgd_linf_1.0", "fgsm_linf_0.5", "corruption_fog", "adv.pgd_linf_8"]
 

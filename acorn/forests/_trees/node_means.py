@@ -5,10 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from acorn.forests.trees.preorder import Nodes
+from acorn.forests._trees.nodes import Ints, Nodes
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 LARGE = 8
 """Leaves of a subtree whose mean is kept: most nodes are leaves or have few, so that keeping these

@@ -1,73 +1,48 @@
-"""Trees in preorder: what is checked before the first use, and what is derived for all others.
+"""Checks trees in preorder, and finds the children and the subtree of every node.
 
 A tree in preorder is one bit a node (inner node or leaf) and needs no child pointers: a cycle, or a
-node reached twice, cannot be written down. Let the *pending count* of a node be the number of right
-subtrees still owed when preorder reaches it, that is the number of left turns on its path. The left
-child of node ``i`` is ``i + 1``; inside the left subtree the count is higher, so the right child is
-the next node with the count of ``i``. And following right children from ``i`` ends in the last leaf
-of its subtree. Sorting nodes by their pending count therefore finds all children, and all ends of
-subtrees, at once.
+node with two parents, cannot be written down. Let the *pending count* of a node be the number of
+right subtrees still owed when preorder reaches it, which is the number of left turns on its path.
+The left child of node ``i`` is ``i + 1``. Inside the left subtree the count is higher, so the right
+child is the next node with the count of ``i``. Following right children from ``i`` ends in the last
+leaf of its subtree. Sorting the nodes by their pending count therefore finds all children, and the
+ends of all subtrees, at once.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from acorn.errors import BundleError
-
-if TYPE_CHECKING:
-    from acorn.forests.trees.packed import PackedForest
-
-Ints = NDArray[np.int64]
-
-FIELDS = {
-    "sizes": (np.uint32,),
-    "leaf_bits": (np.uint8,),
-    "missing_left_bits": (np.uint8,),
-    "feature": (np.int16,),
-    "threshold": (np.float32,),
-    "count": (np.uint8, np.uint16, np.float32),
-    "code": (np.uint16, np.uint32),
-    "values": (np.float32,),
-    "n_features": (np.int32,),
-}
-"""Arrays of a forest, and the types that each may have."""
+from acorn.forests._trees.arrays import DTYPES, ForestArrays
+from acorn.forests._trees.nodes import Ints, Nodes
 
 
-@dataclass(frozen=True, slots=True)
-class Nodes:
-    """Arrays over all nodes of all trees, derived at load; leaves lead to themselves."""
+def layout(forest: ForestArrays) -> Nodes:
+    """Check every tree and lay out its nodes.
 
-    roots: Ints
-    feature: NDArray[np.int16]
-    threshold: NDArray[np.float32]
-    missing_left: NDArray[np.bool_]
-    step: NDArray[np.int32]  # from the node to its right child; 0 for a leaf
-    size: NDArray[np.int32]  # nodes of the subtree
-    leaf: NDArray[np.int32]  # running number of leaves before the node
+    Parameters
+    ----------
+    forest : ForestArrays
+        The trees.
 
-    @property
-    def right(self) -> Ints:
-        """Right child of each node."""
-        return np.arange(len(self.step)) + self.step
+    Returns
+    -------
+    Nodes
+        Nodes of all trees.
 
-    @property
-    def end(self) -> Ints:
-        """One past the last node of each subtree."""
-        return np.arange(len(self.size)) + self.size
-
-
-def layout(forest: "PackedForest") -> Nodes:
-    """Check every tree and lay out its nodes; raises BundleError, which says where."""
+    Raises
+    ------
+    BundleError
+        If the arrays do not form trees; names the tree and the node.
+    """
     _check_arrays(forest)
     sizes = forest.sizes.astype(np.int64)
     leaf = np.unpackbits(forest.leaf_bits, count=int(sizes.sum())).astype(bool)
     tree = np.repeat(np.arange(len(sizes)), sizes)
-    # Preorder starts at 0 pending, an inner node adds one, a leaf settles one, and a tree is
-    # over when its last leaf leaves -1; `tree` makes up for those of the trees before.
+    # The pending count starts at 0. An inner node adds one, a leaf takes one away, and a tree ends
+    # when its last leaf leaves -1. `tree` makes up for the ends of the trees before.
     after = np.cumsum(np.where(leaf, -1, 1)) + tree
     before = after - np.where(leaf, -1, 1)
     _check_shape(forest, tree, after)
@@ -87,7 +62,7 @@ def layout(forest: "PackedForest") -> Nodes:
     return Nodes(
         roots=np.cumsum(sizes) - sizes,
         feature=_spread(forest.feature, ~leaf, 0),
-        threshold=_spread(forest.threshold, ~leaf, np.nan),  # nothing is below: stay right
+        threshold=_spread(forest.threshold, ~leaf, np.nan),  # no value is below NaN: stay
         missing_left=_spread(missing, ~leaf, False),
         step=step,
         size=size,
@@ -95,44 +70,10 @@ def layout(forest: "PackedForest") -> Nodes:
     )
 
 
-def join(parts: Sequence[Nodes], columns: Sequence[Sequence[int]]) -> tuple[Nodes, list[Ints]]:
-    """Lay out several forests as one.
-
-    Parameters
-    ----------
-    parts
-        Their nodes.
-    columns
-        For each forest, the columns that its features are among those of all.
-
-    Returns
-    -------
-    tuple
-        All nodes, where ``leaf`` counts within each forest, and the roots of each forest.
-    """
-    sizes = [len(part.step) for part in parts]
-    offsets = np.cumsum(sizes) - sizes
-    roots = [part.roots + offset for part, offset in zip(parts, offsets, strict=True)]
-    feature = [
-        np.asarray(own, np.int16).take(part.feature)
-        for part, own in zip(parts, columns, strict=True)
-    ]
-    nodes = Nodes(
-        roots=np.concatenate(roots),
-        feature=np.concatenate(feature),
-        threshold=np.concatenate([part.threshold for part in parts]),
-        missing_left=np.concatenate([part.missing_left for part in parts]),
-        step=np.concatenate([part.step for part in parts]),
-        size=np.concatenate([part.size for part in parts]),
-        leaf=np.concatenate([part.leaf for part in parts]),
-    )
-    return nodes, roots
-
-
-def _check_arrays(forest: "PackedForest") -> None:
-    for name, dtypes in FIELDS.items():
+def _check_arrays(forest: ForestArrays) -> None:
+    for name, dtypes in DTYPES.items():
         array = getattr(forest, name)
-        if name != "n_features" and array.dtype not in dtypes:
+        if array.dtype not in dtypes:
             expected = " or ".join(np.dtype(dtype).name for dtype in dtypes)
             raise BundleError(f"{name} is {array.dtype}; expected {expected}")
     if not 0 < forest.n_features <= np.iinfo(np.int16).max:
@@ -162,7 +103,7 @@ def _check_arrays(forest: "PackedForest") -> None:
         raise BundleError(f"a forest of {nodes} nodes; expected at most {np.iinfo(np.int32).max}")
 
 
-def _check_shape(forest: "PackedForest", tree: Ints, after: Ints) -> None:
+def _check_shape(forest: ForestArrays, tree: Ints, after: Ints) -> None:
     last = np.cumsum(forest.sizes.astype(np.int64)) - 1
     expected_end = np.zeros(len(tree), bool)
     expected_end[last] = True
@@ -171,13 +112,13 @@ def _check_shape(forest: "PackedForest", tree: Ints, after: Ints) -> None:
         _refuse(forest, wrong, tree, "its nodes do not form one binary tree in preorder")
 
 
-def _check_nodes(forest: "PackedForest", tree: Ints, leaf: NDArray[np.bool_]) -> None:
+def _check_nodes(forest: ForestArrays, tree: Ints, leaf: NDArray[np.bool_]) -> None:
     inner = ~leaf
     outside = (forest.feature < 0) | (forest.feature >= forest.n_features)
     if outside.any():
         why = f"feature {forest.feature[_first(outside)]} is not one of {forest.n_features}"
         _refuse(forest, _spread(outside, inner, False), tree, why)
-    # +inf is sound: all that is there goes to the left, and what is missing to the right
+    # +inf is allowed: every value goes to the left, and a missing one to the right
     undefined = np.isnan(forest.threshold) | np.isneginf(forest.threshold)
     if undefined.any():
         _refuse(forest, _spread(undefined, inner, False), tree, "its threshold is not a number")
@@ -186,12 +127,11 @@ def _check_nodes(forest: "PackedForest", tree: Ints, leaf: NDArray[np.bool_]) ->
         _refuse(forest, _spread(empty, leaf, False), tree, "a leaf holds no training row")
     beyond = forest.code >= len(forest.values)
     if beyond.any():
-        _refuse(
-            forest, _spread(beyond, leaf, False), tree, "a leaf points to a value that is not there"
-        )
+        why = "a leaf points to a value that does not exist"
+        _refuse(forest, _spread(beyond, leaf, False), tree, why)
 
 
-def _refuse(forest: "PackedForest", wrong: NDArray[np.bool_], tree: Ints, why: str) -> None:
+def _refuse(forest: ForestArrays, wrong: NDArray[np.bool_], tree: Ints, why: str) -> None:
     position = _first(wrong)
     which = int(tree[position])
     start = int(forest.sizes[:which].astype(np.int64).sum())

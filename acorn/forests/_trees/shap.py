@@ -28,12 +28,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acorn.errors import TimeBudgetError
+from acorn.forests._trees.nodes import Ints, Nodes
+from acorn.forests._trees.packed import PackedForest
 from acorn.forests.ensemble import Attribution, Ensemble
-from acorn.forests.trees.packed import PackedForest
-from acorn.forests.trees.preorder import Nodes
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 _TREES_AT_ONCE = 4  # the arrays of a few trees stay in the processor's cache

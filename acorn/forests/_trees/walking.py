@@ -10,9 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from acorn.forests.trees.preorder import Nodes
-
-Ints = NDArray[np.int64]
+from acorn.forests._trees.nodes import Ints, Nodes
 
 PAIRS_AT_ONCE = 1 << 13
 """Pairs that go down together where there are many: what is known of them stays in the cache."""
