@@ -24,7 +24,7 @@ from acorn.forests import Bundle, Ensemble, PackedForest
 from acorn.spaces import get_space
 from service.prediction.answers import Known, answer
 from service.prediction.parsing import parse_request
-from service.repository.forest import Forest
+from service.repository.served_bundle import ServedBundle
 
 Floats = NDArray[np.float64]
 Predict = Callable[[NDArray[np.float32]], Floats]
@@ -171,10 +171,10 @@ def main() -> None:
             for own, reference in zip(members[name], members["scikit-learn"], strict=True)
         )
         print(f"{name:>14s}{cells}  {'equal in every bit' if same else 'NOT EQUAL'}")
-    one_prediction(Forest(bundle, options.bundle), options.seconds)
+    one_prediction(ServedBundle(bundle, options.bundle), options.seconds)
 
 
-def one_prediction(forest: Forest, seconds: float) -> None:
+def one_prediction(forest: ServedBundle, seconds: float) -> None:
     """Print what a prediction from the table takes, with attributions of all targets."""
     space = get_space(forest.bundle.space)
     document = {"architectures": [{"space": space.name, "arch": space.example}]}

@@ -23,11 +23,11 @@ from service.errors import ReloadError, UnavailableError
 from service.http.problem_details import problem_of
 from service.jobs.service import JobService
 from service.observability.metrics import Metrics
-from service.prediction.isolated_process import keep_apart
-from service.prediction.maps import SpaceMaps
+from service.prediction.isolated_process import start_isolated_process
 from service.prediction.predictor import Predictor
 from service.prediction.size_limits import SizeLimits
-from service.repository.forests import Forests
+from service.prediction.space_map import SpaceMaps
+from service.repository.model_repository import ModelRepository
 from service.settings import Settings
 from service.storage.cache import FeatureCache
 from service.storage.database import Database
@@ -40,7 +40,7 @@ logger = logging.getLogger(__name__)
 _COUNTING_SECONDS = 2.0  # whoever scrapes waits longer
 
 
-class Service:
+class Application:
     """Forests, feature cache, worker processes and the predictor that joins them.
 
     Parameters
@@ -62,7 +62,7 @@ class Service:
     def __init__(
         self,
         settings: Settings,
-        forests: Forests,
+        repository: ModelRepository,
         database: Database,
         metrics: Metrics,
         *,
@@ -70,7 +70,7 @@ class Service:
         start_worker: StartWorker = WorkerProcess,
     ) -> None:
         self.settings = settings
-        self.forests = forests
+        self.repository = repository
         self.metrics = metrics
         self.is_draining = False
         self._computes_features = factory is None
@@ -92,7 +92,7 @@ class Service:
             start_worker=start_worker,
         )
         self.predictor = Predictor(
-            forests,
+            repository,
             self._cache,
             self.pool.compute,
             max_architectures=settings.max_architectures,
@@ -104,12 +104,12 @@ class Service:
         self.jobs = JobService(
             database, self.predictor, self.pool.compute, settings, describe_error=problem_of
         )
-        self.maps = SpaceMaps(forests)
+        self.maps = SpaceMaps(repository)
         metrics.watch(self)
 
     def start(self) -> None:
         """Start the workers; table predictions are answered before they are ready."""
-        self._apart = keep_apart()
+        self._apart = start_isolated_process()
         self.pool.start()
         self.jobs.start()
 
@@ -122,14 +122,14 @@ class Service:
         self._cache.close()
 
     async def reload(self) -> Reload:
-        """Read the forests folder anew, in a thread; see :meth:`Forests.reload`.
+        """Read the forests folder anew, in a thread; see :meth:`ModelRepository.reload`.
 
         Workers learn to warm up for new forests as they are replaced; those of today take seconds
         longer for the first network. Raises :class:`~service.errors.ReloadError` where the
         folder cannot be read, and all stays as it was.
         """
         try:
-            result = await asyncio.to_thread(self.forests.reload)
+            result = await asyncio.to_thread(self.repository.reload)
         except (AcornError, OSError) as error:
             self.metrics.reloaded("failed")
             logger.error("the forests cannot be reloaded: %s", error)
@@ -158,7 +158,7 @@ class Service:
         """
         if lacks := self._lacks():
             raise UnavailableError("; ".join(lacks), retry_after=1)
-        return Ready(forests=[each.name for each in self.forests.newest], workers=self.workers)
+        return Ready(forests=[*self.repository.snapshot.newest], workers=self.workers)
 
     @property
     def is_ready(self) -> bool:
@@ -183,19 +183,19 @@ class Service:
     @property
     def forest_infos(self) -> list[ForestInfo]:
         """Forests in service."""
-        return self.forests.listing.forests
+        return self.repository.snapshot.listing.forests
 
     @property
     def refused_forests(self) -> int:
         """Bundles that did not pass verification."""
-        return len(self.forests.listing.refused)
+        return len(self.repository.snapshot.refused)
 
     def _lacks(self) -> list[str]:
         """Say what keeps the server from answering for any architecture."""
         lacks = []
         if self.is_draining:
             lacks.append("the server is stopping")
-        if not self.forests.newest:
+        if not self.repository.snapshot.newest:
             lacks.append("no verified forest")
         if not self.pool.state.ready:
             lacks.append(
@@ -211,7 +211,7 @@ class Service:
             threads=settings.threads,
             log_level=settings.log_level,
             log_format=settings.log_format,
-            warm=tuple(forest.example for forest in self.forests),
+            warm=tuple(forest.example for forest in self.repository.snapshot),
         )
 
     def spaces(self) -> SpaceList:
@@ -225,7 +225,9 @@ class Service:
                     datasets=list(space.datasets),
                     size=space.size,
                     forests=[
-                        forest.name for forest in self.forests.newest if forest.covers(space.name)
+                        forest.name
+                        for forest in self.repository.snapshot.newest.values()
+                        if forest.covers(space.name)
                     ],
                     limits=_limits_of(space),
                 )

@@ -28,7 +28,8 @@ from acorn.errors import AcornError, InputError
 from acorn.features.table import FeatureRow
 from acorn.spaces import SPACES
 from service.prediction.predictor import Predictor
-from service.repository.forests import Forest, Forests
+from service.repository.model_repository import ModelRepository
+from service.repository.served_bundle import ServedBundle
 from service.settings import Settings
 from service.storage.cache import FeatureCache
 from service.storage.database import Database, DatabaseError
@@ -89,13 +90,13 @@ def examine(settings: Settings, *, url: str | None = None) -> Iterator[Finding]:
     yield from _guarded("files", lambda: check_folder(settings.var))
     yield from _guarded("database", lambda: check_database(settings.store_url))
     try:
-        forests = Forests.load(settings.forests)
+        forests = ModelRepository(settings.forests)
     except InputError as error:
         yield Finding("forests", "failed", str(error), _FORESTS_ADVICE)
     else:
         yield from _guarded("forests", lambda: check_forests(forests, settings.forests))
         yield from _guarded("versions", lambda: check_versions(forests))
-        if forests.newest:
+        if forests.snapshot.newest:
             yield from _guarded("worker", lambda: asyncio.run(_check_work(settings, forests)))
     if url is not None:
         yield from _guarded("server", lambda: check_server(url))
@@ -197,25 +198,25 @@ def check_database(url: str) -> Iterator[Finding]:
 _FORESTS_ADVICE = "give --forests (ACORN_FORESTS) a folder with a bundle in each of its subfolders"
 
 
-def check_forests(forests: Forests, folder: Path) -> Iterator[Finding]:
+def check_forests(forests: ModelRepository, folder: Path) -> Iterator[Finding]:
     """Every bundle is what its manifest says."""
-    for refused in forests.listing.refused:
+    for refused in forests.snapshot.refused:
         advice = f"replace {refused.name} by a sound copy, or remove it"
         yield Finding("forests", "failed", f"{refused.name}: {refused.reason}", advice)
-    if names := [forest.full_name for forest in forests]:
+    if names := [forest.full_name for forest in forests.snapshot]:
         yield Finding("forests", "sound", f"{', '.join(names)} in {folder}")
     else:
         yield Finding("forests", "failed", f"no sound bundle in {folder}", _FORESTS_ADVICE)
 
 
-def check_versions(forests: Forests) -> Iterator[Finding]:
+def check_versions(forests: ModelRepository) -> Iterator[Finding]:
     """Proxies are computed by the torch that computed those of the bundles.
 
     Of all libraries, only torch has a say in predictions: trees are arrays, and walked here.
     """
     installed = metadata.version("torch")
     others: dict[str, list[str]] = {}
-    for forest in forests:
+    for forest in forests.snapshot:
         made = forest.bundle.manifest.libraries.get("torch")
         if made is not None and _minor(made) != _minor(installed):
             others.setdefault(made, []).append(forest.full_name)
@@ -227,7 +228,7 @@ def check_versions(forests: Forests) -> Iterator[Finding]:
         yield Finding("versions", "sound", f"torch {installed}, which the bundles were made with")
 
 
-async def _check_work(settings: Settings, forests: Forests) -> list[Finding]:
+async def _check_work(settings: Settings, forests: ModelRepository) -> list[Finding]:
     async with _one_worker(settings) as pool:
         finding = await check_worker(pool, forests)
         found = [finding]
@@ -236,7 +237,7 @@ async def _check_work(settings: Settings, forests: Forests) -> list[Finding]:
     return found
 
 
-async def check_worker(pool: Pool, forests: Forests) -> Finding:
+async def check_worker(pool: Pool, forests: ModelRepository) -> Finding:
     """A worker starts, and computes for a network of a bundle's table what the table has."""
     advice = "acorn predict with an architecture of your own says more; so does acorn serve's log"
     while not (pool.state.ready or pool.reason):
@@ -244,7 +245,7 @@ async def check_worker(pool: Pool, forests: Forests) -> Finding:
     if pool.reason:
         return Finding("worker", "failed", pool.reason, advice)
     # The more a forest reads, the more the worker is put to the test.
-    forest = max(forests.newest, key=lambda each: len(each.recipe.names))
+    forest = max(forests.snapshot.newest.values(), key=lambda each: len(each.recipe.names))
     task, row = _known(forest)
     outcome = (await pool.compute({forest.full_name: task}))[forest.full_name]
     what = f"a network of {task.space} for {forest.full_name}"
@@ -262,7 +263,7 @@ async def check_worker(pool: Pool, forests: Forests) -> Finding:
 
 
 async def check_predictions(
-    pool: Pool, settings: Settings, forests: Forests
+    pool: Pool, settings: Settings, forests: ModelRepository
 ) -> AsyncIterator[Finding]:
     """Every forest predicts an example."""
     cache = FeatureCache(FeatureStore(Database(settings.store_url)))
@@ -270,7 +271,7 @@ async def check_predictions(
         forests, cache, pool.compute, max_architectures=1, max_explanations=sys.maxsize
     )
     try:
-        for forest in forests.newest:
+        for forest in forests.snapshot.newest.values():
             yield await _predict(predictor, forest)
     finally:
         predictor.close()
@@ -327,7 +328,7 @@ async def _one_worker(settings: Settings) -> AsyncIterator[Pool]:
         await pool.stop()
 
 
-async def _predict(predictor: Predictor, forest: Forest) -> Finding:
+async def _predict(predictor: Predictor, forest: ServedBundle) -> Finding:
     space = SPACES[forest.example.space]
     document = {
         "architectures": [{"space": space.name, "arch": space.example}],
@@ -345,7 +346,7 @@ async def _predict(predictor: Predictor, forest: Forest) -> Finding:
     return Finding("prediction", "sound", found)
 
 
-def _known(forest: Forest) -> tuple[FeatureTask, FeatureRow | None]:
+def _known(forest: ServedBundle) -> tuple[FeatureTask, FeatureRow | None]:
     """Find a network that the forest's table has, or any where it has none."""
     ids = forest.bundle.table.ids
     if not ids:

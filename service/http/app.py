@@ -16,7 +16,7 @@ import acorn
 from acorn.errors import AcornError, abbreviate
 from acorn.features.table import FeatureRow
 from acorn.schemas.problems import Problem, ProblemItem
-from service.application import Service
+from service.application import Application
 from service.errors import InvalidRequestError
 from service.http.middleware.authentication import AuthenticationMiddleware
 from service.http.middleware.keys import Keys
@@ -26,7 +26,7 @@ from service.http.problem_details import refusal, respond
 from service.http.routes import admin, catalog, health, inference, jobs, maps, metrics, predict, web
 from service.observability.metrics import Metrics
 from service.observability.tracing import set_up_tracing
-from service.repository.forests import Forests
+from service.repository.model_repository import ModelRepository
 from service.settings import Settings
 from service.storage.database import Database
 from service.strict_json import escape
@@ -61,15 +61,15 @@ def create_app(
         the same name, or traces without what they need.
     """
     keys = Keys(settings.api_keys, settings.admin_keys)
-    forests = Forests.load(settings.forests)
+    repository = ModelRepository(settings.forests)
     database = Database(settings.store_url)
     counts = Metrics()
     tracing = set_up_tracing(wanted=settings.otel)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        service = Service(
-            settings, forests, database, counts, factory=factory, start_worker=start_worker
+        service = Application(
+            settings, repository, database, counts, factory=factory, start_worker=start_worker
         )
         app.state.service = service
         service.start()

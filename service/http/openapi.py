@@ -11,7 +11,7 @@ from pydantic.json_schema import models_json_schema
 from acorn.schemas.prediction import PredictRequest
 from acorn.schemas.problems import MEDIA_TYPE, Problem, ProblemItem
 from service.http.middleware.authentication import ADMIN, OPEN, PUBLIC
-from service.prediction.inference import InferRequest
+from service.prediction.open_inference import InferRequest
 
 _REFERENCE = "#/components/schemas/{model}"
 _KEYS = {

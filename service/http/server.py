@@ -19,7 +19,7 @@ from typing import cast
 import uvicorn
 from fastapi import FastAPI
 
-from service.application import Service
+from service.application import Application
 from service.errors import ReloadError
 from service.settings import Settings
 
@@ -53,8 +53,8 @@ class Server(uvicorn.Server):
         self._reloads: set[asyncio.Task[None]] = set()
 
     @property
-    def _service(self) -> Service:
-        return cast(Service, self._app.state.service)
+    def _service(self) -> Application:
+        return cast(Application, self._app.state.service)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen, also to SIGHUP."""

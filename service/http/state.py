@@ -4,9 +4,9 @@ from typing import cast
 
 from fastapi import Request
 
-from service.application import Service
+from service.application import Application
 
 
-def service_of(request: Request) -> Service:
+def service_of(request: Request) -> Application:
     """Find the service behind the app of a request."""
-    return cast(Service, request.app.state.service)
+    return cast(Application, request.app.state.service)

@@ -12,7 +12,7 @@ from acorn.schemas.prediction import PredictRequest
 from acorn.schemas.problems import ProblemItem
 from service.errors import InvalidRequestError, MalformedBodyError
 from service.jobs.store import NewJob
-from service.repository.forest import Forest
+from service.repository.served_bundle import ServedBundle
 from service.strict_json import parse_json
 
 JSON = "application/json"
@@ -36,7 +36,7 @@ _LIST = "/architectures"
 class Check(Protocol):
     """Checks a slice of a list; :meth:`service.prediction.predictor.Predictor.check` is one."""
 
-    def __call__(self, document: object, *, total: int) -> Forest: ...  # noqa: D102
+    def __call__(self, document: object, *, total: int) -> ServedBundle: ...  # noqa: D102
 
 
 def digest(body: bytes, media_type: str, query: Mapping[str, str]) -> str:
@@ -182,9 +182,9 @@ def _check_length(n: int, most: int) -> None:
 
 def _check_all(
     options: Mapping[str, Any], items: Mapping[int, object], check: Check, errors: _Errors
-) -> Forest | None:
+) -> ServedBundle | None:
     """Check slice by slice, at least once; returns the forest of all."""
-    forest: Forest | None = None
+    forest: ServedBundle | None = None
     indices = [*items]
     for start in range(0, max(1, len(indices)), SLICE):
         chosen = indices[start : start + SLICE]
@@ -201,7 +201,7 @@ def _check_all(
     return forest
 
 
-def _choice(options: Mapping[str, Any], forest: Forest) -> dict[str, str]:
+def _choice(options: Mapping[str, Any], forest: ServedBundle) -> dict[str, str]:
     """Options under which the same forest is chosen again; its newer versions are welcome."""
     return {"forest": options.get("forest") or forest.name, "dataset": forest.bundle.dataset}
 

@@ -26,7 +26,7 @@ from acorn.schemas.prediction import (
 from acorn.spaces import Architecture
 from service.prediction.isolated_process import cost
 from service.prediction.precomputed import Judged
-from service.repository.forests import Forest
+from service.repository.served_bundle import ServedBundle
 
 MOST_IMPORTANCES = 20
 SHAP_SECONDS = 10.0
@@ -46,7 +46,7 @@ class Known:
 def answer(
     request: PredictRequest,
     architectures: Sequence[Architecture],
-    forest: Forest,
+    forest: ServedBundle,
     targets: Sequence[str],
     known: Mapping[str, Known],
 ) -> PredictResponse:
@@ -138,7 +138,7 @@ def answer(
     )
 
 
-def importances_of(forest: Forest, targets: Sequence[str]) -> dict[str, list[Importance]]:
+def importances_of(forest: ServedBundle, targets: Sequence[str]) -> dict[str, list[Importance]]:
     """The largest importances of each target."""
     return forest.importances(targets, most=MOST_IMPORTANCES)
 

@@ -12,7 +12,7 @@ from service.workers.feature_work import FeatureTask, FeatureWorkFactory
 from service.workers.worker import describe
 
 
-class LocalCompute:
+class InProcessCompute:
     """The work function of the workers, called one network after the other.
 
     Parameters

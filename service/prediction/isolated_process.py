@@ -108,7 +108,7 @@ def _main(connection: "Connection[Any, Any]") -> None:
 _helper: Helper | None = None
 
 
-def keep_apart() -> Helper:
+def start_isolated_process() -> Helper:
     """Ask the spaces of :data:`APART` in a process of their own from now on."""
     global _helper
     if _helper is None:
@@ -117,7 +117,7 @@ def keep_apart() -> Helper:
     return _helper
 
 
-def is_apart(space: object) -> bool:
+def is_isolated(space: object) -> bool:
     """Whether to ask a space takes so long that the event loop should not wait for it."""
     return isinstance(space, str) and space in APART
 
@@ -141,7 +141,7 @@ def cost(space: str, arch: str, dataset: Dataset) -> Cost:
 
 @lru_cache(maxsize=4_096)
 def _cost(space: str, arch: str, dataset: Dataset) -> Cost:
-    found: Cost = keep_apart().ask(space, "cost", arch, dataset)
+    found: Cost = start_isolated_process().ask(space, "cost", arch, dataset)
     return found
 
 

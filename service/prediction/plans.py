@@ -8,7 +8,7 @@ from pydantic_core import to_json
 
 from acorn.schemas.prediction import PredictRequest
 from acorn.spaces import Architecture
-from service.repository.forests import Forest
+from service.repository.served_bundle import ServedBundle
 
 RESOLVED = frozenset({"architectures", "dataset", "forest", "targets"})
 """Fields of a request that stand in a key as what they came to: an id, a forest, its targets."""
@@ -35,7 +35,7 @@ class Plan:
     request: PredictRequest
     architectures: list[Architecture]
     distinct: dict[str, Architecture]
-    forest: Forest
+    forest: ServedBundle
     targets: tuple[str, ...]
 
     def key(self, id_: str) -> Hashable:

@@ -33,12 +33,13 @@ from service.errors import (
     UnavailableError,
 )
 from service.prediction.answers import Known, answer, submitted_cost
-from service.prediction.isolated_process import is_apart
+from service.prediction.isolated_process import is_isolated
 from service.prediction.parsing import parse_request
 from service.prediction.plans import Plan
 from service.prediction.rendering import Renderer
 from service.prediction.size_limits import SizeLimits
-from service.repository.forests import Forest, Forests
+from service.repository.model_repository import ModelRepository
+from service.repository.served_bundle import ServedBundle
 from service.storage.cache import FeatureCache
 from service.workers import Outcome
 from service.workers.feature_work import FeatureTask
@@ -59,8 +60,8 @@ class Predictor:
 
     Parameters
     ----------
-    forests
-        What may answer.
+    repository
+        The bundles in service.
     cache
         Features computed before.
     compute
@@ -79,7 +80,7 @@ class Predictor:
 
     def __init__(
         self,
-        forests: Forests,
+        repository: ModelRepository,
         cache: FeatureCache,
         compute: Compute,
         *,
@@ -89,7 +90,7 @@ class Predictor:
         sizes: SizeLimits | None = None,
         works_ahead: bool = False,
     ) -> None:
-        self._forests = forests
+        self._repository = repository
         self._cache = cache
         self._compute = compute
         self._max_architectures = max_architectures
@@ -124,7 +125,7 @@ class Predictor:
         if _is_quick(document):
             return self._plan(document)
         plan = await self._in_thread(self._plan, document)
-        if any(is_apart(each.space) for each in plan.architectures):
+        if any(is_isolated(each.space) for each in plan.architectures):
             await self._in_thread(_count_costs, plan)
         return plan
 
@@ -157,7 +158,7 @@ class Predictor:
         self._on_lookup("table", in_table)
         self._on_lookup("cache", len(texts) - in_table)
 
-    def check(self, document: object, *, total: int) -> Forest:
+    def check(self, document: object, *, total: int) -> ServedBundle:
         """Check a slice of a list of ``total`` architectures, and find the forest that answers it.
 
         Raises as :meth:`predict` does; the slice itself may be of any length.
@@ -206,7 +207,7 @@ class Predictor:
         most = self._max_architectures if total is None else sys.maxsize
         parsed = parse_request(document, max_architectures=most)
         request, errors = parsed.request, list(parsed.errors)
-        forest, refusals = self._forests.choose(request, parsed.architectures)
+        forest, refusals = self._repository.snapshot.choose(request, parsed.architectures)
         errors += refusals
         targets = list(dict.fromkeys(request.targets or ()))
         if forest is not None:
@@ -239,7 +240,7 @@ class Predictor:
         return known
 
     async def _features(
-        self, forest: Forest, architectures: Mapping[str, Architecture], compute: Compute
+        self, forest: ServedBundle, architectures: Mapping[str, Architecture], compute: Compute
     ) -> tuple[dict[str, Known], dict[str, AcornError]]:
         """Find or compute the features of functions.
 
@@ -291,7 +292,7 @@ def _is_quick(document: object) -> bool:
     if not isinstance(items, list):
         return True
     return len(items) <= FEW and not any(
-        isinstance(item, dict) and is_apart(item.get("space")) for item in items
+        isinstance(item, dict) and is_isolated(item.get("space")) for item in items
     )
 
 
@@ -309,7 +310,7 @@ def _count_costs(plan: Plan) -> None:
         raise InvalidRequestError(errors)
 
 
-def _unknown_targets(forest: Forest, targets: Sequence[str]) -> list[ProblemItem]:
+def _unknown_targets(forest: ServedBundle, targets: Sequence[str]) -> list[ProblemItem]:
     errors = []
     for index, target in enumerate(targets):
         try:

@@ -15,12 +15,12 @@ from service.prediction.isolated_process import Helper
 
 PROGRAM = """
 import json, sys
-from service.prediction.isolated_process import keep_apart
+from service.prediction.isolated_process import start_isolated_process
 from service.prediction.parsing import parse_request
 from service.prediction.size_limits import SizeLimits
 
 if __name__ == "__main__":
-    keep_apart()
+    start_isolated_process()
     details = []
     for spec in json.load(sys.stdin):
         parsed = parse_request({"architectures": [spec]}, max_architectures=1)

@@ -16,7 +16,7 @@ from small_forest import SmallForest
 from service import doctor as checks
 from service.doctor import Finding
 from service.http.middleware.keys import hash_line, new_key
-from service.repository.forests import Forests
+from service.repository.model_repository import ModelRepository
 from service.settings import load_settings
 from service.workers import PoolLimits
 from training.commands.main import run
@@ -115,7 +115,7 @@ def test_a_worker_that_cannot_start(small: SmallForest, capsys: Output) -> None:
 
 
 def test_a_worker_that_computes_something_else(small: SmallForest) -> None:
-    forests = Forests.load(small.folder)
+    forests = ModelRepository(small.folder)
     finding = asyncio.run(checked_by(Faulty({}), forests))  # all zero
     assert (finding.state, bool(finding.advice)) == ("doubtful", True)
     assert "100% off" in finding.found
@@ -125,7 +125,7 @@ def test_a_worker_that_computes_something_else(small: SmallForest) -> None:
     assert "it is broken" in finding.found
 
 
-async def checked_by(factory: Faulty, forests: Forests) -> Finding:
+async def checked_by(factory: Faulty, forests: ModelRepository) -> Finding:
     pool = checks.Pool(factory, PoolLimits())
     pool.start()
     try:
@@ -140,10 +140,10 @@ def test_forests_of_another_torch(small: SmallForest, tmp_path: Path) -> None:
     manifest = json.loads((bundle / "manifest.json").read_text())
     manifest["libraries"] = {"torch": "1.2.3", "polars": "0.1.0"}
     (bundle / "manifest.json").write_text(json.dumps(manifest))
-    finding = only(checks.check_versions(Forests.load(bundle.parent)))
+    finding = only(checks.check_versions(ModelRepository(bundle.parent)))
     assert finding.state == "doubtful"
     assert f"{small.name}@0.0.1 were made with 1.2.3" in finding.found
-    assert only(checks.check_versions(Forests.load(small.folder))).state == "sound"
+    assert only(checks.check_versions(ModelRepository(small.folder))).state == "sound"
 
 
 def test_packages_of_other_versions(monkeypatch: pytest.MonkeyPatch) -> None:

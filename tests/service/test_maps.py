@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from small_forest import SmallForest
 
-from service.prediction.maps import SpaceMaps
-from service.repository.forests import Forests
+from service.prediction.space_map import SpaceMaps
+from service.repository.model_repository import ModelRepository
 
 
 def test_a_map_is_made_once(small: SmallForest, monkeypatch: pytest.MonkeyPatch) -> None:
-    forests = Forests.load(Path(small.folder))
+    forests = ModelRepository(Path(small.folder))
     maps = SpaceMaps(forests)
     made: list[object] = []
     write = SpaceMaps._write

@@ -126,7 +126,7 @@ def test_the_schema_says_what_an_architecture_may_be() -> None:
         ("cifar-10", "cifar10"),
         ("Cifar_100", "cifar100"),
         ("imagenet16-120", "ImageNet16-120"),
-        ("mnist", "mnist"),  # the shelf refuses it, and says what there is
+        ("mnist", "mnist"),  # the repository refuses it, and says what there is
         ("x" * 1_000, "x" * 1_000),
     ],
 )

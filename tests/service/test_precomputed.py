@@ -12,22 +12,23 @@ from small_forest import SmallForest
 from service.prediction.answers import feature_matrix
 from service.prediction.precomputed import INTERVAL
 from service.prediction.predictor import Predictor
-from service.repository.forests import Forest, Forests
+from service.repository.model_repository import ModelRepository
+from service.repository.served_bundle import ServedBundle
 
 
 @pytest.fixture
-def forest(small: SmallForest) -> Forest:
-    (forest,) = Forests.load(small.folder)
+def forest(small: SmallForest) -> ServedBundle:
+    (forest,) = ModelRepository(small.folder).snapshot
     return forest
 
 
-def work_out(forest: Forest) -> None:
+def work_out(forest: ServedBundle) -> None:
     assert forest.precomputed.begin()
     assert not forest.precomputed.begin()
     forest.precomputed.work_out(threading.Event())
 
 
-def test_every_bit_is_that_of_a_row_of_its_own(forest: Forest) -> None:
+def test_every_bit_is_that_of_a_row_of_its_own(forest: ServedBundle) -> None:
     ids, targets = forest.bundle.table.ids, forest.targets
     assert forest.precomputed.find(ids, targets, INTERVAL) is None
     work_out(forest)
@@ -47,7 +48,7 @@ def test_every_bit_is_that_of_a_row_of_its_own(forest: Forest) -> None:
         assert np.array_equal(got, wanted)
 
 
-def test_what_is_not_there_is_not_made_up(forest: Forest, small: SmallForest) -> None:
+def test_what_is_not_there_is_not_made_up(forest: ServedBundle, small: SmallForest) -> None:
     work_out(forest)
     known, unknown = small.id(small.known[0]), small.id(small.unknown[0])
     find = forest.precomputed.find
@@ -56,7 +57,7 @@ def test_what_is_not_there_is_not_made_up(forest: Forest, small: SmallForest) ->
     assert find([known], forest.targets, 0.8) is None
 
 
-def test_it_can_be_ended_early(forest: Forest, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_can_be_ended_early(forest: ServedBundle, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.prediction.precomputed.ROWS_AT_ONCE", 8)
     ended = threading.Event()
     ended.set()
@@ -75,9 +76,9 @@ class NoCache:
 def test_answers_are_the_same_before_and_after(small: SmallForest) -> None:
     def answers(*, ahead: bool) -> list[dict[str, Any]]:
         """Ask a new predictor, which has no texts, for every cell and then for several at once."""
-        forests = Forests.load(small.folder)
+        forests = ModelRepository(small.folder)
         if ahead:
-            work_out(next(iter(forests)))
+            work_out(next(iter(forests.snapshot)))
         predictor = Predictor(
             forests,
             NoCache(),  # type: ignore[arg-type]
@@ -113,8 +114,8 @@ def test_answers_are_the_same_before_and_after(small: SmallForest) -> None:
 
 
 def test_a_table_is_worked_out_once_it_is_asked_for(small: SmallForest) -> None:
-    forests = Forests.load(small.folder)
-    (forest,) = forests
+    forests = ModelRepository(small.folder)
+    (forest,) = forests.snapshot
     predictor = Predictor(
         forests,
         NoCache(),  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ from small_forest import SmallForest
 from acorn.errors import BundleError, InputError
 from service.errors import NotFoundError
 from service.http.middleware.keys import hash_line, new_key
-from service.repository.forests import Forests
+from service.repository.model_repository import ModelRepository
 
 ADMIN = new_key()
 
@@ -83,22 +83,27 @@ def test_the_newest_version_answers_unless_another_is_named(
     put(small, folder, "b", "1.10.0")
     put(small, folder, "c", "1.10.0rc1")
     put(small, folder, "d", "nightly")
-    forests = Forests.load(folder)
-    versions = [forest.bundle.version for forest in forests]
+    forests = ModelRepository(folder)
+    versions = [forest.bundle.version for forest in forests.snapshot]
     assert versions == ["nightly", "1.9.0", "1.10.0rc1", "1.10.0"]
-    assert forests.get(small.name).bundle.version == "1.10.0"
+    assert forests.snapshot.get(small.name).bundle.version == "1.10.0"
     for each in versions:
-        assert forests.get(f"{small.name}@{each}").bundle.version == each
-        assert forests.detail(f"{small.name}@{each}").default == (each == "1.10.0")
-    assert [info.default for info in forests.listing.forests] == [False, False, False, True]
+        assert forests.snapshot.get(f"{small.name}@{each}").bundle.version == each
+        assert forests.snapshot.detail(f"{small.name}@{each}").default == (each == "1.10.0")
+    assert [info.default for info in forests.snapshot.listing.forests] == [
+        False,
+        False,
+        False,
+        True,
+    ]
     for name in ("", "@", small.name + "@", f"{small.name}@2", "@1.9.0"):
         with pytest.raises(NotFoundError, match=r"1\.10\.0"):
-            forests.get(name)
+            forests.snapshot.get(name)
 
 
 def test_the_same_version_twice_is_refused(small: SmallForest, folder: Path) -> None:
     put(small, folder, "b", "1.9.0")
-    (refused,) = Forests.load(folder).listing.refused
+    (refused,) = ModelRepository(folder).snapshot.listing.refused
     assert refused.name == "b"
     assert "a is already" in refused.reason
 
@@ -210,15 +215,15 @@ def test_sighup_reloads(served: tuple[Server, Path], small: SmallForest) -> None
 def test_forests_that_did_not_change_stay_the_same_objects(
     small: SmallForest, folder: Path
 ) -> None:
-    forests = Forests.load(folder)
-    (first,) = forests
+    forests = ModelRepository(folder)
+    (first,) = forests.snapshot
     put(small, folder, "b", "2.0")
     forests.reload()
-    assert first in list(forests)
-    assert forests.get(f"{small.name}@1.9.0") is first
+    assert first in list(forests.snapshot)
+    assert forests.snapshot.get(f"{small.name}@1.9.0") is first
 
 
 def test_errors_at_the_start_are_those_of_the_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected an existing folder"):
-        Forests.load(tmp_path / "none")
+        ModelRepository(tmp_path / "none")
     assert not issubclass(BundleError, InputError)

@@ -11,7 +11,7 @@ from small_forest import SmallForest
 from acorn.spaces import get_space
 from service.prediction.predictor import Predictor
 from service.prediction.rendering import Texts
-from service.repository.forests import Forests
+from service.repository.model_repository import ModelRepository
 from service.storage.cache import FeatureCache
 from service.storage.database import Database
 from service.storage.feature_store import FeatureStore
@@ -33,7 +33,7 @@ def predictor(
         raise AssertionError("all is in the table")
 
     predictor = Predictor(
-        Forests.load(small.folder),
+        ModelRepository(small.folder),
         cache,
         compute,
         max_architectures=100,

@@ -12,7 +12,7 @@ router = APIRouter(tags=["catalog"])
 @router.get("/forests")
 async def forests(request: Request) -> ForestList:
     """List the verified forests, and the bundles that were refused."""
-    return service_of(request).forests.listing
+    return service_of(request).repository.snapshot.listing
 
 
 @router.get("/forests/{name}", responses=problems(404))
@@ -21,7 +21,7 @@ async def forest(request: Request, name: str) -> ForestDetail:
 
     A name without ``@version`` is that of the newest version.
     """
-    return service_of(request).forests.detail(name)
+    return service_of(request).repository.snapshot.detail(name)
 
 
 @router.get("/spaces")

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from service.http.body import read_json
 from service.http.openapi import json_body, problems
 from service.http.state import service_of
-from service.prediction.inference import (
+from service.prediction.open_inference import (
     InferRequest,
     InferResponse,
     ModelInfo,
@@ -18,7 +18,7 @@ from service.prediction.inference import (
     describe_forest,
     infer,
 )
-from service.repository.forest import Forest
+from service.repository.served_bundle import ServedBundle
 
 router = APIRouter(prefix="/v2", tags=["open inference protocol"])
 
@@ -68,7 +68,7 @@ async def ready(request: Request) -> ServerReady:
 async def model(request: Request, forest: str, version: str | None = None) -> ModelInfo:
     """Show what a forest takes and gives; without a version the newest one."""
     found = _find(request, forest, version)
-    forests = service_of(request).forests
+    forests = service_of(request).repository.snapshot
     versions = [each.bundle.version for each in forests if each.name == found.name]
     return describe_forest(found, versions)
 
@@ -98,5 +98,7 @@ async def infer_(request: Request, forest: str, version: str | None = None) -> I
     )
 
 
-def _find(request: Request, forest: str, version: str | None) -> Forest:
-    return service_of(request).forests.get(forest if version is None else f"{forest}@{version}")
+def _find(request: Request, forest: str, version: str | None) -> ServedBundle:
+    return service_of(request).repository.snapshot.get(
+        forest if version is None else f"{forest}@{version}"
+    )

@@ -10,7 +10,7 @@ from acorn.schemas.prediction import DatasetName
 from service.http.negotiation import VARY, coding_for, not_modified
 from service.http.openapi import problems
 from service.http.state import service_of
-from service.prediction.maps import SpaceMap
+from service.prediction.space_map import SpaceMap
 
 router = APIRouter(tags=["catalog"])
 

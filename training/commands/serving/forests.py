@@ -8,8 +8,8 @@ import typer
 
 from acorn.errors import AcornError, InputError, abbreviate
 from acorn.forests import Bundle
-from service.repository.forests import Forest, Forests
-from service.repository.shelf import bundle_paths
+from service.repository.model_repository import ModelRepository, bundle_paths
+from service.repository.served_bundle import ServedBundle
 from service.settings import load_settings
 from training.commands.shared import completion, options
 from training.commands.shared.output import print_json, print_line, print_table
@@ -37,7 +37,7 @@ def list_(forests: options.ForestsFolder = None, as_json: options.AsJson = False
 
     acorn forests list --forests forests --json
     """
-    listing = Forests.load(load_settings(forests=forests).forests).listing
+    listing = ModelRepository(load_settings(forests=forests).forests).snapshot.listing
     if as_json:
         print_line(listing.model_dump_json())
         return
@@ -64,7 +64,7 @@ def show(
     acorn forests show forests/mine --json
     """
     path = _find(bundle, forests)
-    detail = Forest(Bundle.load(path), path).detail
+    detail = ServedBundle(Bundle.load(path), path).detail
     if as_json:
         print_line(detail.model_dump_json())
         return

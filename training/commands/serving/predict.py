@@ -92,18 +92,18 @@ def predict(
 
 
 async def _answer(settings: Settings, document: object) -> PredictResponse:
-    from service.prediction.in_process import LocalCompute
+    from service.prediction.in_process import InProcessCompute
     from service.prediction.predictor import Predictor
-    from service.repository.forests import Forests
+    from service.repository.model_repository import ModelRepository
     from service.storage.cache import FeatureCache
     from service.storage.database import Database
     from service.storage.feature_store import FeatureStore
     from service.workers.feature_work import FeatureWorkFactory
 
-    forests = Forests.load(settings.forests)
+    forests = ModelRepository(settings.forests)
     cache = FeatureCache(FeatureStore(Database(settings.store_url)))
     with progress("features") as on_progress:
-        compute = LocalCompute(
+        compute = InProcessCompute(
             FeatureWorkFactory(device=settings.device),
             on_result=lambda _key, task, row: cache.remember(row, task.recipe),
             on_progress=on_progress,

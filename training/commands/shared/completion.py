@@ -22,7 +22,7 @@ def devices() -> list[str]:
 
 def bundles() -> list[str]:
     """Bundles of the forests folder."""
-    from service.repository.shelf import bundle_paths
+    from service.repository.model_repository import bundle_paths
     from service.settings import load_settings
 
     try:

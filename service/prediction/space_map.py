@@ -18,8 +18,8 @@ from acorn.schemas.problems import ProblemItem
 from acorn.spaces import SPACES
 from service.errors import InvalidRequestError, NotFoundError
 from service.prediction.rendering import Texts
-from service.repository.forest import Forest
-from service.repository.forests import Forests
+from service.repository.model_repository import ModelRepository
+from service.repository.served_bundle import ServedBundle
 
 COSTS = ("params", "flops")
 MOST_POINTS = 5_000
@@ -70,12 +70,12 @@ class SpaceMaps:
 
     Parameters
     ----------
-    forests
-        The forests in service.
+    repository
+        The bundles in service.
     """
 
-    def __init__(self, forests: Forests) -> None:
-        self._forests = forests
+    def __init__(self, repository: ModelRepository) -> None:
+        self._repository = repository
         self._columns: dict[str, dict[str, Floats]] = {}
         self._texts = Texts(KEPT_BYTES)
         self._working = asyncio.Lock()
@@ -109,8 +109,12 @@ class SpaceMaps:
                     self._texts.put(key, text)
         return text
 
-    def _find(self, space: str, dataset: str) -> Forest:
-        own = [each for each in self._forests.newest if each.bundle.space in SPACES]
+    def _find(self, space: str, dataset: str) -> ServedBundle:
+        own = [
+            each
+            for each in self._repository.snapshot.newest.values()
+            if each.bundle.space in SPACES
+        ]
         for forest in own:
             if (forest.bundle.space, forest.bundle.dataset) == (space, dataset):
                 return forest
@@ -120,7 +124,7 @@ class SpaceMaps:
             f"expected one of {offer or '(there is none)'}"
         )
 
-    def _write(self, forest: Forest, axes: Sequence[str]) -> bytes:
+    def _write(self, forest: ServedBundle, axes: Sequence[str]) -> bytes:
         x, y = columns = self._columns_of(forest, axes)
         gains = [_gain(*each) for each in zip(axes, columns, strict=True)]
         front = pareto_front(np.column_stack(gains)).tolist()
@@ -142,9 +146,9 @@ class SpaceMaps:
         )
         return gzip.compress(space_map.model_dump_json().encode(), mtime=0)
 
-    def _columns_of(self, forest: Forest, names: Sequence[str]) -> list[Floats]:
+    def _columns_of(self, forest: ServedBundle, names: Sequence[str]) -> list[Floats]:
         """What axes show of all functions of a forest, each predicted once."""
-        in_service = {each.digest for each in self._forests}
+        in_service = {each.digest for each in self._repository.snapshot}
         self._columns = {key: known for key, known in self._columns.items() if key in in_service}
         known = self._columns.setdefault(forest.digest, {})
         missing = {name for name in names if name not in known}

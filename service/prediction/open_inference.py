@@ -23,7 +23,7 @@ from acorn.forests import Prediction
 from acorn.schemas.problems import ProblemItem
 from service.errors import InvalidRequestError
 from service.prediction.parsing import problem_item
-from service.repository.forest import Forest
+from service.repository.served_bundle import ServedBundle
 
 INPUT = "features"
 PLATFORM = "acorn_forest"
@@ -125,7 +125,7 @@ class InferResponse(BaseModel):
     outputs: list[OutputTensor]
 
 
-def describe_forest(forest: Forest, versions: Sequence[str]) -> ModelInfo:
+def describe_forest(forest: ServedBundle, versions: Sequence[str]) -> ModelInfo:
     """Say what a forest takes and gives."""
     names = forest.recipe.names
     outputs = [f"{t}{bound}" for t in forest.targets for bound in ("", *(f".{b}" for b in BOUNDS))]
@@ -138,7 +138,7 @@ def describe_forest(forest: Forest, versions: Sequence[str]) -> ModelInfo:
     )
 
 
-def infer(document: object, forest: Forest, *, max_rows: int) -> InferResponse:
+def infer(document: object, forest: ServedBundle, *, max_rows: int) -> InferResponse:
     """Answer a request for inference, given as the JSON document that it is.
 
     Raises :class:`~service.errors.InvalidRequestError`, which lists every bad item.
@@ -231,7 +231,7 @@ def _read_interval(request: InferRequest, errors: list[ProblemItem]) -> float | 
 
 
 def _read_outputs(
-    request: InferRequest, forest: Forest, with_bounds: bool, errors: list[ProblemItem]
+    request: InferRequest, forest: ServedBundle, with_bounds: bool, errors: list[ProblemItem]
 ) -> dict[str, tuple[str, str]]:
     """Find target and part (value, lower or upper) of every wanted output, by its name."""
     if request.outputs is None:
