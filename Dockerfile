@@ -1,4 +1,4 @@
-# The server's image. docs/images.md says how to build it (also for CUDA), pin it, run it and prove it.
+# The server's image. docs/images.md says how to build it (also for CUDA), pin it, run it and test it.
 
 # Give the digest as well to pin it: python:3.11-slim-bookworm@sha256:...
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
@@ -12,37 +12,39 @@ ARG DEVICE=cpu
 ARG TORCH_INDEX=""
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1 \
-    PIP_NO_INPUT=1
+    PIP_NO_INPUT=1 \
+    PATH=/opt/acorn/bin:$PATH
 
-WORKDIR /opt/acorn
-RUN python3 -m venv venv
+WORKDIR /source
+RUN python3 -m venv /opt/acorn
 COPY requirements.lock ./
 
-# Torch by itself, so that its index is asked for nothing else. A CPU build needs nothing that the
-# lock does not pin; a CUDA build brings the CUDA libraries that it pins itself.
+# Install torch by itself, so that pip asks its index for nothing else. The lock pins everything that
+# a CPU build needs; a CUDA build pins its own CUDA libraries.
+# hadolint ignore=DL3013
 RUN torch="$(grep '^torch==' requirements.lock)" \
     && case "$DEVICE" in \
         cpu) set -- --no-deps "$torch+cpu" ;; \
         cuda) set -- "$torch" ;; \
         *) echo "got DEVICE=$DEVICE; expected cpu or cuda" >&2; exit 2 ;; \
     esac \
-    && if ! venv/bin/pip install ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} "$@"; then \
+    && if ! pip install ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} "$@"; then \
         echo "no $DEVICE build of $torch; expected --build-arg TORCH_INDEX=ADDRESS of one" >&2; \
         exit 1; \
     fi
-RUN venv/bin/pip install --requirement requirements.lock
+RUN pip install --requirement requirements.lock
 
-# Editable, as `make serve` installs it: the released forests are files beside the modules. What only
-# compiles, tests and installs is no part of a server.
-COPY pyproject.toml README.md LICENSE ./
+# Build the wheel and install it. The sources stay in this stage, and a server needs neither pip nor
+# the headers and tests of its packages.
+COPY LICENSE MANIFEST.in README.md pyproject.toml setup.py ./
 COPY acorn acorn
 COPY models models
 COPY service service
 COPY training training
-RUN venv/bin/pip install --no-deps --no-build-isolation --editable . \
-    && venv/bin/python -m compileall -q acorn service training \
-    && venv/bin/pip uninstall --yes pip \
-    && find venv/lib -type d \( -name tests -o -path '*/torch/include' -o -path '*/torch/test' \) \
+RUN pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
+    && pip install --no-deps dist/*.whl \
+    && pip uninstall --yes pip \
+    && find /opt/acorn/lib -type d \( -name tests -o -path '*/torch/include' -o -path '*/torch/test' \) \
         -prune -exec rm -r {} +
 
 
@@ -54,7 +56,7 @@ RUN groupadd --gid 10001 acorn \
     && install --directory --owner=10001 --group=10001 --mode=0700 /var/lib/acorn
 COPY --from=build /opt/acorn /opt/acorn
 
-ENV PATH=/opt/acorn/venv/bin:$PATH \
+ENV PATH=/opt/acorn/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     ACORN_HOST=0.0.0.0 \

@@ -42,11 +42,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         cut_bundle(Path(folder) / RELEASED.name, without=[*alone, *few])
         forests = ("--forests", folder, "--threads", "1")
-        with running("service serve", *forests, "--workers", "1") as server:
+        with running("training.commands serve", *forests, "--workers", "1") as server:
             delay(server.port, alone, FeatureRecipe(table.settings, _names()))
         rates = {}
         for workers in options.workers:
-            with running("service serve", *forests, "--workers", str(workers)) as server:
+            with running("training.commands serve", *forests, "--workers", str(workers)) as server:
                 _until_all_ready(server.port, workers)
                 requests = [
                     load.request("/predict", _document(cell), port=server.port) for cell in few

@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=2_480)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    with running("service serve") as server:
+    with running("training.commands serve") as server:
         outcomes = attack(
             server.port, server.pid, hostile_requests(options.requests, seed=options.seed)
         )

@@ -37,7 +37,7 @@ def main() -> None:
     options = parser.parse_args()
     os.environ["ACORN_API_KEYS"] = KEYS  # no admin's: each reload would take seconds
     cases = failures = 0
-    with running("service serve") as server:
+    with running("training.commands serve") as server:
         seed = options.seed
         while cases < options.cases:
             report = check(f"http://127.0.0.1:{server.port}", examples=100, seed=seed)

@@ -110,7 +110,7 @@ def try_to_write(inside: Inside, volume: str) -> None:
     """Write where the image's user may, and where not, were the root writable or not."""
     for each in (inside, replace(inside, read_only=False)):
         kind = "read-only" if each.read_only else "writable"
-        for place in ("/", "/etc", "/usr/bin", "/opt/acorn", "/opt/acorn/models/released"):
+        for place in ("/", "/etc", "/usr/bin", "/opt/acorn", "/opt/acorn/lib"):
             script = f"touch {place}/x 2> /dev/null || echo refused"
             answer = output(each, ["sh", "-c", script])
             check(answer == "refused", f"{place} cannot be written in a {kind} root", answer)

@@ -7,13 +7,13 @@ import pytest
 
 import benchmarks
 
-OPTIONAL = {"treelite", "ray", "timm"}
+OPTIONAL = {"moocore", "ray", "timm", "treelite"}
 
 
 @pytest.mark.parametrize(
     "name", [module.name for module in pkgutil.iter_modules(benchmarks.__path__)]
 )
-def test_every_benchmark_can_be_imported(name):
+def test_every_benchmark_can_be_imported(name: str) -> None:
     try:
         importlib.import_module(f"benchmarks.{name}")
     except ModuleNotFoundError as error:

@@ -24,7 +24,7 @@ from service.storage.database import DatabaseError
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mypy"]["packages"]
-EXTRAS = {"deap", "moocore", "opentelemetry", "ray", "timm"}
+EXTRAS = {"deap", "opentelemetry", "ray", "timm"}
 """Packages of extras: modules that import them at once are left out where they are missing."""
 
 

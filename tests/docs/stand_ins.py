@@ -22,9 +22,9 @@ QUICK = {"evaluate", "forests", "keys", "predict"}
 """Commands of acorn that are run as they stand."""
 SAMPLE = 32
 SMALL_FORESTS = """
-from training import growing
+from acorn.learning import fitting
 from acorn.learning.smoothing import networks
-growing.MOST_LEAVES, networks.MOST_STEPS = 1, 30
+fitting.MOST_LEAVES, networks.MOST_STEPS = 1, 30
 from training.commands.main import main
 main()
 """
@@ -42,11 +42,11 @@ def acorn(arguments: Sequence[str]) -> int:
     if arguments[0] == "features":
         few = [re.sub(r"^sample:\d+$", f"sample:{SAMPLE}", each) for each in arguments]
         cheap = ["--proxies", "params,flops", "--batch-size", "2", "--workers", "1"]
-        return run([sys.executable, "-m", "service", *few, *cheap])
+        return run([sys.executable, "-m", "training.commands", *few, *cheap])
     if arguments[0] == "train":
         return run([sys.executable, "-c", SMALL_FORESTS, *arguments])
     if arguments[0] in QUICK:
-        return run([sys.executable, "-m", "service", *arguments])
+        return run([sys.executable, "-m", "training.commands", *arguments])
     return 0
 
 

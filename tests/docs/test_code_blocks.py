@@ -83,7 +83,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ACORN_ADMIN_KEYS", hash_line("documentation", ADMIN))
         patch.setenv("ACORN_STARTING_SECONDS", "500")
-        with running("service serve", ready="live") as server:
+        with running("training.commands serve", ready="live") as server:
             desk = Desk(programs, f"127.0.0.1:{server.port}", server.pid)
             while httpx.get(f"http://{desk.host}/health/ready").status_code != 200:
                 time.sleep(0.2)
