@@ -1,4 +1,6 @@
-"""What sharing passes is worth: ``python -m benchmarks.passes``.
+"""Measure what sharing passes saves: ``python -m benchmarks.passes``.
+
+With ``--page`` it measures nothing, and writes the tables of ``docs/passes.md`` from the registry.
 
 The thirteen proxies of NAS-Bench-Suite-Zero, and the whole vector, by the engine: (a) over one
 forward and backward of the same network and batch, and (b) against the same proxies one by one.
@@ -16,6 +18,7 @@ import copy
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from statistics import median
 
 import torch
@@ -24,7 +27,9 @@ from torch.nn import functional
 
 from acorn.batches import Batch, embedded_batch
 from acorn.datasets import get_dataset
-from acorn.proxies import list_proxies, run
+from acorn.proxies import list_proxies, run, select
+from acorn.proxies._engine.pass_registry import PASSES
+from acorn.proxies._engine.registry import Proxy
 from acorn.spaces import get_space
 from benchmarks import memory, one_by_one
 
@@ -32,6 +37,8 @@ THIRTEEN = [*one_by_one.THIRTEEN]
 OTHERS = [name for name in list_proxies() if name not in one_by_one.THIRTEEN]
 READING = "(reading)"
 """What the engine does after its passes: the proxies' own sums."""
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "passes.md"
 
 Row = dict[str, float]
 
@@ -91,13 +98,60 @@ def measure(
     return row, {name: median(shares) for name, shares in passes.items()}
 
 
+def proxy_table(proxies: Iterable[Proxy]) -> str:
+    """Table of proxies in Markdown: name, passes, first line of the documentation."""
+    order = [*PASSES.values()]
+    rows = sorted(
+        ([order.index(pass_) for pass_ in proxy.reads], proxy.name, proxy) for proxy in proxies
+    )
+    lines = ["| proxy | reads | value |", "|---|---|---|"]
+    for _, name, proxy in rows:
+        passes = ", ".join(pass_.name for pass_ in proxy.reads)
+        unstable = " (unstable)" if proxy.unstable else ""
+        lines.append(f"| `{name}`{unstable} | {passes} | {_cell(proxy.summary)} |")
+    return "\n".join(lines)
+
+
+def pass_table() -> str:
+    """Table of passes in Markdown: name, what it continues, cost, and what it does."""
+    lines = [
+        "| pass | after | cost | what it does | records | shows |",
+        "|---|---|--:|---|---|---|",
+    ]
+    for pass_ in PASSES.values():
+        after = pass_.after.name if pass_.after else ""
+        named = [", ".join(f"`{name}`" for name in names) for names in (pass_.fills, pass_.shows)]
+        cells = [f"`{pass_.name}`", after, f"{pass_.cost:g}", _cell(pass_.summary), *named]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def with_tables(text: str) -> str:
+    """Put both tables between their markers in the text of the page."""
+    for name, table in (("proxies", proxy_table(select())), ("passes", pass_table())):
+        begin = f"<!-- {name}: written by python -m benchmarks.passes --page -->\n\n"
+        end = f"\n\n<!-- end of {name} -->"
+        before, _, rest = text.partition(begin)
+        text = before + begin + table + end + rest.partition(end)[2]
+    return text
+
+
+def _cell(text: str) -> str:
+    """Escape the bars of norms and absolute values."""
+    return text.replace("|", "\\|")
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cells", type=int, default=7)
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--page", action="store_true", help="write the tables of docs/passes.md")
     options = parser.parse_args()
+    if options.page:
+        PAGE.write_text(with_tables(PAGE.read_text("utf-8")), "utf-8")
+        return
 
     torch.set_num_threads(1)
     torch.manual_seed(0)

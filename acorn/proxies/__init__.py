@@ -1,45 +1,15 @@
-"""Zero-cost proxies: one published proxy a file, shared passes, one engine."""
+"""Zero-cost proxies: one published method a file, and an engine that shares their passes.
 
-# ruff: noqa: F401 - importing a proxy's module registers it
+Importing this package imports every module beside it, and thereby registers its proxy.
+"""
 
-from acorn.proxies import (
-    az_complexity,
-    az_expressivity,
-    az_progressivity,
-    az_trainability,
-    croze,
-    croze_ascent,
-    epe_nas,
-    eznas_a,
-    eznas_a_closed,
-    eznas_a_data,
-    fisher,
-    flops,
-    grad_norm,
-    grasp,
-    jacob_fro,
-    jacov,
-    l2_norm,
-    local_entropy,
-    meco,
-    meco_opt,
-    near,
-    nwot,
-    nwot_noise,
-    params,
-    plain,
-    robust_zcp,
-    snip,
-    swap,
-    synflow,
-    trainable_layers,
-    vkdnw,
-    zen,
-    zico,
-)
+import importlib
+import pkgutil
+
 from acorn.proxies._engine.api import compute_proxies
 from acorn.proxies._engine.engine import ProxyValues, run
-from acorn.proxies._engine.registry import SETS, Pass, list_proxies, select
+from acorn.proxies._engine.pass_registry import Pass
+from acorn.proxies._engine.registry import SETS, list_proxies, select
 
 __all__ = [
     "SETS",
@@ -50,3 +20,6 @@ __all__ = [
     "run",
     "select",
 ]
+
+for _module in pkgutil.iter_modules(__path__, f"{__name__}."):
+    importlib.import_module(_module.name)

@@ -1,10 +1,11 @@
 """az_complexity: number of operations."""
 
+from acorn.proxies._engine.passes.static import GRAPH
 from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import Pass, proxy
+from acorn.proxies._engine.registry import proxy
 
 
-@proxy("az_complexity", reads=Pass.GRAPH)
+@proxy("az_complexity", reads=GRAPH)
 def az_complexity(records: Records) -> float:
     """Millions of operations for one image: the fourth term of AZ-NAS, and the same as flops.
 

@@ -3,11 +3,12 @@
 from jaxtyping import Float
 from torch import Tensor
 
+from acorn.proxies._engine.passes.random_images import BLOCKS
 from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import Pass, proxy
+from acorn.proxies._engine.registry import proxy
 
 
-@proxy("az_expressivity", reads=Pass.BLOCKS)
+@proxy("az_expressivity", reads=BLOCKS)
 def az_expressivity(records: Records) -> Float[Tensor, ""]:
     """Sum over blocks of the entropy of their channels' normalised covariance eigenvalues.
 
@@ -17,7 +18,7 @@ def az_expressivity(records: Records) -> Float[Tensor, ""]:
     forward that RANDOM runs.
 
     What the source leaves open: what a block is (see
-    :func:`acorn.proxies._passes.blocks.feature_blocks`), and the input (Gaussian noise, as where
+    :func:`acorn.proxies._network.blocks.feature_blocks`), and the input (Gaussian noise, as where
     the released code is given no data). Released Kaiming weights are the network's own here:
     blocks are compared through BatchNorm, to which their scale is nothing.
 

@@ -3,11 +3,12 @@
 from jaxtyping import Float
 from torch import Tensor
 
+from acorn.proxies._engine.passes.random_images import BLOCKS
 from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import Pass, proxy
+from acorn.proxies._engine.registry import proxy
 
 
-@proxy("az_progressivity", reads=Pass.BLOCKS)
+@proxy("az_progressivity", reads=BLOCKS)
 def az_progressivity(records: Records) -> Float[Tensor, ""]:
     """Smallest rise of the blocks' entropy from one block to the next.
 

@@ -3,13 +3,14 @@
 from jaxtyping import Float
 from torch import Tensor
 
+from acorn.proxies._engine.passes.random_images import BLOCKS
 from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import Pass, proxy
+from acorn.proxies._engine.registry import proxy
 
 EPSILON = 1e-6
 
 
-@proxy("az_trainability", reads=Pass.BLOCKS)
+@proxy("az_trainability", reads=BLOCKS)
 def az_trainability(records: Records) -> Float[Tensor, ""]:
     """Mean over blocks of 2 - s - 1 / s, s the spectral norm of a block's backward.
 

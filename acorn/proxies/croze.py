@@ -3,13 +3,14 @@
 from jaxtyping import Float
 from torch import Tensor
 
+from acorn.proxies._engine.passes.perturbed import PERTURBED
 from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import Pass, proxy
+from acorn.proxies._engine.registry import proxy
 
 EXCEEDS = "activations of the network without signs exceed double precision"
 
 
-@proxy("croze", reads=Pass.TWIN, nulls={"nan": EXCEEDS, "inf": EXCEEDS})
+@proxy("croze", reads=PERTURBED, nulls={"nan": EXCEEDS, "inf": EXCEEDS})
 def croze(records: Records) -> Float[Tensor, " draws"]:
     """Sum over layers of how alike weights, gradients and features of the two networks are.
 
@@ -33,4 +34,4 @@ def croze(records: Records) -> Float[Tensor, " draws"]:
 
     Source: Ha et al., CRoZe, NeurIPS 2023.
     """
-    return records.twin.descent.sum(dim=1)
+    return records.perturbed.descent.sum(dim=1)

@@ -3,12 +3,13 @@
 from jaxtyping import Float
 from torch import Tensor
 
+from acorn.proxies._engine.passes.perturbed import PERTURBED
 from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import Pass, proxy
+from acorn.proxies._engine.registry import proxy
 from acorn.proxies.croze import EXCEEDS
 
 
-@proxy("croze_ascent", reads=Pass.TWIN, nulls={"nan": EXCEEDS, "inf": EXCEEDS})
+@proxy("croze_ascent", reads=PERTURBED, nulls={"nan": EXCEEDS, "inf": EXCEEDS})
 def croze_ascent(records: Records) -> Float[Tensor, ""]:
     """The score of :mod:`acorn.proxies.croze` with images that ascend their loss.
 
@@ -17,4 +18,4 @@ def croze_ascent(records: Records) -> Float[Tensor, ""]:
 
     Source: Ha et al., CRoZe, NeurIPS 2023.
     """
-    return records.twin.ascent.sum()
+    return records.perturbed.ascent.sum()

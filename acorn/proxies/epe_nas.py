@@ -4,14 +4,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from acorn.proxies._engine.passes.loss import JACOBIAN
 from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import Pass, proxy
-from acorn.proxies._math.jacobian import CONSTANT, EPSILON, correlation
+from acorn.proxies._engine.registry import proxy
+from acorn.proxies._math.correlation import CONSTANT, EPSILON, correlation
 
 MANY_CLASSES = 100
 
 
-@proxy("epe_nas", reads=Pass.JACOBIAN, nulls={"nan": CONSTANT})
+@proxy("epe_nas", reads=JACOBIAN, nulls={"nan": CONSTANT})
 def epe_nas(records: Records) -> Float[Tensor, ""]:
     """Score of s_c = sum(log(|correlation| + k)) over the Jacobian rows of each class c.
 

@@ -4,12 +4,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from acorn.proxies._engine.passes.random_images import RANDOM
 from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import Pass, proxy
+from acorn.proxies._engine.registry import proxy
 from acorn.proxies._math.layer_programs import program
 
 
-@proxy("eznas_a", reads=Pass.RANDOM)
+@proxy("eznas_a", reads=RANDOM)
 def eznas_a(records: Records) -> Float[Tensor, ""]:
     """Mean over convolutions of EZNAS' program on their weight gradient under Gaussian noise.
 

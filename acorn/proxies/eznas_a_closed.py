@@ -1,7 +1,8 @@
 """eznas_a_closed: the expected value of eznas_a, without running anything."""
 
+from acorn.proxies._engine.passes.static import SURVEY
 from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import Pass, proxy
+from acorn.proxies._engine.registry import proxy
 
 KAPPA = {1: 0.5, 2: 0.4167, 3: 0.4085, 4: 0.4211, 5: 0.4434, 6: 0.4724, 7: 0.5070}
 """Root mean square of EZNAS' program over all k x k matrices of signs, by k.
@@ -11,7 +12,7 @@ k = 4 by counting all, beyond from four million draws.
 """
 
 
-@proxy("eznas_a_closed", reads=Pass.SURVEY)
+@proxy("eznas_a_closed", reads=SURVEY)
 def eznas_a_closed(records: Records) -> float:
     """Mean over convolutions of kappa_k sqrt(in * out / groups), k the side of their kernel.
 

@@ -4,15 +4,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from acorn.proxies._engine.observers import Observer
+from acorn.proxies._engine.passes.halves import LOGITS
 from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import Observer, Pass, proxy
+from acorn.proxies._engine.registry import proxy
 from acorn.proxies._math.layer_programs import program
 
 IMAGES = 4
 """Images whose maps are decomposed; their number scales all scores alike."""
 
 
-@proxy("eznas_a_data", reads=Pass.LOGITS)
+@proxy("eznas_a_data", reads=LOGITS)
 class EznasAData(Observer):
     """Mean over rectifiers of EZNAS' program on the gradient at their input, on images.
 

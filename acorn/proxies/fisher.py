@@ -4,12 +4,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from acorn.proxies._engine.observers import Observer
+from acorn.proxies._engine.passes.loss import LOSS
 from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import Observer, Pass, proxy
+from acorn.proxies._engine.registry import proxy
 from acorn.proxies._network.operations import Operation
 
 
-@proxy("fisher", reads=Pass.LOSS)
+@proxy("fisher", reads=LOSS)
 class Fisher(Observer):
     """Sum over channels of half the mean squared saliency; saliency sums a * dL/da over positions.
 

@@ -4,11 +4,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from acorn.proxies._engine.passes.loss import LOSS
 from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import Pass, proxy
+from acorn.proxies._engine.registry import proxy
 
 
-@proxy("grad_norm", reads=Pass.LOSS)
+@proxy("grad_norm", reads=LOSS)
 def grad_norm(records: Records) -> Float[Tensor, ""]:
     """Sum over layers of the Euclidean norm of the loss gradient.
 

@@ -4,11 +4,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from acorn.proxies._engine.passes.loss import HESSIAN
 from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import Pass, proxy
+from acorn.proxies._engine.registry import proxy
 
 
-@proxy("grasp", reads=Pass.HESSIAN)
+@proxy("grasp", reads=HESSIAN)
 def grasp(records: Records) -> Float[Tensor, ""]:
     """Negative sum of weight * (H g), H the Hessian and g the gradient of the loss.
 

@@ -3,11 +3,12 @@
 from jaxtyping import Float
 from torch import Tensor
 
+from acorn.proxies._engine.passes.loss import JACOBIAN
 from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import Pass, proxy
+from acorn.proxies._engine.registry import proxy
 
 
-@proxy("jacob_fro", reads=Pass.JACOBIAN)
+@proxy("jacob_fro", reads=JACOBIAN)
 def jacob_fro(records: Records) -> Float[Tensor, ""]:
     """Frobenius norm of the Jacobian, one row an image.
 

@@ -4,12 +4,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from acorn.proxies._engine.passes.loss import JACOBIAN
 from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import Pass, proxy
-from acorn.proxies._math.jacobian import CONSTANT, EPSILON, correlation
+from acorn.proxies._engine.registry import proxy
+from acorn.proxies._math.correlation import CONSTANT, EPSILON, correlation
 
 
-@proxy("jacov", reads=Pass.JACOBIAN)
+@proxy("jacov", reads=JACOBIAN)
 def jacov(records: Records) -> Float[Tensor, ""]:
     """Score of the eigenvalues v of the rows' correlation: - sum(log(v + k) + 1 / (v + k)).
 

@@ -4,11 +4,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from acorn.proxies._engine.passes.static import SURVEY
 from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import Pass, proxy
+from acorn.proxies._engine.registry import proxy
 
 
-@proxy("l2_norm", reads=Pass.SURVEY)
+@proxy("l2_norm", reads=SURVEY)
 def l2_norm(records: Records) -> Float[Tensor, ""]:
     """Sum over layers of the Euclidean norm of the weights.
 

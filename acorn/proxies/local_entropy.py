@@ -4,8 +4,9 @@ import math
 from functools import lru_cache
 
 from acorn.graph import CONVOLUTIONS, POOLS, Kind, LayerGraph
+from acorn.proxies._engine.passes.static import GRAPH
 from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import Pass, proxy
+from acorn.proxies._engine.registry import proxy
 
 WINDOW = 3
 """Side of the local window."""
@@ -20,7 +21,7 @@ _State = tuple[float, float]
 """Variance, and correlation of neighbouring positions, of a feature map."""
 
 
-@proxy("local_entropy", reads=Pass.GRAPH)
+@proxy("local_entropy", reads=GRAPH)
 def local_entropy(records: Records) -> float:
     """Sum over convolutions of the information in a 3 x 3 window of their output, in nats a value.
 

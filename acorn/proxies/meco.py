@@ -4,8 +4,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from acorn.proxies._engine.observers import Observer
+from acorn.proxies._engine.passes.sample import SAMPLE
 from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import Observer, Pass, proxy
+from acorn.proxies._engine.registry import proxy
 
 
 def correlation_matrix(rows: Float[Tensor, "... n d"]) -> Float[Tensor, "... n n"]:
@@ -19,7 +21,7 @@ def correlation_matrix(rows: Float[Tensor, "... n d"]) -> Float[Tensor, "... n n
     return unit @ unit.mT
 
 
-@proxy("meco", reads=Pass.SAMPLE)
+@proxy("meco", reads=SAMPLE)
 class Meco(Observer):
     """Sum over all modules of the smallest eigenvalue of their channels' Pearson correlation.
 

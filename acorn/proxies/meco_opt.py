@@ -4,8 +4,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from acorn.proxies._engine.observers import Observer
+from acorn.proxies._engine.passes.sample import REDRAWN, SAMPLE
 from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import Observer, Pass, proxy
+from acorn.proxies._engine.registry import proxy
 from acorn.proxies._math.spectra import Spectra
 from acorn.proxies.meco import correlation_matrix, same_memory
 
@@ -15,7 +17,7 @@ MANY_CHANNELS = 256
 """Beyond, all channels' correlations cost more than those of the drawn ones."""
 
 
-@proxy("meco_opt", reads=(Pass.SAMPLE, Pass.REDRAWN))
+@proxy("meco_opt", reads=(SAMPLE, REDRAWN))
 class MecoOpt(Observer):
     """Sum over all modules of C / 8 times the smallest eigenvalue of 8 channels' correlation.
 

@@ -4,8 +4,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from acorn.proxies._engine.observers import Observer
+from acorn.proxies._engine.passes.halves import HALVES
 from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import Observer, Pass, proxy
+from acorn.proxies._engine.registry import proxy
 from acorn.proxies._math.spectra import Spectra
 from acorn.proxies._network.operations import Operation, OperationKind
 
@@ -13,7 +15,7 @@ WIDEST = 512
 """Channels that are looked at, at most."""
 
 
-@proxy("near", reads=Pass.HALVES)
+@proxy("near", reads=HALVES)
 class Near(Observer):
     """Sum over layers of the effective rank of their outputs, before and after activation.
 

@@ -4,8 +4,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from acorn.proxies._engine.observers import Observer
+from acorn.proxies._engine.passes.loss import LOSS
 from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import Observer, Pass, proxy
+from acorn.proxies._engine.registry import proxy
 
 
 def units_a_row(output: Tensor) -> Tensor:
@@ -14,7 +16,7 @@ def units_a_row(output: Tensor) -> Tensor:
     return output.permute(0, *order).flatten(1)
 
 
-@proxy("nwot", reads=Pass.LOSS)
+@proxy("nwot", reads=LOSS)
 class Nwot(Observer):
     """Log |det| of the kernel that counts, for two images, the rectifiers on which they agree.
 

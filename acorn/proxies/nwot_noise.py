@@ -1,10 +1,11 @@
 """nwot_noise: nwot on Gaussian noise."""
 
-from acorn.proxies._engine.registry import Pass, proxy
+from acorn.proxies._engine.passes.random_images import RANDOM
+from acorn.proxies._engine.registry import proxy
 from acorn.proxies.nwot import Nwot
 
 
-@proxy("nwot_noise", reads=Pass.RANDOM)
+@proxy("nwot_noise", reads=RANDOM)
 class NwotNoise(Nwot):
     """The score of :mod:`acorn.proxies.nwot` on Gaussian noise in place of images.
 

@@ -4,11 +4,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from acorn.proxies._engine.passes.loss import LOSS
 from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import Pass, proxy
+from acorn.proxies._engine.registry import proxy
 
 
-@proxy("plain", reads=Pass.LOSS, unstable=True)
+@proxy("plain", reads=LOSS, unstable=True)
 def plain(records: Records) -> Float[Tensor, ""]:
     """Sum of weight * gradient.
 

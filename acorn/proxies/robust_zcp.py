@@ -4,8 +4,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from acorn.proxies._engine.passes.curvature import CURVATURE
 from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import Pass, proxy
+from acorn.proxies._engine.registry import proxy
 
 SCALE = 5e6
 """The published factor t of the exponent."""
@@ -13,7 +14,7 @@ SCALE = 5e6
 
 @proxy(
     "robust_zcp",
-    reads=Pass.CURVATURE,
+    reads=CURVATURE,
     nulls={"inf": "the gradient in the images does not change over the step"},
 )
 def robust_zcp(records: Records) -> Float[Tensor, ""]:

@@ -4,11 +4,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from acorn.proxies._engine.passes.loss import LOSS
 from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import Pass, proxy
+from acorn.proxies._engine.registry import proxy
 
 
-@proxy("snip", reads=Pass.LOSS)
+@proxy("snip", reads=LOSS)
 def snip(records: Records) -> Float[Tensor, ""]:
     """Sum of |weight * gradient|: how much the loss hangs on each connection.
 

@@ -4,15 +4,17 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from acorn.proxies._engine.observers import Observer
+from acorn.proxies._engine.passes.halves import HALVES
 from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import Observer, Pass, proxy
+from acorn.proxies._engine.registry import proxy
 from acorn.proxies.nwot import units_a_row
 
 IMAGES = 16
 """Images of each half of the batch, at most: their bits are exact in single precision."""
 
 
-@proxy("swap", reads=Pass.HALVES)
+@proxy("swap", reads=HALVES)
 class Swap(Observer):
     """Number of different patterns among the rectifiers: which images each one is active on.
 

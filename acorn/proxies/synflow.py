@@ -4,15 +4,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from acorn.proxies._engine.passes.synflow import SYNFLOW
 from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import Pass, proxy
+from acorn.proxies._engine.registry import proxy
 
 EXCEEDS = "the flow exceeds double precision: the network multiplies activations with each other"
 
 
 @proxy(
     "synflow",
-    reads=Pass.SYNFLOW,
+    reads=SYNFLOW,
     nulls={
         "-inf": "nothing flows to the logits: a layer on the way has weights of zero",
         "inf": EXCEEDS,

@@ -1,10 +1,11 @@
 """trainable_layers: number of layers with parameters."""
 
+from acorn.proxies._engine.passes.static import SURVEY
 from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import Pass, proxy
+from acorn.proxies._engine.registry import proxy
 
 
-@proxy("trainable_layers", reads=Pass.SURVEY)
+@proxy("trainable_layers", reads=SURVEY)
 def trainable_layers(records: Records) -> float:
     """Number of modules that own parameters: convolutions, linear layers, norms.
 

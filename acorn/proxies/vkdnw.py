@@ -4,11 +4,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from acorn.proxies._engine.passes.fisher_eigen import FISHER_EIGEN
 from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import Pass, proxy
+from acorn.proxies._engine.registry import proxy
 
 
-@proxy("vkdnw", reads=Pass.FISHER_EIGEN, unstable=True)
+@proxy("vkdnw", reads=FISHER_EIGEN, unstable=True)
 def vkdnw(records: Records) -> Float[Tensor, ""]:
     """Entropy of the nine deciles of the Fisher information's eigenvalues, made to sum to one.
 
@@ -16,7 +17,7 @@ def vkdnw(records: Records) -> Float[Tensor, ""]:
     grow with the network. Parameters are the first weight and bias of each layer and norm.
 
     Cost: a forward of 64 noise inputs and as many backwards as classes less one, two at most;
-    see :mod:`acorn.proxies._passes.fisher_eigen`.
+    see :mod:`acorn.proxies._engine.passes.fisher_eigen`.
 
     What the source leaves open: which parameters (the released code takes the first element of
     every parameter tensor; here those of torch's own layers and norms), and the classes, for each

@@ -3,11 +3,12 @@
 from jaxtyping import Float
 from torch import Tensor
 
+from acorn.proxies._engine.passes.noise import NOISE
 from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import Pass, proxy
+from acorn.proxies._engine.registry import proxy
 
 
-@proxy("zen", reads=Pass.NOISE)
+@proxy("zen", reads=NOISE)
 def zen(records: Records) -> Float[Tensor, " draws"]:
     """Log of the feature map's change under a perturbed Gaussian input, scale put back.
 

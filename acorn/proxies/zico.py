@@ -4,11 +4,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from acorn.proxies._engine.passes.halves import HALVES
 from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import Pass, proxy
+from acorn.proxies._engine.registry import proxy
 
 
-@proxy("zico", reads=Pass.HALVES)
+@proxy("zico", reads=HALVES)
 def zico(records: Records) -> Float[Tensor, ""]:
     """Sum over layers of the log of the sum over weights of mean |gradient| / deviation.
 

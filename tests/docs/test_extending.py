@@ -11,9 +11,7 @@ import pytest
 from blocks import ROOT, Block, blocks
 
 EXAMPLES = {
-    "acorn/proxies/agreement.py": (
-        ("acorn/proxies/__init__.py", "    az_complexity,\n", "    agreement,\n"),
-    ),
+    "acorn/proxies/agreement.py": (),
     "acorn/spaces/stack.py": (
         ("acorn/spaces/__init__.py", "        TimmSpace(),\n", "        StackSpace(),\n"),
         (

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from acorn.proxies import run
-from acorn.proxies._passes.blocks import feature_blocks
+from acorn.proxies._network.blocks import feature_blocks
 from tests.proxies.small import batch, cell_network, measured
 
 

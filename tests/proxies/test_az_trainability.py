@@ -3,7 +3,7 @@ import torch
 from torch import Tensor, nn
 
 from acorn.proxies import run
-from acorn.proxies._passes.random_images import _folded_to, _gains
+from acorn.proxies._engine.passes.random_images import _folded_to, _gains
 from tests.proxies.small import batch, cell_network
 
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from acorn.proxies import run
-from acorn.proxies._passes.redraw import redrawn_parameters
+from acorn.proxies._network.redraw import redrawn_parameters
 from tests.proxies.small import batch, cell_network, measured
 
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from acorn.errors import InputError
-from acorn.proxies._passes.redraw import redrawn, redrawn_parameters
+from acorn.proxies._network.redraw import redrawn, redrawn_parameters
 from tests.proxies.odd_networks import odd_networks
 from tests.proxies.small import batch, cell_network, measured
 

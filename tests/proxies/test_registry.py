@@ -1,15 +1,16 @@
 """Names, sets, and the page that says which proxy reads which pass."""
 
-import re
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
 from acorn.errors import UnknownProxyError
 from acorn.proxies import SETS, list_proxies, select
-from acorn.proxies._engine.registry import REQUIRES, Observer, Pass
-
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "passes.md"
+from acorn.proxies._engine.observers import Observer
+from acorn.proxies._engine.pass_registry import PASSES, define_pass
+from acorn.proxies._engine.records import Records
+from benchmarks.passes import PAGE, proxy_table, with_tables
 
 
 def test_sets() -> None:
@@ -43,52 +44,37 @@ def test_documentation_says_source_cost_and_choices(name: str) -> None:
     assert "ost" in text or name in ("croze_ascent",), name
 
 
-def test_a_pass_comes_after_what_it_goes_on_from() -> None:
-    order = [*Pass]
-    assert all(order.index(before) < order.index(after) for after, before in REQUIRES.items())
+def test_passes_continue_a_registered_pass_that_comes_before_them() -> None:
+    order = [*PASSES.values()]
+    for pass_ in order:
+        if pass_.after is not None:
+            assert order.index(pass_.after) < order.index(pass_)
+    assert [pass_.name for pass_ in order] == [*PASSES]
+    with pytest.raises(ValueError, match="'loss' is registered twice"):
+        define_pass("loss", PASSES["loss"].run, after=None, cost=0)
+
+
+def test_each_record_is_filled_by_one_pass() -> None:
+    filled = [field for pass_ in PASSES.values() for field in pass_.fills]
+    given = {"labels", "num_classes"}
+    assert sorted(filled) == sorted({field.name for field in fields(Records)} - given)
 
 
 def test_observers_read_passes_that_show_them_something() -> None:
-    shown = {
-        Pass.LOSS: {"on_activation", "on_gradient", "on_output"},
-        Pass.HALVES: {"on_activation", "on_second_activation", "on_operation", "on_output"},
-        Pass.LOGITS: {"on_input_gradient"},
-        Pass.RANDOM: {"on_activation", "on_output"},
-        Pass.SAMPLE: {"on_activation", "on_output"},
-        Pass.REDRAWN: {"on_activation", "on_output", "on_draw"},
-    }
+    methods = {method for method in vars(Observer) if method.startswith("on_")}
     for proxy in select():
         if isinstance(proxy.definition, type):
-            seen = {m for m in vars(Observer) if m.startswith("on_")}
-            wanted = {m for m in seen if getattr(proxy.definition, m) is not getattr(Observer, m)}
-            assert wanted <= set().union(*(shown.get(p, set()) for p in proxy.reads)), proxy.name
+            own = {m for m in methods if getattr(proxy.definition, m) is not getattr(Observer, m)}
+            assert own <= {method for pass_ in proxy.reads for method in pass_.shows}, proxy.name
 
 
-def table() -> dict[str, set[str]]:
-    """Proxies and the passes that they are marked at."""
-    lines = [line for line in PAGE.read_text("utf-8").splitlines() if line.startswith("|")]
-    head, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    return {
-        row[0].strip("`"): {p for p, mark in zip(head[1:], row[1:], strict=True) if mark}
-        for row in rows
-    }
+def test_the_page_has_the_tables_of_the_registry() -> None:
+    text = PAGE.read_text("utf-8")
+    assert with_tables(text) == text, "run python -m benchmarks.passes --page"
+    assert all(f"| `{name}`" in text for name in [*list_proxies(), *PASSES])
 
 
-def test_the_page_agrees_with_the_registry() -> None:
-    assert table() == {proxy.name: {pass_.value for pass_ in proxy.reads} for proxy in select()}
-
-
-def section(title: str) -> str:
-    """The page's text under one of its headings."""
-    return PAGE.read_text("utf-8").partition(f"## {title}\n")[2].partition("\n## ")[0]
-
-
-def test_the_page_names_the_unstable_proxies() -> None:
-    named = re.findall(
-        r"^- `(\w+)`", section("Proxies that do not rank the same networks twice"), re.M
-    )
-    assert named == [proxy.name for proxy in select() if proxy.unstable]
-
-
-def test_the_page_has_every_pass() -> None:
-    assert re.findall(r"^- \*\*(\w+)\*\*", section("The passes"), re.M) == [p.value for p in Pass]
+def test_the_tables_follow_the_registry() -> None:
+    (params,) = select("params")
+    other = replace(params, name="another", reads=(PASSES["hessian"],), unstable=True)
+    assert "| `another` (unstable) | hessian | Millions of parameters" in proxy_table([other])

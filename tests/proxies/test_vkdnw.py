@@ -4,9 +4,10 @@ from torch import nn
 from torch.func import functional_call
 
 from acorn.proxies import run
+from acorn.proxies._engine.pass_registry import Measurement
+from acorn.proxies._engine.passes import fisher_eigen
 from acorn.proxies._engine.records import Records
-from acorn.proxies._passes import fisher_eigen
-from acorn.proxies._passes.fisher_eigen import fisher_eigen_pass, probed_jacobians
+from acorn.proxies._network.redraw import drawn_values
 from tests.proxies.small import batch, cell_network, measured
 
 
@@ -24,7 +25,7 @@ def spectrum(network: nn.Module) -> torch.Tensor:
     records = Records(labels, 4)
     with measured(network, images) as replica:
         torch.manual_seed(0)
-        fisher_eigen_pass(replica, images, records)
+        fisher_eigen.FISHER_EIGEN.run(Measurement(replica, images, records, (), {}))
     return records.fisher_eigenvalues
 
 
@@ -44,7 +45,7 @@ def test_spectrum_is_that_of_the_fisher_information(monkeypatch: pytest.MonkeyPa
         ]
         torch.manual_seed(0)
         torch.randn(5, 3, 8, 8)
-        drawn = [value for _, value in fisher_eigen.kaiming_weights(replica)]
+        drawn = [value for _, value in drawn_values(replica, fisher_eigen._kaiming)]
     tensors |= dict(zip(names, drawn, strict=True))
     tensors = {name: t.detach().requires_grad_(True) for name, t in tensors.items()}
     fisher = torch.zeros(len(tensors), len(tensors), dtype=torch.float64)
@@ -96,5 +97,5 @@ def test_a_network_that_ignores_its_image_has_no_spectrum() -> None:
 def test_each_probe_sees_each_parameter() -> None:
     network = cell_network()
     with measured(network, batch()[0]) as replica:
-        jacobians = probed_jacobians(replica, batch()[0])
+        jacobians = fisher_eigen.probed_jacobians(replica, batch()[0])
     assert len({jacobian.shape for jacobian in jacobians}) == 1

@@ -1,4 +1,4 @@
-"""What the passes leave behind for the proxies to read."""
+"""Results of the passes, which the proxies read."""
 
 from dataclasses import dataclass, field
 
@@ -10,13 +10,13 @@ from acorn.graph import LayerGraph
 
 @dataclass(slots=True)
 class NoiseRecord:
-    """What two forwards on Gaussian noise show, for each draw of weights and noise.
+    """Results of two forwards on Gaussian noise, for each draw of weights and noise.
 
     Attributes
     ----------
-    difference
+    difference : Tensor (draws,)
         Mean over the images of the l1 distance between the last feature maps.
-    log_scale
+    log_scale : Tensor (draws,)
         Sum over BatchNorm layers of the log of their standard deviation.
     """
 
@@ -26,15 +26,15 @@ class NoiseRecord:
 
 @dataclass(slots=True)
 class BlocksRecord:
-    """What a network's blocks do to Gaussian noise, and to a random gradient.
+    """Effect of a network's blocks on Gaussian noise, and on a random gradient.
 
     Attributes
     ----------
-    entropies
+    entropies : Tensor (blocks,)
         Entropy of the channels' covariance spectrum after each block.
-    gains
+    gains : Tensor (blocks - 1,)
         Spectral norm of the correlation of a random sign gradient at each block's output with
-        what arrives at its input: one less than blocks. Infinite for an identity.
+        what arrives at its input. Infinite for an identity.
     """
 
     entropies: Float[Tensor, " blocks"]
@@ -42,14 +42,14 @@ class BlocksRecord:
 
 
 @dataclass(slots=True)
-class TwinRecord:
-    """How alike each layer and its perturbed twin are: |weights * gradients * features|.
+class PerturbedRecord:
+    """Similarity of each layer to its perturbed copy: |weights * gradients * features|.
 
     Attributes
     ----------
-    descent
+    descent : Tensor (draws, layers)
         Images moved against the sign of their gradient, for each draw of weights and images.
-    ascent
+    ascent : Tensor (layers,)
         Images moved along it, for the network as it is.
     """
 
@@ -59,55 +59,54 @@ class TwinRecord:
 
 @dataclass(slots=True)
 class Records:
-    """One network's passes, as far as they were run; what no pass has filled raises AttributeError.
+    """Results of one network's passes.
 
-    ``weights`` are those of convolutions and linear layers (biases and norms are not pruned, so
-    the pruning scores leave them out); all lists of gradients run in the same order.
+    Each pass fills the fields that its ``fills`` names; reading a field that no pass has filled
+    raises AttributeError. All lists of gradients have the order of ``weights``.
 
     Attributes
     ----------
-    labels
+    labels : Tensor (batch,)
         Class of each image.
-    num_classes
+    num_classes : int
         Width of the logits.
-    weights
-        SURVEY: weights of the layers that run, each ``(out, in / groups, ...)``.
-    gradients
-        LOSS: gradient of the cross-entropy in each of ``weights``.
-    jacobian
-        JACOBIAN: gradient of the summed logits in each image, flattened.
-    hessian_gradients
-        HESSIAN: H g, the loss's Hessian applied to ``gradients``.
-    half_gradients
-        HALVES: gradient of the cross-entropy in each of ``weights``, for each half of the batch.
-    evaluated_gradients
-        CURVATURE: gradient of the cross-entropy of the first half in each of ``weights``, in
-        evaluation mode.
-    curvature
-        CURVATURE: mean over the first half's images of the norm of the difference quotient of
-        their loss gradient, along its own sign, in evaluation mode.
-    synflow
-        SYNFLOW: |weight| * gradient, summed over each layer, in double precision.
-    twin
-        TWIN.
-    noise
-        NOISE.
-    random_gradients
-        RANDOM: gradient of the summed logits on noise in each of ``weights``.
-    blocks
-        BLOCKS.
-    fisher_eigenvalues
-        FISHER_EIGEN: in ascending order.
-    params
+    weights : list of Tensor (out, in / groups, ...)
+        SURVEY: weights of the convolutions and linear layers that run. Biases and norms are not
+        pruned, so pruning scores leave them out.
+    params : float
         STATIC: millions of parameters.
-    trainable_layers
-        SURVEY: modules and functions that own parameters which the forward reads.
-    flops
+    trainable_layers : int
+        SURVEY: number of modules and functions with parameters that the forward reads.
+    flops : float
         GRAPH: millions of multiply-accumulates.
-    graph
+    graph : LayerGraph
         GRAPH: the layer graph.
-    sample_size
-        SAMPLE, REDRAWN: (height, width) of the image.
+    gradients : list of Tensor
+        LOSS: gradient of the cross-entropy in each weight.
+    jacobian : Tensor (batch, pixels)
+        JACOBIAN: gradient of the summed logits in each image.
+    hessian_gradients : list of Tensor
+        HESSIAN: H g, the Hessian of the loss applied to ``gradients``.
+    half_gradients : pair of lists of Tensor
+        HALVES: gradient of the cross-entropy in each weight, for each half of the batch.
+    evaluated_gradients : list of Tensor
+        CURVATURE: gradient of the cross-entropy of the first half in each weight, in evaluation
+        mode.
+    curvature : Tensor ()
+        CURVATURE: mean over the images of the first half of the norm of the difference quotient of
+        their loss gradient, along its own sign, in evaluation mode.
+    synflow : list of Tensor ()
+        SYNFLOW: |weight| * gradient, summed over each layer, in double precision.
+    perturbed : PerturbedRecord
+        PERTURBED.
+    noise : NoiseRecord
+        NOISE.
+    random_gradients : list of Tensor
+        RANDOM: gradient of the summed logits on noise in each weight.
+    blocks : BlocksRecord
+        BLOCKS.
+    fisher_eigenvalues : Tensor (parameters,)
+        FISHER_EIGEN: eigenvalues of the Fisher information, ascending.
     """
 
     labels: Int[Tensor, " batch"]
@@ -115,7 +114,6 @@ class Records:
     weights: list[Tensor] = field(init=False)
     params: float = field(init=False)
     trainable_layers: int = field(init=False)
-    sample_size: tuple[int, int] = field(init=False)
     flops: float = field(init=False)
     graph: LayerGraph = field(init=False)
     gradients: list[Tensor] = field(init=False)
@@ -125,7 +123,7 @@ class Records:
     evaluated_gradients: list[Tensor] = field(init=False)
     curvature: Float[Tensor, ""] = field(init=False)
     synflow: list[Float[Tensor, ""]] = field(init=False)
-    twin: TwinRecord = field(init=False)
+    perturbed: PerturbedRecord = field(init=False)
     noise: NoiseRecord = field(init=False)
     random_gradients: list[Tensor] = field(init=False)
     blocks: BlocksRecord = field(init=False)

@@ -7,7 +7,7 @@ from torch import nn
 
 from acorn.errors import InputError, abbreviate
 from acorn.proxies._network.measured import MeasuredNetwork
-from acorn.proxies._passes.redraw import draw_layer
+from acorn.proxies._network.redraw import draw_layer
 
 TOKEN_DEVIATION = 0.02
 """Standard deviation of tokens and positions (Dosovitskiy et al., ICLR 2021)."""

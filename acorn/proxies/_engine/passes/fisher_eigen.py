@@ -9,10 +9,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from acorn.graph.modes import evaluating
-from acorn.proxies._engine.records import Records
+from acorn.proxies._engine.pass_registry import Measurement, define_pass
+from acorn.proxies._engine.passes.static import SURVEY
 from acorn.proxies._math.batch_norm import laid_out_like
 from acorn.proxies._network.measured import MeasuredNetwork
 from acorn.proxies._network.operations import TRANSPOSED, Operation, OperationKind, per_axis
+from acorn.proxies._network.redraw import drawn_values
 
 INPUTS = 64
 """Noise inputs (Tybl and Neumann, CVPR 2025)."""
@@ -42,16 +44,19 @@ Factor = Float[Tensor, "batch ..."]
 """What one parameter's gradient multiplies with the output gradient in channel 0."""
 
 
-def fisher_eigen_pass(network: MeasuredNetwork, images: Tensor, records: Records) -> None:
-    """Compute the eigenvalues of F = E[J' (diag(p) - p p') J], J the logits' Jacobian.
+def _run(measurement: Measurement) -> None:
+    """Forward of 64 noise inputs and two backwards, with Kaiming weights, in evaluation mode.
 
-    J is taken in the first weight and the first bias of each convolution, linear and norm layer,
-    on Gaussian noise, with Kaiming weights and with norms in evaluation mode, so that inputs do
-    not mix. It is never formed: J' B comes from one backward for each column of a factor B of
+    Computes the eigenvalues of F = E[J' (diag(p) - p p') J], J the logits' Jacobian. J is taken in
+    the first weight and the first bias of each convolution, linear and norm layer, on Gaussian
+    noise, with Kaiming weights and with norms in evaluation mode, so that inputs do not mix. J is
+    never formed: J' B comes from one backward for each column of a factor B of
     diag(p) - p p', and each parameter's part of it from its layer's output gradient.
     """
-    jacobian = torch.cat(probed_jacobians(network, images)).double()
-    records.fisher_eigenvalues = torch.linalg.eigvalsh(jacobian.T @ jacobian / INPUTS).clamp_min(0)
+    parts = probed_jacobians(measurement.network, measurement.images)
+    jacobian = torch.cat(parts).double()
+    eigenvalues = torch.linalg.eigvalsh(jacobian.T @ jacobian / INPUTS)
+    measurement.records.fisher_eigenvalues = eigenvalues.clamp_min(0)
 
 
 def probed_jacobians(
@@ -61,7 +66,7 @@ def probed_jacobians(
     noise = torch.randn((INPUTS, *images.shape[1:]), dtype=images.dtype, device=images.device)
     parts = -(-INPUTS // max(SMALLEST_PART, len(images)))
     with (
-        network.with_values(kaiming_weights(network)),
+        network.with_values(drawn_values(network, _kaiming)),
         evaluating(network.module.modules()),  # norms by running statistics, if they have some
         network.operations.replacing({OperationKind.BATCH_NORM: _normalise_by_running}),
     ):
@@ -70,6 +75,11 @@ def probed_jacobians(
             for part in laid_out_like(noise, images).tensor_split(parts)
             for jacobian in _jacobians_on(part, network)
         ]
+
+
+def _kaiming(weight: Tensor) -> Tensor:
+    empty = torch.empty_like(weight, memory_format=torch.contiguous_format)
+    return nn.init.kaiming_normal_(empty)
 
 
 def _jacobians_on(noise: Tensor, network: MeasuredNetwork) -> list[Tensor]:
@@ -208,12 +218,6 @@ def _padding(arguments: Mapping[str, Any], kernel: Sequence[int]) -> list[int]:
     return [side for pad in reversed(sides) for side in (pad, pad)]
 
 
-def kaiming_weights(network: MeasuredNetwork) -> list[tuple[Tensor, Tensor]]:
-    """Draw Kaiming's weights for convolutions and linear layers, with zero biases."""
-    values: list[tuple[Tensor, Tensor]] = []
-    for layer in network.layers:
-        weight = torch.empty_like(layer.weight, memory_format=torch.contiguous_format)
-        values.append((layer.weight, nn.init.kaiming_normal_(weight)))
-        if layer.bias is not None:
-            values.append((layer.bias, torch.zeros_like(layer.bias)))
-    return values
+FISHER_EIGEN = define_pass(
+    "fisher_eigen", _run, after=SURVEY, fills=("fisher_eigenvalues",), cost=2.1
+)

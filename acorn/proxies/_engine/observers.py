@@ -1,13 +1,14 @@
-"""Show observers what goes by in a pass."""
+"""Observers: what sees a pass layer by layer, and how a pass shows itself."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from acorn.proxies._engine.registry import Observer
+from acorn.proxies._engine.records import Records
 from acorn.proxies._network.measured import MeasuredNetwork, WeightedModule
 from acorn.proxies._network.operations import NORMS, WEIGHTED, Operation, OperationKind
 from acorn.proxies._network.watch_modules import Inputs, ModuleCalls, hooked
@@ -20,6 +21,67 @@ _UNITS = (
     OperationKind.UNIT,
 )
 """Kinds of operations for which torch has a layer."""
+
+
+class Observer:
+    """Sees a pass layer by layer, so that no activation has to be kept.
+
+    A proxy that needs activations subclasses this and overrides the methods for what it wants to
+    see. The engine makes one instance per network and shows it the passes that the proxy reads. If
+    one of the methods raises, the observer is shown nothing more, and its proxy has no value.
+
+    Attributes
+    ----------
+    seed : int
+        Seed of the run.
+    failure : str or None
+        Why the observer is shown nothing more.
+    """
+
+    seed: int = 0
+    failure: str | None = None
+
+    def on_activation(self, output: Float[Tensor, "batch ..."]) -> None:
+        """See the output of a rectifier, in a forward."""
+
+    def on_second_activation(self, output: Float[Tensor, "batch ..."]) -> None:
+        """See the output of a rectifier on the second half of HALVES, in the order of the first."""
+
+    def on_gradient(
+        self,
+        operation: Operation,
+        output: Float[Tensor, "batch ..."],
+        gradient: Float[Tensor, "batch ..."],
+    ) -> None:
+        """See the output and gradient of a convolution or linear layer, in the backward of LOSS."""
+
+    def on_operation(self, operation: Operation, output: Float[Tensor, "batch ..."]) -> None:
+        """See the output of a layer, norm or rectifier, in the first forward of HALVES."""
+
+    def on_output(self, output: Float[Tensor, "..."]) -> None:
+        """See the output of any module, containers included, in a forward."""
+
+    def on_input_gradient(self, gradient: Float[Tensor, "batch ..."]) -> None:
+        """See the gradient at the input of a rectifier, in the backward of LOGITS."""
+
+    def on_draw(self) -> None:
+        """See that the next draw of REDRAWN begins."""
+
+    def restart(self) -> None:
+        """Forget everything: the pass begins again."""
+        seed = self.seed
+        self.__init__()  # type: ignore[misc]
+        self.seed, self.failure = seed, None
+
+    def value(self, records: Records) -> Tensor | float:
+        """Compute the proxy's value, or one value a draw, when all passes are done."""
+        raise NotImplementedError
+
+    def read(self, records: Records) -> Tensor | float:
+        """Return :meth:`value`, or raise a ValueError with :attr:`failure`."""
+        if self.failure is not None:
+            raise ValueError(self.failure)
+        return self.value(records)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""TWIN: a network without signs, and a copy whose weights and images were perturbed."""
+"""PERTURBED: a network without signs, and a copy with perturbed weights and images."""
 
 from collections.abc import Sequence
 
@@ -7,10 +7,12 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from acorn.proxies._engine.records import Records, TwinRecord
+from acorn.proxies._engine.pass_registry import Measurement, define_pass
+from acorn.proxies._engine.passes.static import SURVEY
+from acorn.proxies._engine.records import PerturbedRecord
 from acorn.proxies._network.measured import MeasuredNetwork, WeightedLayer
 from acorn.proxies._network.operations import Kept, OperationKind
-from acorn.proxies._passes.redraw import redrawn_parameters
+from acorn.proxies._network.redraw import redrawn_parameters
 
 DRAWS = 3
 """Draws: the network as it is, then with its weights drawn anew."""
@@ -31,14 +33,15 @@ DESCENT, ASCENT = -1, 1
 """Against the sign of the images' gradient, and along it."""
 
 
-def twin_pass(network: MeasuredNetwork, images: Tensor, records: Records) -> None:
-    """Compare |weights| on images with the perturbed |weights| on perturbed images.
+def _run(measurement: Measurement) -> None:
+    """Three forwards and backwards of 4 images through |weights| and a perturbed copy, in 3 draws.
 
     All parameters lose their sign and BatchNorm is the identity, so activations grow with depth
-    beyond single precision. The weights step along their gradient of the cross-entropy, to twice
-    their own norm; then the images take one step against the sign of theirs, and in the first
-    draw also one along it.
+    beyond single precision; the pass runs in double precision. The weights step along their
+    gradient of the cross-entropy, by twice their own norm. The images then take one step against
+    the sign of their gradient, and in the first draw also one along it.
     """
+    network, images, records = measurement.network, measurement.images, measurement.records
     size = min(IMAGES, len(images))
     double = network.double()
     parameters = [*double.module.parameters()]
@@ -50,7 +53,7 @@ def twin_pass(network: MeasuredNetwork, images: Tensor, records: Records) -> Non
             double.set_values(zip(parameters, (p.detach().abs() for p in drawn), strict=True))
             directions = (DESCENT,) if draw else (DESCENT, ASCENT)
             draws.append(_compared(double, images[part], records.labels[part], directions))
-    records.twin = TwinRecord(torch.stack([terms[0] for terms in draws]), draws[0][1])
+    records.perturbed = PerturbedRecord(torch.stack([terms[0] for terms in draws]), draws[0][1])
 
 
 def _compared(
@@ -59,7 +62,7 @@ def _compared(
     labels: Tensor,
     directions: Sequence[int],
 ) -> list[Float[Tensor, " layers"]]:
-    """Compare the layers of one draw with their twins, for each direction of the images.
+    """Compare the layers of one draw with the perturbed ones, for each direction of the images.
 
     The network, in double precision, has the draw's |weights|.
     """
@@ -119,3 +122,6 @@ def _cosine(one: Tensor, other: Tensor) -> Tensor:
     """Cosine along the first dimension; torch's own takes ten times as long in double precision."""
     norms = [(x * x).sum(dim=0).sqrt().clamp_min(SHORTEST) for x in (one, other)]
     return (one * other).sum(dim=0) / (norms[0] * norms[1])
+
+
+PERTURBED = define_pass("perturbed", _run, after=SURVEY, fills=("perturbed",), cost=3.6)

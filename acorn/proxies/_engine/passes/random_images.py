@@ -1,6 +1,6 @@
 """RANDOM and BLOCKS: Gaussian noise in place of images."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import nullcontext
 
 import torch
@@ -8,81 +8,48 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
-from acorn.proxies._engine.records import BlocksRecord, Records
-from acorn.proxies._engine.registry import Observer
+from acorn.proxies._engine.observers import watched
+from acorn.proxies._engine.pass_registry import Measurement, define_pass
+from acorn.proxies._engine.passes.static import SURVEY
+from acorn.proxies._engine.records import BlocksRecord
 from acorn.proxies._math.batch_norm import laid_out_like
 from acorn.proxies._math.spectra import Spectra
-from acorn.proxies._network.measured import MeasuredNetwork
-from acorn.proxies._passes.blocks import showing_blocks
-from acorn.proxies._passes.watch import watched
+from acorn.proxies._network.blocks import showing_blocks
 
 EPSILON = 1e-8
 """Keeps the log of an empty eigenvalue's share finite (as released with AZ-NAS)."""
 
 
-class RandomGraph:
-    """RANDOM, and the pass that goes back over its graph block by block.
+def _random(measurement: Measurement) -> None:
+    """Forward of Gaussian noise and backward of the summed logits to the weights."""
+    network, records = measurement.network, measurement.records
+    noise = laid_out_like(_noise_like(measurement.images), measurement.images)
+    block_outputs: list[Float[Tensor, "batch channels h w"]] = []
 
-    Parameters
-    ----------
-    network
-        The network.
-    images
-        Give shape, device and memory format of the noise.
-    records
-        Where the results go.
-    observers
-        Proxies that watch the forward.
-    """
+    def keep(out: Tensor) -> Tensor | None:
+        if out.dim() != 4:
+            return None
+        block_outputs.append(out)
+        return out.clone()  # what the network may write to from here on
 
-    def __init__(
-        self,
-        network: MeasuredNetwork,
-        images: Tensor,
-        records: Records,
-        observers: Sequence[Observer],
-    ) -> None:
-        self._network = network
-        self._images = images
-        self._records = records
-        self._observers = observers
-        self._features: list[Float[Tensor, "batch channels h w"]] = []
+    keeps_graph = BLOCKS in measurement.needed
+    keeping = showing_blocks(network, keep) if keeps_graph else nullcontext()
+    with watched(network, measurement.observers[RANDOM]), keeping:
+        logits = network(noise)
+    gradients = torch.autograd.grad(
+        logits.sum(), records.weights, retain_graph=keeps_graph, materialize_grads=True
+    )
+    records.random_gradients = [*gradients]
+    measurement.kept[RANDOM] = block_outputs
 
-    def random(self, *, keep_graph: bool) -> None:
-        """Run noise through the network, and go back from the summed logits to the weights."""
-        noise = laid_out_like(_noise_like(self._images), self._images)
 
-        def keep(out: Tensor) -> Tensor | None:
-            if out.dim() != 4:
-                return None
-            self._features.append(out)
-            return out.clone()  # what the network may write to from here on
-
-        keeping = showing_blocks(self._network, keep) if keep_graph else nullcontext()
-        with watched(self._network, self._observers), keeping:
-            logits = self._network(noise)
-        self._records.random_gradients = [
-            *torch.autograd.grad(
-                logits.sum(),
-                self._records.weights,
-                retain_graph=keep_graph,
-                materialize_grads=True,
-            )
-        ]
-
-    def blocks(self) -> None:
-        """Measure the entropy of each block's output, and the gain of each block's backward.
-
-        Raises
-        ------
-        ValueError
-            For a network with fewer than two blocks that make feature maps.
-        """
-        blocks, self._features = self._features, []  # with which the graph goes
-        if len(blocks) < 2:
-            raise ValueError("the network has fewer than two blocks that make feature maps")
-        gains = _gains(zip(blocks[-2::-1], blocks[:0:-1], strict=True))
-        self._records.blocks = BlocksRecord(_entropies(blocks), gains)
+def _blocks(measurement: Measurement) -> None:
+    """Backward through each block separately, after *random*."""
+    outputs: list[Tensor] = measurement.kept.pop(RANDOM)  # they hold the graph
+    if len(outputs) < 2:
+        raise ValueError("the network has fewer than two blocks that make feature maps")
+    gains = _gains(zip(outputs[-2::-1], outputs[:0:-1], strict=True))
+    measurement.records.blocks = BlocksRecord(_entropies(outputs), gains)
 
 
 def _noise_like(images: Tensor) -> Tensor:
@@ -183,3 +150,14 @@ def _folded_to(gradient: Tensor, model: Tensor) -> Tensor:
         batch, channels, height // strides[0], strides[0], width // strides[1], strides[1]
     )
     return tiles.permute(0, 1, 3, 5, 2, 4).flatten(1, 3)
+
+
+RANDOM = define_pass(
+    "random",
+    _random,
+    after=SURVEY,
+    fills=("random_gradients",),
+    shows=("on_activation",),
+    cost=1.2,
+)
+BLOCKS = define_pass("blocks", _blocks, after=RANDOM, fills=("blocks",), cost=0.55)

@@ -1,29 +1,31 @@
 """CURVATURE: weight gradients, and a difference of image gradients, in evaluation mode."""
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
 from acorn.graph.modes import evaluating
-from acorn.proxies._engine.records import Records
-from acorn.proxies._network.measured import MeasuredNetwork
+from acorn.proxies._engine.pass_registry import Measurement, define_pass
+from acorn.proxies._engine.passes.static import SURVEY
 
 STEP = 50.0
 """Euclidean length of the step whose effect is measured (published for CIFAR)."""
 
 
-def curvature_pass(network: MeasuredNetwork, images: Tensor, records: Records) -> None:
-    """Go back from the cross-entropy on half of the batch, there and a step away.
+def _run(measurement: Measurement) -> None:
+    """Forward and backward of half of the batch in evaluation mode, and again a step away.
 
-    Each image steps along the sign of its own gradient. Norms use their running statistics: in a
-    network as built they then are the identity, and nothing holds activations at one size.
+    Each image steps along the sign of its own gradient; the second backward goes to the images
+    alone. Norms use their running statistics, which makes them the identity in a new network.
     """
-    half = max(1, len(images) // 2)
-    first = images[:half].detach().requires_grad_(True)
+    network, records = measurement.network, measurement.records
+    half = max(1, len(measurement.images) // 2)
+    first = measurement.images[:half].detach().requires_grad_(True)
     labels = records.labels[:half]
 
-    def loss_at(x: Tensor) -> Tensor:
-        # Of the sum the image gradients are those of each image's own loss.
+    def loss_at(x: Float[Tensor, "half channels height width"]) -> Float[Tensor, ""]:
+        # The image gradients of the sum are those of each image's own loss.
         return functional.cross_entropy(network(x), labels, reduction="sum")
 
     with evaluating(network.module.modules()):
@@ -37,3 +39,8 @@ def curvature_pass(network: MeasuredNetwork, images: Tensor, records: Records) -
         (after,) = torch.autograd.grad(loss_at(moved), [moved], materialize_grads=True)
     records.evaluated_gradients = [gradient / half for gradient in gradients]
     records.curvature = ((after - before) / STEP).flatten(1).double().norm(dim=1).mean()
+
+
+CURVATURE = define_pass(
+    "curvature", _run, after=SURVEY, fills=("evaluated_gradients", "curvature"), cost=0.75
+)

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from acorn.proxies._engine.records import Records
-from acorn.proxies._network.measured import MeasuredNetwork
+from acorn.proxies._engine.pass_registry import Measurement, define_pass
+from acorn.proxies._engine.passes.static import SURVEY
 from acorn.proxies._network.operations import (
     NORMALISATIONS,
     Operation,
@@ -13,14 +13,14 @@ from acorn.proxies._network.operations import (
 )
 
 
-def synflow_pass(network: MeasuredNetwork, images: Tensor, records: Records) -> None:
-    """Sum the logits of a positive, norm-free copy of the network on ones, and go back.
+def _run(measurement: Measurement) -> None:
+    """Forward and backward of one image of ones through |weights| without norms, in doubles.
 
-    Double precision: the sum grows with the product of all widths.
+    Double precision, since the sum grows with the product of all widths.
     """
-    double = network.double()
+    double = measurement.network.double()
     positive = [(p, p.detach().abs()) for p in double.module.parameters()]
-    ones = torch.ones_like(images[:1], dtype=torch.float64)
+    ones = torch.ones_like(measurement.images[:1], dtype=torch.float64)
     replacements: dict[OperationKind, Replacement] = {
         **dict.fromkeys(NORMALISATIONS, double.operations.bypass),
         OperationKind.SOFTMAX: _equal_shares,
@@ -29,7 +29,7 @@ def synflow_pass(network: MeasuredNetwork, images: Tensor, records: Records) -> 
     with double.with_values(positive), double.operations.replacing(replacements):
         flow = double(ones).sum()
         gradients = torch.autograd.grad(flow, double.weights, materialize_grads=True)
-        records.synflow = [
+        measurement.records.synflow = [
             (weight.detach() * gradient).sum()
             for weight, gradient in zip(double.weights, gradients, strict=True)
         ]
@@ -51,3 +51,6 @@ def _equal_attention(operation: Operation) -> Tensor:
     if query.dim() > 2 and query.shape[-3] != value.shape[-3]:  # heads that share keys
         mean = mean.repeat_interleave(query.shape[-3] // value.shape[-3], dim=-3)
     return mean.expand(*query.shape[:-1], value.shape[-1])
+
+
+SYNFLOW = define_pass("synflow", _run, after=SURVEY, fills=("synflow",), cost=0.17)

@@ -1,7 +1,7 @@
 """Another draw of a network's weights, for passes that average over several."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,6 +9,32 @@ import torch
 from torch import Tensor, nn
 
 from acorn.proxies._network.measured import MeasuredNetwork, WeightedLayer
+
+
+@torch.no_grad()
+def drawn_values(
+    network: MeasuredNetwork, draw: Callable[[Tensor], Tensor]
+) -> list[tuple[Tensor, Tensor]]:
+    """Draw a value for each layer's weight, with zeros for its bias.
+
+    Parameters
+    ----------
+    network : MeasuredNetwork
+        Surveyed; it keeps its own values.
+    draw : callable
+        Gives a new value for a weight.
+
+    Returns
+    -------
+    list of (Tensor, Tensor)
+        Pairs of a parameter and its value, for :meth:`MeasuredNetwork.with_values`.
+    """
+    values: list[tuple[Tensor, Tensor]] = []
+    for layer in network.layers:
+        values.append((layer.weight, draw(layer.weight)))
+        if layer.bias is not None:
+            values.append((layer.bias, torch.zeros_like(layer.bias)))
+    return values
 
 
 @contextmanager

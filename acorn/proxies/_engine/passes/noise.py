@@ -6,10 +6,13 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from acorn.proxies._engine.records import NoiseRecord, Records
+from acorn.proxies._engine.pass_registry import Measurement, define_pass
+from acorn.proxies._engine.passes.static import SURVEY
+from acorn.proxies._engine.records import NoiseRecord
 from acorn.proxies._math.batch_norm import laid_out_like
 from acorn.proxies._network.measured import MeasuredNetwork
 from acorn.proxies._network.operations import Operation, OperationKind
+from acorn.proxies._network.redraw import drawn_values
 
 DRAWS = 4
 """Draws of weights and noise, each from where the one before stopped."""
@@ -22,17 +25,11 @@ NOISE_SCALE = 1e-2
 
 
 @torch.no_grad()
-def noise_pass(network: MeasuredNetwork, images: Tensor, records: Records) -> None:
-    """Run Gaussian noise, and a slightly different noise, through Gaussian weights, a few times.
-
-    Raises
-    ------
-    ValueError
-        For a network without a feature map larger than one pixel.
-    """
-    draws = [_draw(network, images) for _ in range(DRAWS)]
+def _run(measurement: Measurement) -> None:
+    """Two forwards of 8 Gaussian noise images through Gaussian weights, in 4 draws."""
+    draws = [_draw(measurement.network, measurement.images) for _ in range(DRAWS)]
     differences, scales = zip(*draws, strict=True)
-    records.noise = NoiseRecord(torch.stack(differences), torch.stack(scales))
+    measurement.records.noise = NoiseRecord(torch.stack(differences), torch.stack(scales))
 
 
 def _draw(network: MeasuredNetwork, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -44,7 +41,7 @@ def _draw(network: MeasuredNetwork, images: Tensor) -> tuple[Tensor, Tensor]:
         if out.dim() == 4 and out.shape[0] == IMAGES and out.shape[-1] > 1:
             feature_maps[:] = [out]
 
-    weights = _gaussian_weights(network)
+    weights = drawn_values(network, _gaussian)
     shape = (2, IMAGES, *images.shape[1:])
     noise, change = torch.randn(shape, dtype=images.dtype, device=images.device).unbind()
     noise, perturbed = (laid_out_like(x, images) for x in (noise, noise + NOISE_SCALE * change))
@@ -78,15 +75,8 @@ def _measured_norms(network: MeasuredNetwork) -> Iterator[list[Tensor]]:
         yield log_scales
 
 
-def _gaussian_weights(network: MeasuredNetwork) -> list[tuple[Tensor, Tensor]]:
-    """Draw standard Gaussian weights for convolutions and linear layers, with zero biases."""
-    weights: list[tuple[Tensor, Tensor]] = []
-    for layer in network.layers:
-        weights.append((layer.weight, _randn_like(layer.weight)))
-        if layer.bias is not None:
-            weights.append((layer.bias, torch.zeros_like(layer.bias)))
-    return weights
+def _gaussian(weight: Tensor) -> Tensor:
+    return torch.randn(weight.shape, dtype=weight.dtype, device=weight.device)
 
 
-def _randn_like(tensor: Tensor) -> Tensor:
-    return torch.randn(tensor.shape, dtype=tensor.dtype, device=tensor.device)
+NOISE = define_pass("noise", _run, after=SURVEY, fills=("noise",), cost=0.85)
