@@ -40,6 +40,9 @@ CURL = """curl() {
   case " $* " in *" --fail "*) command curl "$@" ;; *) command curl --fail-with-body "$@" ;; esac
 }"""
 ADMIN = "acorn_documentation"
+CHECKOUT_ONLY = frozenset(("acorn/proxies/_engine/passes/mirrored.py", "acorn/proxies/mirror.py"))
+"""Files of a page that need a change of the checkout; ``test_extending.py`` makes and runs them."""
+
 TABLES = ("evaluate", "features", "predict", "serve", "train")
 """Commands that a configuration file may have a table for."""
 
@@ -162,7 +165,8 @@ def shown_answers(found: list[Block]) -> list[tuple[Block, object]]:
     "page", [p for p in PAGES if any(b.language == "python" for b in blocks(p))], ids=name_of
 )
 def test_python_runs(page: Path, desk: Desk, folder: Path) -> None:
-    program = "\n".join(b.text for b in blocks(page) if b.language == "python")
+    programs = [b for b in blocks(page) if b.language == "python" and b.title not in CHECKOUT_ONLY]
+    program = "\n".join(block.text for block in programs)
     done = subprocess.run(
         [sys.executable, "-c", desk.at_home(program)],
         cwd=folder,

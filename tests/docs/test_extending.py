@@ -12,6 +12,16 @@ from blocks import ROOT, Block, blocks
 
 EXAMPLES = {
     "acorn/proxies/agreement.py": (),
+    "tests/proxies/test_agreement.py": (),
+    "acorn/proxies/_engine/passes/mirrored.py": (
+        (
+            "acorn/proxies/_engine/records.py",
+            "    weights: list[Tensor]",
+            '    mirrored_logits: Float[Tensor, "2 batch classes"] = field(init=False)\n',
+        ),
+    ),
+    "acorn/proxies/mirror.py": (),
+    "tests/proxies/test_mirror.py": (),
     "acorn/spaces/stack.py": (
         ("acorn/spaces/__init__.py", "        TimmSpace(),\n", "        StackSpace(),\n"),
         (
@@ -43,6 +53,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ignored = shutil.ignore_patterns("released", "__pycache__")
         shutil.copytree(ROOT / name, folder / name, ignore=ignored)
     for name, additions in EXAMPLES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(files()[name].text)
         for listing, before, line in additions:
             text = (folder / listing).read_text()
@@ -68,6 +79,26 @@ def test_commands_know_them(checkout: Path, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["rows"] == 3
+
+
+def test_a_proxy_is_two_files_and_on_a_new_pass_four(checkout: Path) -> None:
+    proxy = {name for name in EXAMPLES if "agreement" in name}
+    on_a_pass = {name for name in EXAMPLES if "mirror" in name}
+    listings = {listing for name in on_a_pass for listing, _, _ in EXAMPLES[name]}
+    assert (len(proxy), len(on_a_pass | listings)) == (2, 4)
+    page = (ROOT / "docs" / "extending.md").read_text()
+    assert all(line.strip() in page for name in on_a_pass for _, _, line in EXAMPLES[name])
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "tests/proxies"],
+        cwd=checkout,
+        env={**os.environ, "PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=170,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "2 passed" in done.stdout
 
 
 def test_the_example_space_costs_what_its_network_has(checkout: Path) -> None:
