@@ -1,22 +1,37 @@
-"""Packages that only some commands need."""
+"""Packages that come with an extra of Acorn."""
 
-import importlib.util
+from importlib import import_module
+from typing import Any
 
 from acorn.errors import InputError
 
 
-def need(package: str, *, extra: str) -> None:
-    """Raise :class:`~acorn.errors.InputError` unless a package is there.
+def need(package: str, *, extra: str) -> Any:
+    """Import a package that may not be installed.
 
     Parameters
     ----------
-    package
+    package : str
         Name to import.
-    extra
-        What to install Acorn with to have it.
+    extra : str
+        Extra of Acorn that installs it.
+
+    Returns
+    -------
+    module
+        The package.
+
+    Raises
+    ------
+    InputError
+        If the package is not installed.
     """
-    if importlib.util.find_spec(package) is None:
-        raise InputError(
-            f"this needs the package {package}, which is not installed "
-            f"(pip install 'acorn-nas[{extra}]')"
-        )
+    try:
+        return import_module(package)
+    except ModuleNotFoundError as error:
+        name = package.partition(".")[0]
+        if error.name not in (name, package):  # an installed package that is broken
+            raise
+    raise InputError(
+        f"this needs the package {name}, which is not installed (pip install 'acorn-nas[{extra}]')"
+    )

@@ -18,7 +18,7 @@ from acorn.features.table import FeatureTable
 from acorn.learning.labels import Labels
 from acorn.learning.splits import held_out
 from acorn.learning.train import train_bundle
-from acorn.spaces.nats_tss.space import OPERATIONS, parse_cell
+from acorn.spaces.nats_tss import OPERATIONS, parse_cell
 from benchmarks.release import SHIPPED, find_release
 from training.evaluation.evaluate import evaluate
 

@@ -17,8 +17,7 @@ from acorn.schemas.prediction import (
     SpaceList,
     WorkersState,
 )
-from acorn.spaces import SPACES, Space
-from acorn.spaces.limits import NetworkLimits
+from acorn.spaces import SPACES
 from service.errors import ReloadError, UnavailableError
 from service.http.problem_details import problem_of
 from service.jobs.service import JobService
@@ -229,15 +228,9 @@ class Application:
                         for forest in self.repository.snapshot.newest.values()
                         if forest.covers(space.name)
                     ],
-                    limits=_limits_of(space),
+                    limits=None if space.limits is None else asdict(space.limits),
                 )
                 for space in SPACES.values()
             ],
             limits=Limits(**self.settings.model_dump(include=set(Limits.model_fields))),
         )
-
-
-def _limits_of(space: Space) -> dict[str, int] | None:
-    """Tell what a space of anybody's networks takes; None where its own rules bound them."""
-    limits: NetworkLimits | None = getattr(space, "limits", None)
-    return None if limits is None else asdict(limits)

@@ -11,8 +11,8 @@ from acorn.graph import COLUMNS, Kind, Layer, LayerGraph, structure_features, tr
 from acorn.graph._aten import quick_result
 from acorn.graph.structure import STAGES
 from acorn.spaces.nats_sss.network import SizeNetwork
+from acorn.spaces.nats_tss import parse_cell
 from acorn.spaces.nats_tss.network import TopologyNetwork
-from acorn.spaces.nats_tss.space import parse_cell
 
 INPUT = Layer(Kind.INPUT, shape=(3, 8, 8))
 CELL = "+".join(

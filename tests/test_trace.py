@@ -9,8 +9,8 @@ from torch.nn import functional
 from acorn.errors import InputError
 from acorn.graph import Kind, count_params, trace
 from acorn.graph._aten import read_layer
+from acorn.spaces.nats_tss import parse_cell
 from acorn.spaces.nats_tss.network import TopologyNetwork
-from acorn.spaces.nats_tss.space import parse_cell
 
 SHAPE = (3, 8, 8)
 

@@ -1,6 +1,5 @@
 """A folder with one subfolder of images a class."""
 
-import importlib
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,8 @@ import numpy as np
 
 from acorn.batches.reading import UNREADABLE, Indices, Pixels, Source, brief
 from acorn.datasets import Dataset
-from acorn.errors import InputError, InvalidBatchError
+from acorn.errors import InvalidBatchError
+from acorn.optional import need
 
 _SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".webp"})
 
@@ -35,12 +35,7 @@ def read_folder(path: Path, dataset: Dataset) -> Source:
             f"no images in {path.name!r}; expected one subfolder a class "
             f"with {', '.join(sorted(_SUFFIXES))}"
         )
-    try:
-        pillow = importlib.import_module("PIL.Image")
-    except ImportError as error:
-        raise InputError(
-            "Pillow is not installed; expected it for a folder of images (pip install pillow)"
-        ) from error
+    pillow = need("PIL.Image", extra="images")
 
     def read(indices: Indices) -> Pixels:
         return np.stack([_image(files[index], pillow, dataset) for index in indices])

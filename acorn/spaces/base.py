@@ -1,8 +1,13 @@
-"""The protocol that every architecture space follows, and what a parsed architecture is."""
+"""Base class of architecture spaces, and what their methods return."""
 
+import random
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
+
+from acorn.errors import InputError
+from acorn.spaces.limits import NetworkLimits
 
 if TYPE_CHECKING:  # spaces parse and canonicalise without torch; only `build` needs it
     from torch import nn
@@ -12,16 +17,16 @@ if TYPE_CHECKING:  # spaces parse and canonicalise without torch; only `build` n
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """One architecture of a space, read and understood.
+    """One architecture of a space.
 
     Attributes
     ----------
-    space
+    space : str
         Name of the space.
-    arch
+    arch : str
         The specification as submitted, in the space's own normal spelling.
-    canonical
-        The representative of all architectures of the space that compute the same function.
+    canonical : str
+        The representative of all equivalent architectures of the space.
     """
 
     space: str
@@ -30,19 +35,19 @@ class Architecture:
 
     @property
     def id(self) -> str:
-        """Identity of the function: equal for twins, the key of caches and tables."""
+        """Key of caches and tables; equal for equivalent architectures."""
         return f"{self.space}/{self.canonical}"
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a network costs, in the published tables' convention.
+    """Size of a network, in the convention of the published tables.
 
     Attributes
     ----------
-    params
+    params : float
         Millions of parameters.
-    flops
+    flops : float
         Millions of multiply-accumulates for one image, in the convention of :mod:`acorn.graph`
         unless the space's own publication has another.
     """
@@ -51,62 +56,172 @@ class Cost:
     flops: float
 
 
-class Space(Protocol):
-    """A set of architectures with a text form; one space is one module."""
+class Space(ABC):
+    """A set of architectures with a text form.
 
-    @property
-    def name(self) -> str:
-        """Name in requests, tables and bundles."""
+    A subclass defines :meth:`parse`, :meth:`build`, :meth:`cost` and the attributes without a
+    default. The other methods have defaults for what a space cannot do.
 
-    @property
-    def description(self) -> str:
-        """One line for people."""
+    Attributes
+    ----------
+    name : str
+        Name in requests, tables and bundles.
+    description : str
+        One line for people.
+    example : str
+        A valid specification, shown in errors and documentation.
+    datasets : tuple of str
+        Datasets that the networks are defined for. In a space of arbitrary networks, :meth:`cost`
+        and :meth:`build` may still refuse one, for instance if the images are too small for it.
+    size : int or None, default=None
+        Number of architectures; None if it is infinite, or too large to list.
+    limits : NetworkLimits or None, default=None
+        Bounds on the networks; None if the space's own rules bound them.
+    needs_package : str or None, default=None
+        Optional package that :meth:`parse` and :meth:`cost` import. The import may take seconds and
+        hundreds of megabytes, so that a server calls these methods in an isolated process.
+    """
 
-    @property
-    def example(self) -> str:
-        """A valid specification, shown in errors and documentation."""
+    name: str
+    description: str
+    example: str
+    datasets: tuple[str, ...]
+    size: int | None = None
+    limits: NetworkLimits | None = None
+    needs_package: str | None = None
 
-    @property
-    def datasets(self) -> tuple[str, ...]:
-        """Datasets that the space's networks are defined for.
-
-        In spaces of anybody's networks a single one may still be refused for a dataset, for
-        instance where its images are too small: :meth:`cost` and :meth:`build` say so.
-        """
-
-    @property
-    def size(self) -> int | None:
-        """Number of architectures; None where it is not finite, or beyond listing."""
-
+    @abstractmethod
     def parse(self, spec: object) -> Architecture:
-        """Read a specification.
+        """Read a specification. Never evaluates anything.
 
-        Raises :class:`~acorn.errors.InvalidArchitectureError` with one line that says what was
-        got and what was expected. Never evaluates anything.
+        Parameters
+        ----------
+        spec : object
+            Anything, as a request holds it.
+
+        Returns
+        -------
+        Architecture
+            The architecture and its canonical form.
+
+        Raises
+        ------
+        InvalidArchitectureError
+            If it is no architecture of this space; one line with what was got and expected.
         """
 
+    @abstractmethod
     def build(self, arch: str, dataset: "Dataset") -> "nn.Module":
-        """Build the published network of exactly ``arch`` (not of its canonical form).
+        """Build the network of exactly ``arch``, not of its canonical form.
 
-        Weights are freshly initialised from torch's global generator; ``forward`` maps images
-        ``(batch, 3, height, width)`` to logits ``(batch, num_classes)``.
+        Parameters
+        ----------
+        arch : str
+            A specification of this space.
+        dataset : Dataset
+            Gives the shape of the images and the number of classes.
+
+        Returns
+        -------
+        torch.nn.Module
+            Maps images (batch, 3, height, width) to logits (batch, num_classes). Weights are
+            initialised from torch's global generator.
         """
 
+    @abstractmethod
     def cost(self, arch: str, dataset: "Dataset") -> Cost:
-        """Published size of exactly ``arch``, dead parts included, without building it."""
+        """Compute the published size of exactly ``arch``, dead parts included, by arithmetic.
+
+        Parameters
+        ----------
+        arch : str
+            A specification of this space.
+        dataset : Dataset
+            Gives the shape of the images and the number of classes.
+
+        Returns
+        -------
+        Cost
+            Millions of parameters and of FLOPs.
+        """
 
     def enumerate(self) -> Iterator[str]:
-        """All architectures, in a fixed order.
+        """List all architectures in a fixed order.
 
-        Raises :class:`~acorn.errors.InputError` where there is no end of them, as :meth:`sample`
-        and :meth:`mutate` do where there is no natural way to draw or change one.
+        Returns
+        -------
+        iterator of str
+            Specifications.
+
+        Raises
+        ------
+        InputError
+            If the space cannot list them, which is the default.
         """
+        samples = type(self).sample is not Space.sample
+        raise InputError(
+            f"got all of {self.name}, which cannot be listed; "
+            f"expected {'sample:N or ' if samples else ''}a file of architectures"
+        )
 
     def sample(self, n: int, *, seed: int) -> list[str]:
-        """``n`` distinct architectures, uniformly, the same for the same seed."""
+        """Draw distinct architectures; by default uniformly from :meth:`enumerate`.
 
-    def mutate(self, arch: str, *, seed: int) -> str:
-        """A neighbour of ``arch`` that differs in one choice."""
+        Parameters
+        ----------
+        n : int
+            Number of architectures.
+        seed : int
+            The same seed gives the same architectures.
 
-    def columns(self, canonical: str) -> dict[str, float]:
-        """The space's own structure features of a canonical form; same names for every form."""
+        Returns
+        -------
+        list of str, length n
+            Specifications.
+
+        Raises
+        ------
+        InputError
+            If the space has fewer, or cannot list its architectures.
+        """
+        archs = [*self.enumerate()]
+        if n > len(archs):
+            raise InputError(f"got sample:{n}; expected at most the {len(archs)} of {self.name}")
+        return random.Random(seed).sample(archs, n)
+
+    def mutate(self, arch: str, *, seed: int) -> str:  # noqa: ARG002
+        """Change one choice of an architecture.
+
+        Parameters
+        ----------
+        arch : str
+            A specification of this space.
+        seed : int
+            The same seed gives the same change.
+
+        Returns
+        -------
+        str
+            Specification of the neighbour.
+
+        Raises
+        ------
+        InputError
+            If the space has no mutations, which is the default.
+        """
+        raise InputError(f"got {self.name}; expected a space with mutations, such as darts")
+
+    def columns(self, canonical: str) -> dict[str, float]:  # noqa: ARG002
+        """Compute the space's own structure features; by default there are none.
+
+        Parameters
+        ----------
+        canonical : str
+            A canonical form.
+
+        Returns
+        -------
+        dict of str to float
+            The same names for every canonical form.
+        """
+        return {}

@@ -1,4 +1,4 @@
-"""How large a network may be that somebody else describes."""
+"""Bounds on networks that are declared by others."""
 
 from dataclasses import dataclass
 
@@ -9,17 +9,19 @@ class NetworkLimits:
 
     Attributes
     ----------
-    characters
+    characters : int, default=1_000_000
         Of a specification as text.
-    nodes, inputs
-        Nodes of a graph; inputs of all of them together.
-    resolution
+    nodes : int, default=2_000
+        Of a graph.
+    inputs : int, default=10_000
+        Of all nodes of a graph together.
+    resolution : int, default=256
         Height and width that images may be resized to, pixels.
-    params
+    params : int, default=150_000_000
         Parameters.
-    flops
+    flops : int, default=10_000_000_000
         Operations for one image, in the convention of :mod:`acorn.graph`.
-    activations
+    activations : int, default=20_000_000
         Elements that all nodes together return for one image.
     """
 
@@ -33,4 +35,4 @@ class NetworkLimits:
 
 
 LIMITS = NetworkLimits()
-"""Those of the registered spaces."""
+"""Limits of the registered spaces."""

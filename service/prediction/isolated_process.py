@@ -16,13 +16,9 @@ from typing import Any
 
 from acorn.datasets import Dataset
 from acorn.errors import AcornError, abbreviate
-from acorn.spaces import Architecture, get_space
-from acorn.spaces.base import Cost
+from acorn.spaces import SPACES, Architecture, Cost, get_space
 from service.errors import ComputationError, DeadlineError, UnavailableError
 from service.workers.worker import describe, end_with_parent_only
-
-APART = {"timm": "timm"}
-"""Spaces that need others' code, and the package that has it."""
 
 LONGEST_SECONDS = 120.0
 
@@ -109,7 +105,7 @@ _helper: Helper | None = None
 
 
 def start_isolated_process() -> Helper:
-    """Ask the spaces of :data:`APART` in a process of their own from now on."""
+    """Ask the spaces that need a package in an isolated process from now on."""
     global _helper
     if _helper is None:
         _helper = Helper()
@@ -119,7 +115,7 @@ def start_isolated_process() -> Helper:
 
 def is_isolated(space: object) -> bool:
     """Whether to ask a space takes so long that the event loop should not wait for it."""
-    return isinstance(space, str) and space in APART
+    return isinstance(space, str) and space in SPACES and bool(SPACES[space].needs_package)
 
 
 def parse(space: str, spec: object) -> Architecture:
@@ -146,6 +142,7 @@ def _cost(space: str, arch: str, dataset: Dataset) -> Cost:
 
 
 def _helper_of(space: str) -> Helper | None:
-    if _helper is None or space not in APART or importlib.util.find_spec(APART[space]) is None:
+    package = get_space(space).needs_package
+    if _helper is None or package is None or importlib.util.find_spec(package) is None:
         return None
     return _helper

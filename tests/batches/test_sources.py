@@ -209,7 +209,7 @@ def test_a_folder_needs_pillow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     # What Python itself does for a package that is not there.
     for name in ("PIL", "PIL.Image"):
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(InputError, match="Pillow is not installed") as caught:
+    with pytest.raises(InputError, match="needs the package PIL, which is not installed") as caught:
         load_batch(tmp_path, CIFAR10)
     assert not isinstance(caught.value, InvalidBatchError)
 

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from acorn.proxies._network.environment import measuring
 from acorn.proxies._network.measured import MeasuredNetwork
+from acorn.spaces.nats_tss import parse_cell
 from acorn.spaces.nats_tss.network import TopologyNetwork
-from acorn.spaces.nats_tss.space import parse_cell
 
 CELL = "|nor_conv_3x3~0|+|avg_pool_3x3~0|nor_conv_1x1~1|+|skip_connect~0|nor_conv_3x3~1|none~2|"
 

@@ -7,8 +7,8 @@ from torch import nn
 from acorn.graph import Kind, Layer, LayerGraph, trace
 from acorn.proxies import run
 from acorn.proxies.local_entropy import _mixing_loss, _pooled, _rectified, information
+from acorn.spaces.nats_tss import parse_cell
 from acorn.spaces.nats_tss.network import TopologyNetwork
-from acorn.spaces.nats_tss.space import parse_cell
 from tests.proxies.small import batch, cell_network
 from tests.timing import quickest
 

@@ -13,12 +13,11 @@ from acorn.datasets import get_dataset
 from acorn.errors import InputError, InvalidArchitectureError
 from acorn.graph import count_params, trace
 from acorn.spaces import get_space
+from acorn.spaces.darts.canonical import canonical_cell, canonical_genotype
 from acorn.spaces.darts.genotype import (
     OPERATIONS,
     Cell,
     Genotype,
-    canonical_cell,
-    canonical_genotype,
     format_genotype,
     parse_genotype,
 )
@@ -234,7 +233,7 @@ def test_sampling_and_mutation() -> None:
         ]
         assert sum(a != b for a, b in zip(*edges, strict=True)) == 1
     assert SPACE.size is None
-    with pytest.raises(InputError, match="about 10\\^18"):
+    with pytest.raises(InputError, match="expected sample:N or a file"):
         SPACE.enumerate()
     assert SPACE.columns(V2) == {}
 

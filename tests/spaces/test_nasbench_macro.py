@@ -15,13 +15,8 @@ from acorn.datasets import get_dataset
 from acorn.errors import InvalidArchitectureError
 from acorn.graph import count_params, structure_features, trace
 from acorn.spaces import get_space
-from acorn.spaces.nasbench_macro.space import (
-    canonical_digits,
-    macro_columns,
-    receptive_fields,
-    split_stages,
-    stage_costs,
-)
+from acorn.spaces.nasbench_macro.cost import receptive_fields, stage_costs
+from acorn.spaces.nasbench_macro.digits import canonical_digits, split_stages
 
 SPACE = get_space("nasbench_macro")
 CIFAR10 = get_dataset("cifar10")
@@ -158,7 +153,7 @@ def test_columns(arch: str, other: str) -> None:
     columns = SPACE.columns(canonical_digits(arch))
     assert all(map(math.isfinite, columns.values()))
     assert all(name.startswith("macro.") for name in columns)
-    assert [*columns] == [*macro_columns(canonical_digits(other))]
+    assert [*columns] == [*SPACE.columns(canonical_digits(other))]
     if canonical_digits(arch) != canonical_digits(other):
         assert columns != SPACE.columns(canonical_digits(other))
 

@@ -14,13 +14,9 @@ from hypothesis import strategies as st
 from acorn.datasets import get_dataset
 from acorn.errors import InvalidArchitectureError
 from acorn.graph import count_params, trace
-from acorn.spaces.nats_sss.space import (
-    WIDTHS,
-    NatsSizeSpace,
-    parse_channels,
-    size_flops,
-    size_params,
-)
+from acorn.spaces.nats_sss import NatsSizeSpace, parse_channels
+from acorn.spaces.nats_sss.channels import WIDTHS
+from acorn.spaces.nats_sss.cost import size_flops, size_params
 
 SPACE = NatsSizeSpace()
 ALL = [*SPACE.enumerate()]
@@ -215,7 +211,7 @@ def test_the_network_runs():
 def test_parsing_needs_no_torch():
     program = (
         "import sys; import acorn.graph; "
-        "from acorn.spaces.nats_sss.space import NatsSizeSpace; "
+        "from acorn.spaces.nats_sss import NatsSizeSpace; "
         f"space = NatsSizeSpace(); space.columns(space.parse({SPACE.example!r}).canonical); "
         "sys.exit('torch' in sys.modules)"
     )

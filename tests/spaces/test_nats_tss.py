@@ -18,19 +18,17 @@ from acorn.datasets import get_dataset
 from acorn.errors import InvalidArchitectureError
 from acorn.graph import count_params, trace
 from acorn.spaces import get_space
-from acorn.spaces.nats_tss.network import Cell as CellModule
-from acorn.spaces.nats_tss.space import (
-    EDGES,
+from acorn.spaces.nats_tss.canonical import (
     Convolved,
     Input,
     NormalForm,
     Pooled,
     canonical_cell,
-    format_cell,
     live_edges,
     normal_form,
-    parse_cell,
 )
+from acorn.spaces.nats_tss.cell import EDGES, format_cell, parse_cell
+from acorn.spaces.nats_tss.network import Cell as CellModule
 
 SPACE = get_space("nats_tss")
 CELLS = [parse_cell(arch) for arch in SPACE.enumerate()]

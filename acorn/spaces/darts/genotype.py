@@ -1,17 +1,10 @@
-"""DARTS genotypes: text to cells and back, and the cells that compute the same function.
+"""DARTS genotypes: text to cells and back.
 
 The text is that of the published code, ``Genotype(normal=[('sep_conv_3x3', 0), ...],
 normal_concat=[2, 3, 4, 5], reduce=[...], reduce_concat=range(2, 6))``. It is matched against
 patterns, never evaluated.
-
-Recognised as twins: the two edges of a node in any order (a sum); nodes in any order, and with
-them the order of the concatenation, since a permutation of channels is one of the weights of the
-1x1 convolutions that read them; ``none`` whatever it reads; nodes that reach no output.
-Not recognised: sums that are nested otherwise through ``skip_connect``, poolings that could be
-moved past a sum, and what follows from a node that is zero or a copy of another.
 """
 
-import itertools
 import re
 from dataclasses import dataclass
 
@@ -43,10 +36,10 @@ class Cell:
 
     Attributes
     ----------
-    nodes
+    nodes : tuple of Node
         (operation, source) twice for each node; sources 0 and 1 are the cell's inputs, node i
         is number i + 2.
-    concat
+    concat : tuple of int
         Numbers of the nodes whose outputs are concatenated.
     """
 
@@ -56,7 +49,13 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Genotype:
-    """The two cells of a network."""
+    """The two cells of a network.
+
+    Attributes
+    ----------
+    normal, reduce : Cell
+        Those that keep and that halve the resolution.
+    """
 
     normal: Cell
     reduce: Cell
@@ -77,7 +76,23 @@ _FORM = (
 
 
 def parse_genotype(spec: object) -> Genotype:
-    """Read a genotype; raises :class:`~acorn.errors.InvalidArchitectureError`."""
+    """Read a genotype.
+
+    Parameters
+    ----------
+    spec : str
+        Text in the form of the published code.
+
+    Returns
+    -------
+    Genotype
+        The two cells.
+
+    Raises
+    ------
+    InvalidArchitectureError
+        For anything else, in one line.
+    """
     if isinstance(spec, str) and len(spec) > MAX_CHARACTERS:
         raise InvalidArchitectureError(
             f"got {abbreviate(spec)}; expected at most {MAX_CHARACTERS} characters"
@@ -92,49 +107,12 @@ def parse_genotype(spec: object) -> Genotype:
 
 
 def format_genotype(genotype: Genotype) -> str:
-    """Spell a genotype as the published code prints it, concatenations as lists."""
+    """Write a genotype as the published code prints it, concatenations as lists."""
     parts = []
     for name, cell in (("normal", genotype.normal), ("reduce", genotype.reduce)):
         edges = [edge for node in cell.nodes for edge in node]
         parts.append(f"{name}={edges}, {name}_concat={[*cell.concat]}")
     return f"Genotype({', '.join(parts)})"
-
-
-def canonical_genotype(genotype: Genotype) -> Genotype:
-    """The representative of the genotypes that compute the same function."""
-    return Genotype(canonical_cell(genotype.normal), canonical_cell(genotype.reduce))
-
-
-def canonical_cell(cell: Cell) -> Cell:
-    """Drop dead nodes, and take the smallest spelling over all orders of the others."""
-    nodes = [
-        tuple((name, 0 if name == "none" else source) for name, source in node)
-        for node in cell.nodes
-    ]
-    live = set(cell.concat)
-    for index in reversed(range(len(nodes))):
-        if index + 2 in live:
-            live.update(source for _, source in nodes[index])
-    kept = sorted(live - {0, 1})
-    best: tuple[tuple[Node, ...], tuple[int, ...]] | None = None
-    for order in itertools.permutations(kept):
-        names = {0: 0, 1: 1} | {old: new for new, old in enumerate(order, 2)}
-        if any(names[source] >= names[old] for old in kept for _, source in nodes[old - 2]):
-            continue  # a node before one that it reads
-        spelling = tuple(
-            _sorted_pair([(name, names[source]) for name, source in nodes[old - 2]])
-            for old in order
-        )
-        concat = tuple(sorted(names[old] for old in cell.concat))
-        if best is None or (spelling, concat) < best:
-            best = spelling, concat
-    assert best is not None  # noqa: S101 - the order as given is one of them
-    return Cell(*best)
-
-
-def _sorted_pair(edges: list[Edge]) -> Node:
-    first, second = sorted(edges)
-    return first, second
 
 
 def _read_cell(name: str, edges: str, concat: str) -> Cell:

@@ -6,11 +6,10 @@ network with 120 outputs, because the paper's own for ImageNet divides 224 pixel
 """
 
 import random
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from acorn.errors import InputError
-from acorn.spaces.base import Architecture, Cost
+from acorn.spaces.base import Architecture, Cost, Space
+from acorn.spaces.darts.canonical import canonical_genotype
 from acorn.spaces.darts.cost import darts_cost
 from acorn.spaces.darts.genotype import (
     OPERATIONS,
@@ -18,7 +17,6 @@ from acorn.spaces.darts.genotype import (
     Edge,
     Genotype,
     Node,
-    canonical_genotype,
     format_genotype,
     parse_genotype,
 )
@@ -39,8 +37,11 @@ SEARCHED = tuple(
 """Operations that the paper's search chooses from."""
 
 
-class DartsSpace:
-    """Genotypes of DARTS and of the many searches that print theirs in the same way."""
+class DartsSpace(Space):
+    """Genotypes of DARTS and of searches that print theirs alike; see :class:`~acorn.spaces.Space`.
+
+    There are about 10^18 of them, so that they cannot be listed.
+    """
 
     name = "darts"
     description = "DARTS genotypes: 20 cells of 36 channels, two edges a node"
@@ -53,10 +54,9 @@ class DartsSpace:
         "reduce_concat=[2, 3, 4, 5])"
     )
     datasets = ("cifar10", "cifar100", "ImageNet16-120")
-    size = None
 
     def parse(self, spec: object) -> Architecture:
-        """Read a genotype; raises :class:`~acorn.errors.InvalidArchitectureError`."""
+        """Read a genotype as :func:`~acorn.spaces.darts.genotype.parse_genotype` does."""
         genotype = parse_genotype(spec)
         canonical = format_genotype(canonical_genotype(genotype))
         return Architecture(self.name, format_genotype(genotype), canonical)
@@ -77,7 +77,7 @@ class DartsSpace:
         )
 
     def cost(self, arch: str, dataset: "Dataset") -> Cost:
-        """Sums over cells and edges; parameters are the published ones, FLOPs `acorn.graph`'s."""
+        """Sum over cells and edges; the parameters are the published ones."""
         return darts_cost(
             parse_genotype(arch),
             cells=CELLS,
@@ -86,22 +86,18 @@ class DartsSpace:
             side=dataset.height,
         )
 
-    def enumerate(self) -> Iterator[str]:
-        """Raise :class:`~acorn.errors.InputError`: there are some 10^18 genotypes."""
-        _refuse_enumeration()
-
     def sample(self, n: int, *, seed: int) -> list[str]:
-        """``n`` different functions as the paper's search could return them.
+        """Draw ``n`` genotypes, no two equivalent, as the paper's search could return them.
 
         Each of four nodes adds two of seven operations on different earlier nodes, and all four
-        are concatenated. Uniform over such texts, but for the few that repeat a function.
+        are concatenated. Uniform over such texts, but for the few that repeat a class.
         """
         rng = random.Random(seed)
-        drawn: dict[str, str] = {}
-        while len(drawn) < n:
+        arch_by_canonical: dict[str, str] = {}
+        while len(arch_by_canonical) < n:
             arch = format_genotype(Genotype(_draw_cell(rng), _draw_cell(rng)))
-            drawn.setdefault(self.parse(arch).canonical, arch)
-        return [*drawn.values()]
+            arch_by_canonical.setdefault(self.parse(arch).canonical, arch)
+        return [*arch_by_canonical.values()]
 
     def mutate(self, arch: str, *, seed: int) -> str:
         """Change the operation of one edge, or the node that it reads."""
@@ -111,14 +107,6 @@ class DartsSpace:
         which = rng.randrange(2)
         cells[which] = _mutate_cell(cells[which], rng)
         return format_genotype(Genotype(*cells))
-
-    def columns(self, canonical: str) -> dict[str, float]:  # noqa: ARG002
-        """None of its own: those of the traced graph say what there is to say."""
-        return {}
-
-
-def _refuse_enumeration() -> NoReturn:
-    raise InputError("got all of darts; expected sample:N or a file, there are about 10^18")
 
 
 def _draw_cell(rng: random.Random) -> Cell:
@@ -135,11 +123,11 @@ def _mutate_cell(cell: Cell, rng: random.Random) -> Cell:
     place = rng.randrange(2)
     name, source = edges[place]
     other: Edge = edges[1 - place]
-    sources = [each for each in range(index + 2) if each not in (source, other[1])]
+    sources = [node for node in range(index + 2) if node not in (source, other[1])]
     if sources and rng.randrange(2):
         edges[place] = name, rng.choice(sources)
     else:
-        edges[place] = rng.choice([each for each in SEARCHED if each != name]), source
+        edges[place] = rng.choice([choice for choice in SEARCHED if choice != name]), source
     first, second = edges
     nodes = [*cell.nodes]
     nodes[index] = first, second

@@ -10,12 +10,11 @@ and memory, against :class:`~acorn.spaces.limits.NetworkLimits`) before anything
 what is built has no other operations than these.
 """
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from acorn.datasets import DATASETS
-from acorn.errors import InputError, InvalidArchitectureError
-from acorn.spaces.base import Architecture, Cost
+from acorn.errors import InvalidArchitectureError
+from acorn.spaces.base import Architecture, Cost, Space
 from acorn.spaces.graph.canonical import canonical_graph
 from acorn.spaces.graph.layers import Declared, lay_out
 from acorn.spaces.graph.spec import GraphSpec, read_graph, write_graph
@@ -29,14 +28,16 @@ if TYPE_CHECKING:
 _TYPICAL = DATASETS["cifar10"]
 
 
-class GraphSpace:
-    """Declared layer graphs.
+class GraphSpace(Space):
+    """Declared layer graphs; see :class:`~acorn.spaces.Space`.
 
     Parameters
     ----------
-    limits
+    limits : NetworkLimits, default=LIMITS
         How large they may be.
     """
+
+    limits: NetworkLimits
 
     name = "graph"
     description = "Any CNN, declared as a JSON object of layers"
@@ -51,7 +52,6 @@ class GraphSpace:
         '],"output":"logits"}'
     )
     datasets = tuple(DATASETS)
-    size = None
 
     def __init__(self, limits: NetworkLimits = LIMITS) -> None:
         self.limits = limits
@@ -75,25 +75,9 @@ class GraphSpace:
         return GraphNetwork(graph, self._declare(graph, dataset).shapes, dataset.num_classes)
 
     def cost(self, arch: str, dataset: "Dataset") -> Cost:
-        """Sums over the layers."""
+        """Sum over the layers."""
         graph = self._declare(read_graph(arch, self.limits), dataset).graph
         return Cost(graph.params / 1e6, graph.flops / 1e6)
-
-    def enumerate(self) -> Iterator[str]:
-        """Raise :class:`~acorn.errors.InputError`: there is no end of graphs."""
-        raise InputError("got all of graph; expected a file: there is no end of graphs")
-
-    def sample(self, n: int, *, seed: int) -> list[str]:  # noqa: ARG002
-        """Raise :class:`~acorn.errors.InputError`: no distribution of graphs is a natural one."""
-        raise InputError(f"got sample:{n} of graph; expected a file: no way to draw one is natural")
-
-    def mutate(self, arch: str, *, seed: int) -> str:  # noqa: ARG002
-        """Raise :class:`~acorn.errors.InputError`: no change of a graph is surely valid."""
-        raise InputError("got graph; expected a space with mutations, such as darts")
-
-    def columns(self, canonical: str) -> dict[str, float]:  # noqa: ARG002
-        """None of its own: those of the traced graph say what there is to say."""
-        return {}
 
     def _declare(self, graph: GraphSpec, dataset: "Dataset") -> Declared:
         declared = lay_out(graph, dataset.input_shape, dataset.num_classes, self.limits)

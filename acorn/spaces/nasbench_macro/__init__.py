@@ -1,1 +1,5 @@
-"""NAS-Bench-Macro: one of three blocks in each of eight layers."""
+"""NAS-Bench-Macro: eight layers, each one of three blocks."""
+
+from acorn.spaces.nasbench_macro.space import NasBenchMacroSpace
+
+__all__ = ["NasBenchMacroSpace"]

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from jaxtyping import Float
 from torch import Tensor, nn
 
-STEM_CHANNELS = 32
-LAST_CHANNELS = 1280
+from acorn.spaces.nasbench_macro.digits import LAST_CHANNELS, STEM_CHANNELS
 
 
 class InvertedResidual(nn.Module):

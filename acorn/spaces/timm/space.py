@@ -1,21 +1,20 @@
 """The timm space: networks of PyTorch Image Models (Wightman, 2019), by name.
 
-Names are those of timm's own registry, nothing that refers to a hub or to a folder, and no
-pretrained weights: nothing is downloaded. The networks get the dataset's images as they are; one
-that insists on a size of its own is built for theirs where it lets itself, and refused where it
-does not. Needs the extra ``acorn-nas[timm]``.
+Names are those of timm's own registry; names that refer to a hub or a folder are refused. Weights
+are not pretrained: nothing is downloaded. The networks take the dataset's images unchanged. A
+network with a fixed image size is built for the dataset's size if it has an option for it, and
+refused otherwise. Needs the extra ``acorn-nas[timm]``.
 """
 
-import importlib
-import random
 import re
 from collections.abc import Iterator
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from acorn.datasets import DATASETS
-from acorn.errors import InputError, InvalidArchitectureError, abbreviate, one_line
-from acorn.spaces.base import Architecture, Cost
+from acorn.errors import InvalidArchitectureError, abbreviate, one_line
+from acorn.optional import need
+from acorn.spaces.base import Architecture, Cost, Space
 from acorn.spaces.limits import LIMITS, NetworkLimits
 
 if TYPE_CHECKING:
@@ -26,20 +25,22 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[a-z0-9_]{1,100}", re.ASCII)
 
 
-class TimmSpace:
-    """Networks that the installed version of timm registers.
+class TimmSpace(Space):
+    """Networks that the installed version of timm registers; see :class:`~acorn.spaces.Space`.
 
     Parameters
     ----------
-    limits
+    limits : NetworkLimits, default=LIMITS
         How large they may be for a dataset's images.
     """
+
+    limits: NetworkLimits
 
     name = "timm"
     description = "Networks of timm (PyTorch Image Models) by name, untrained; needs the extra timm"
     example = "resnet18"
     datasets = tuple(DATASETS)
-    size = None
+    needs_package = "timm"
 
     def __init__(self, limits: NetworkLimits = LIMITS) -> None:
         self.limits = limits
@@ -47,8 +48,12 @@ class TimmSpace:
     def parse(self, spec: object) -> Architecture:
         """Look a name up in timm's registry.
 
-        Raises :class:`~acorn.errors.InvalidArchitectureError` for other names, and
-        :class:`~acorn.errors.InputError` where timm is not installed.
+        Raises
+        ------
+        InvalidArchitectureError
+            If the registry has no such name.
+        InputError
+            If timm is not installed.
         """
         name = spec.strip() if isinstance(spec, str) else ""
         if not _NAME.fullmatch(name) or name not in _registry():
@@ -61,41 +66,29 @@ class TimmSpace:
     def build(self, arch: str, dataset: "Dataset") -> "nn.Module":
         """Build the network for the dataset's images and classes.
 
-        Raises :class:`~acorn.errors.InvalidArchitectureError` as :meth:`cost` does.
+        Raises
+        ------
+        InvalidArchitectureError
+            As :meth:`cost` does.
         """
         name = self.parse(arch).arch
         options, _ = _measure(name, dataset, self.limits)
         return _timm().create_model(name, **options)
 
     def cost(self, arch: str, dataset: "Dataset") -> Cost:
-        """Count what the network, built without weights, does with one image.
+        """Build the network without weights, and count its parameters and operations.
 
         Raises
         ------
         InvalidArchitectureError
-            When it cannot be built for images of this size, or is too large.
+            If it cannot be built for images of this size, or is too large.
         """
         _, cost = _measure(self.parse(arch).arch, dataset, self.limits)
         return cost
 
     def enumerate(self) -> Iterator[str]:
-        """All names; not every network takes every dataset's images."""
+        """List all names; not every network takes every dataset's images."""
         return iter(_registry())
-
-    def sample(self, n: int, *, seed: int) -> list[str]:
-        """``n`` distinct names; not every network takes every dataset's images."""
-        names = _registry()
-        if n > len(names):
-            raise InputError(f"got sample:{n}; timm has {len(names)} networks")
-        return random.Random(seed).sample(names, n)
-
-    def mutate(self, arch: str, *, seed: int) -> str:  # noqa: ARG002
-        """Raise :class:`~acorn.errors.InputError`: a name has no neighbours."""
-        raise InputError("got timm; expected a space with mutations, such as darts")
-
-    def columns(self, canonical: str) -> dict[str, float]:  # noqa: ARG002
-        """None of its own: those of the traced graph say what there is to say."""
-        return {}
 
 
 @lru_cache(maxsize=1_024)
@@ -143,12 +136,7 @@ def _check(name: str, got: int, most: int, word: str) -> None:
 
 
 def _timm() -> Any:
-    try:
-        return importlib.import_module("timm")
-    except ModuleNotFoundError:
-        raise InputError(
-            "got a network of timm, which is not installed; expected the extra acorn-nas[timm]"
-        ) from None
+    return need("timm", extra="timm")
 
 
 @cache

@@ -1,8 +1,8 @@
-"""Columns of a cell's paths: what lies between its input and its output, as a function.
+"""Columns of a cell's paths: the operations that lie between its input and its output.
 
-They are read off the normal form (:func:`acorn.spaces.nats_tss.space.normal_form`), so twins have
-the same. A path is a *word*: its operations from input to output, ``1`` and ``3`` for convolutions
-and ``p`` for pooling; skips leave no letter.
+They are computed from the normal form (:func:`~acorn.spaces.nats_tss.canonical.normal_form`), so
+equivalent cells have the same. A path is a *word*: its operations from input to output, ``1`` and
+``3`` for convolutions and ``p`` for pooling; a skip adds no letter.
 """
 
 import itertools
@@ -10,7 +10,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 
-from acorn.spaces.nats_tss.space import Convolved, Input, NormalForm, Pooled
+from acorn.spaces.nats_tss.canonical import Convolved, Input, NormalForm, Pooled
 
 Words = dict[str, float]
 """A weight for each word."""
@@ -19,7 +19,7 @@ POOL = "p"
 LETTERS = {"nor_conv_1x1": "1", "nor_conv_3x3": "3"}
 WORDS = ["".join(word) for length in range(4) for word in itertools.product("13p", repeat=length)]
 POOLED_VARIANCE = 0.35
-"""Share of a feature map's variance that a 3x3 average leaves, at initialisation (measured)."""
+"""Share of a feature map's variance after a 3x3 average, at initialisation (measured)."""
 
 MEASURES: dict[str, Callable[[str], int]] = {
     "conv": lambda word: len(word) - word.count("p"),
@@ -32,7 +32,18 @@ MEASURES: dict[str, Callable[[str], int]] = {
 
 
 def path_columns(form: NormalForm) -> dict[str, float]:
-    """Columns of a normal form, all finite; the same names for every form."""
+    """Describe the paths of a cell.
+
+    Parameters
+    ----------
+    form : tuple of Input, Pooled or Convolved
+        The cell's normal form.
+
+    Returns
+    -------
+    dict of str to float
+        Finite values; the same names for every form.
+    """
     counts = _path_counts(form)
     return (
         {f"paths.word.{word or 'identity'}": counts.get(word, 0.0) for word in WORDS}
@@ -57,10 +68,10 @@ def _path_counts(form: NormalForm) -> Words:
 
 
 def _variance_shares(form: NormalForm) -> Words:
-    """Variance that each path brings to the output, at initialisation.
+    """Compute the variance that each path adds to the output, at initialisation.
 
     The cell's input has unit variance; BatchNorm gives a convolution's output unit variance, which
-    is shared among the paths through it in proportion to what they bring to its input.
+    is shared among the paths through it in proportion to what they add to its input.
     """
     shares: defaultdict[str, float] = defaultdict(float)
     for term in form:
@@ -84,7 +95,7 @@ def _count_columns(counts: Words) -> dict[str, float]:
     for name, measure in MEASURES.items():
         lengths = {word: measure(word) for word in counts}
         weighted = sum(counts[word] * length for word, length in lengths.items())
-        # A cell without a path has lengths below every other cell's.
+        # A cell without a path gets values below those of every other cell.
         columns[f"paths.{name}.max"] = float(max(lengths.values(), default=-1))
         columns[f"paths.{name}.min"] = float(min(lengths.values(), default=-1))
         columns[f"paths.{name}.sum"] = weighted if counts else -1.0
@@ -98,9 +109,11 @@ def _count_columns(counts: Words) -> dict[str, float]:
 
 
 def _term_columns(form: NormalForm) -> dict[str, float]:
-    written = [*_convolutions(form)]
-    fan_in = [len(convolution.source) for convolution in written] or [0]
-    pooled = [all(isinstance(t, Pooled) for t in convolution.source) for convolution in written]
+    convolutions = [*_convolutions(form)]
+    fan_in = [len(convolution.source) for convolution in convolutions] or [0]
+    pooled = [
+        all(isinstance(t, Pooled) for t in convolution.source) for convolution in convolutions
+    ]
     columns = {
         "terms.count": len(form),
         "terms.p": sum(isinstance(term, Pooled) for term in form),
@@ -109,7 +122,7 @@ def _term_columns(form: NormalForm) -> dict[str, float]:
         "terms.conv_of_pooled": sum(pooled),
     }
     for operation, letter in LETTERS.items():
-        for name, terms in (("", form), ("conv.", written), ("distinct.", set(written))):
+        for name, terms in (("", form), ("conv.", convolutions), ("distinct.", set(convolutions))):
             columns[f"terms.{name}{letter}"] = sum(
                 isinstance(term, Convolved) and term.operation == operation for term in terms
             )
@@ -144,7 +157,7 @@ def _total(weights: Words, name: str, length: int) -> float:
 
 
 def _convolutions(form: NormalForm) -> Iterator[Convolved]:
-    """Every convolution of the normal form, as often as it is written there."""
+    """List the convolutions of a normal form, repeated ones included."""
     for term in form:
         while isinstance(term, Pooled):
             term = term.term

@@ -1,7 +1,7 @@
-"""Columns of how a function is written: averages over all cells that compute it.
+"""Columns of how a cell may be drawn: averages over all cells that are equivalent to it.
 
-A single cell's one-hot code says where its designer drew an operation; averaged over all twins it
-says where it may be drawn, which is a property of the function.
+The one-hot code of a single cell tells where its designer drew an operation. Averaged over all
+equivalent cells it tells where the operation may be drawn, which is a property of the class.
 """
 
 import itertools
@@ -9,21 +9,26 @@ from functools import cache
 
 import numpy as np
 
-from acorn.spaces.nats_tss.space import (
-    EDGES,
-    OPERATIONS,
-    Cell,
-    all_cells,
-    canonical_cell,
-    normal_form,
-)
+from acorn.spaces.nats_tss.canonical import canonical_cell, normal_form
+from acorn.spaces.nats_tss.cell import EDGES, OPERATIONS, Cell, all_cells
 
 PATHS = ([3], [0, 4], [1, 5], [0, 2, 5])
 """Edges of the four ways from the input to the output."""
 
 
-def twin_columns(cell: Cell) -> dict[str, float]:
-    """Averages over the twins of a cell; the same names for every cell."""
+def equivalent_columns(cell: Cell) -> dict[str, float]:
+    """Average the columns of all cells that are equivalent to a cell.
+
+    Parameters
+    ----------
+    cell : tuple of str, length 6
+        Operation names.
+
+    Returns
+    -------
+    dict of str to float
+        The same names for every cell.
+    """
     names, table = _averages()
     return dict(zip(names, table[canonical_cell(cell)].tolist(), strict=True))
 
@@ -45,11 +50,20 @@ def _averages() -> tuple[list[str], dict[Cell, np.ndarray]]:
 
 
 def _columns(codes: np.ndarray) -> dict[str, np.ndarray]:
-    """Columns of each cell by itself: one-hot edges, and GRAF's paths and degrees.
+    """Compute the columns of each single cell: one-hot edges, and the paths and degrees of GRAF.
 
     GRAF (Kadlecova et al., ICML 2024): for every subset of the operations, the length of the
-    shortest and longest path that uses only these (0 where there is none), the number of such
-    paths, and the input's and output's degree.
+    shortest and longest path that uses only these (0 if there is none), the number of such
+    paths, and the degrees of input and output.
+
+    Parameters
+    ----------
+    codes : ndarray of int, shape (cells, 6)
+        Indices of the operations.
+
+    Returns
+    -------
+    dict of str to ndarray of float, shape (cells,)
     """
     columns = {
         f"twins.edge_{source}{target}.{name}": (codes[:, edge] == index).astype(float)
