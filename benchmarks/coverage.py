@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from acorn.learning.train import half_widths
+from acorn.learning.train import LEVEL
 from acorn.spaces import UNIVERSAL
 from benchmarks.crossed import crossed
 from benchmarks.release import RELEASES
@@ -30,10 +30,10 @@ def main() -> None:
         wanted = not options.names or release.name in options.names
         if release.space == UNIVERSAL or not wanted:
             continue
-        problem, predicted = crossed(release, options.shared)
-        column = problem.targets.index(TARGET)
-        half = half_widths(problem, predicted)
-        y, value, half = (each[:, column] for each in (problem.Y, predicted.value, half))
+        data, predicted = crossed(release, options.shared)
+        column = data.targets.index(TARGET)
+        half = predicted.half_widths(data, LEVEL)
+        y, value, half = (each[:, column] for each in (data.Y, predicted.value, half))
         covered = np.abs(y - value) <= half
         thirds = np.array_split(np.argsort(value, kind="stable"), 3)
         shown = "   ".join(

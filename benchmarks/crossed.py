@@ -4,8 +4,8 @@ from pathlib import Path
 
 from acorn.forests import Bundle
 from acorn.learning.fitting import Configuration
-from acorn.learning.model_selection import FINAL_FOLDS, OutOfFold, Problem, cross_validate
-from acorn.learning.train import make_problem
+from acorn.learning.model_selection import FINAL_FOLDS, OutOfFoldPredictions, cross_validate
+from acorn.learning.training_data import TrainingData
 from benchmarks.release import RELEASED, Release
 
 
@@ -14,16 +14,16 @@ def configuration_of(bundle: Bundle) -> Configuration:
     return Configuration(**{k: v for k, v in bundle.manifest.parameters.items() if k != "seed"})
 
 
-def problem_of(release: Release, shared: Path) -> tuple[Problem, Configuration]:
+def training_data_of(release: Release, shared: Path) -> tuple[TrainingData, Configuration]:
     """What a bundle was trained on, with the columns that its forests read, and how."""
     bundle = Bundle.load(RELEASED / release.name)
     configuration = configuration_of(bundle)
     labels = release.read_labels(shared)
-    problem = make_problem(labels, bundle.table, bundle.targets, configuration.features)
-    return problem, configuration
+    data = TrainingData.of(labels, bundle.table, bundle.targets, configuration.features)
+    return data, configuration
 
 
-def crossed(release: Release, shared: Path) -> tuple[Problem, OutOfFold]:
+def crossed(release: Release, shared: Path) -> tuple[TrainingData, OutOfFoldPredictions]:
     """Cross-validate forests of the bundle's own configuration, by function."""
-    problem, configuration = problem_of(release, shared)
-    return problem, cross_validate(problem, configuration, FINAL_FOLDS)
+    data, configuration = training_data_of(release, shared)
+    return data, cross_validate(data, configuration, FINAL_FOLDS)

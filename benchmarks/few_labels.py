@@ -15,7 +15,7 @@ import numpy as np
 
 from acorn.features.table import FeatureTable
 from acorn.forests import bounded
-from acorn.learning.fitting import Configuration, grow
+from acorn.learning.fitting import Configuration, fit_forests
 from acorn.learning.metrics import tau
 from acorn.proxies import SETS, list_proxies
 from acorn.spaces import get_space
@@ -55,7 +55,9 @@ def main() -> None:
                     train, test = order[:size], order[size:]
                     for place, X in enumerate(features):
                         columns = range(X.shape[1])
-                        forest = grow(X[train], y[train], [(0,)], columns, HOW, seed=draw, n_jobs=1)
+                        forest = fit_forests(
+                            X[train], y[train], [(0,)], columns, HOW, seed=draw, n_jobs=1
+                        )
                         value = forest.distribution(X[test], [0])[0][:, 0]
                         found[draw, place] = tau(y[test, 0], value)
                 shown = "".join(f"{each:12.3f}" for each in found.mean(axis=0))

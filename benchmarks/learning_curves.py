@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from acorn.features.table import FeatureTable
+from acorn.learning.composition import Composition
 from acorn.learning.fitting import Configuration
 from acorn.learning.metrics import tau
-from acorn.learning.train import make_problem
+from acorn.learning.training_data import TrainingData
 from benchmarks.release import RELEASED, SHIPPED, find_release
 
 RESULTS = Path("benchmarks/results")
@@ -41,14 +42,14 @@ def main() -> None:
     table = FeatureTable.read(RELEASED / release.name / "features.parquet")
     labels = release.read_labels(options.shared)
     shipped = [target for target in labels.targets if SHIPPED.fullmatch(target)]
-    problem = make_problem(labels, table, shipped)
+    data = TrainingData.of(labels, table, shipped)
     targets = [target for target in TARGETS if target in shipped]
     places = [shipped.index(target) for target in targets]
-    X, Y, functions = problem.X, problem.Y[:, places], len(problem.ids)
-    plain = replace(problem, targets=targets, Y=Y, companions=None, pool=None)
+    X, Y, functions = data.X, data.Y[:, places], len(data.ids)
+    plain = replace(data, targets=targets, Y=Y, companions=None, population=None)
     held = int(HELD_OUT * functions)
     sizes = [size for size in SIZES if size < functions - held] + [functions - held]
-    own = "space" if "space" in problem.columns else "structure"
+    own = "space" if "space" in data.columns else "structure"
     curves: dict[str, list[dict[str, object]]] = defaultdict(list)
     print(f"{functions} functions, {held} of them held out; mean tau of {options.draws} draws")
     for size in sizes:
@@ -58,11 +59,13 @@ def main() -> None:
             test, train = order[:held], np.isin(np.arange(functions), order[held : held + size])
             trees = replace(plain, seed=draw)
             predicted = {}
-            for name in problem.columns:
-                forest = trees.grow(Configuration(features=name, composition="kind"), train)
+            for name in data.columns:
+                forest = trees.fit(Configuration(features=name, composition="kind"), train)
                 predicted[name] = forest.distribution(X[test], range(len(targets)))[0]
-            blend = problem.grow(Configuration(features=own, composition="blend"), train)
-            predicted[f"{own}, smooth"] = problem.unblended(blend).distribution(X[test], places)[0]
+            blend = data.fit(Configuration(features=own, composition="blend"), train)
+            predicted[f"{own}, smooth"] = Composition.SMOOTH.select(
+                blend, data.groups
+            ).distribution(X[test], places)[0]
             predicted[f"{own}, blend"] = blend.distribution(X[test], places)[0]
             for name, value in predicted.items():
                 for number, target in enumerate(targets):

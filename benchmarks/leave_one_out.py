@@ -16,7 +16,7 @@ import numpy as np
 from acorn.features.table import FeatureTable
 from acorn.forests import Bundle, Intervals, bounded
 from acorn.learning.feature_sets import feature_sets
-from acorn.learning.fitting import Configuration, grow
+from acorn.learning.fitting import Configuration, fit_forests
 from acorn.learning.metrics import tau
 from acorn.proxies import list_proxies
 from acorn.spaces import UNIVERSAL
@@ -34,7 +34,7 @@ def calibrated(
     residual, value, spread = np.empty((3, len(y), 1))
     for name in np.unique(space):
         own = space == name
-        forest = grow(X[~own], y[~own, None], [(0,)], columns, how, seed=0, n_jobs=-1)
+        forest = fit_forests(X[~own], y[~own, None], [(0,)], columns, how, seed=0, n_jobs=-1)
         value[own], spread[own] = forest.distribution(X[own], [0])
         residual[own] = y[own, None] - value[own]
     return Intervals.fit(residual, value, spread)
@@ -68,7 +68,9 @@ def main() -> None:
             f"{left} left out: {len(own)} functions; params {single['params']:.3f}, "
             f"best single proxy {best} {single[best]:.3f}"
         )
-        forest = grow(X[others], relative[others, None], [(0,)], columns, how, seed=0, n_jobs=-1)
+        forest = fit_forests(
+            X[others], relative[others, None], [(0,)], columns, how, seed=0, n_jobs=-1
+        )
         value = forest.distribution(X[own], [0])[0][:, 0]
         print(
             f"  relative to each space's median network: tau {tau(relative[own], value):.3f}   "
@@ -79,7 +81,9 @@ def main() -> None:
             for draw in range(options.draws if added else 1):
                 order = np.random.default_rng(draw).permutation(own)
                 train, test = np.concatenate([others, order[:added]]), order[added:]
-                forest = grow(X[train], y[train, None], [(0,)], columns, how, seed=0, n_jobs=-1)
+                forest = fit_forests(
+                    X[train], y[train, None], [(0,)], columns, how, seed=0, n_jobs=-1
+                )
                 value, spread = forest.distribution(X[test], [0])
                 intervals = calibrated(X[train], y[train], space[train], columns, how)
                 half = intervals.half_width(value, spread, 0.9, [0])[:, 0]

@@ -27,9 +27,9 @@ from sklearn.ensemble import RandomForestRegressor
 from acorn.features.table import FeatureTable
 from acorn.forests import bounded
 from acorn.learning.feature_sets import feature_sets
-from acorn.learning.fitting import Configuration, grow
+from acorn.learning.fitting import Configuration, fit_forests
 from acorn.learning.metrics import explained, tau
-from acorn.learning.smoothing import expect
+from acorn.learning.smoothing import expected_scores
 from acorn.spaces import get_space
 from benchmarks.release import RELEASED
 
@@ -82,9 +82,9 @@ class Rows:
         known = self.of(train).once()
         configuration = Configuration(min_samples_leaf=3 if len(known.y) > MANY else 1)
         X, y = self.X[known.function], known.y[:, None]
-        forest = grow(X, y, [(0,)], columns, configuration, seed=0, n_jobs=-1)
+        forest = fit_forests(X, y, [(0,)], columns, configuration, seed=0, n_jobs=-1)
         none = np.empty((len(y), 0))
-        made = expect(self.X[:, columns], known.function, y, none, seed=0).smooth()
+        made = expected_scores(self.X[:, columns], known.function, y, none, seed=0).smoothed()
         value = (forest.distribution(self.X, [0])[0] + made.value) / 2
         return value[self.function, 0]
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from acorn.learning.metrics import tau
-from acorn.learning.smoothing.expected import NETWORKS_SHARE, expect
-from benchmarks.crossed import problem_of
+from acorn.learning.smoothing.expected import NETWORKS_SHARE, expected_scores
+from benchmarks.crossed import training_data_of
 from benchmarks.held_out import TARGETS
 from benchmarks.release import find_release
 
@@ -29,29 +29,29 @@ def main() -> None:
     options = parser.parse_args()
 
     release = find_release(options.bundle)
-    problem, configuration = problem_of(release, options.shared)
-    pool, columns = problem.pool, problem.columns[configuration.features]
-    if pool is None or not pool.covers(columns):
+    data, configuration = training_data_of(release, options.shared)
+    population, columns = data.population, data.columns[configuration.features]
+    if population is None or not population.covers(columns):
         parser.error(f"got {release.name}; expected a bundle of a space that can be listed")
-    fold = problem.folds(options.folds)
-    found = {name: np.full(problem.Y.shape, np.nan) for name in SHARES}
+    fold = data.folds(options.folds)
+    found = {name: np.full(data.Y.shape, np.nan) for name in SHARES}
     for f in range(options.folds):
         rows, own = fold != f, fold == f
-        expected = expect(
-            pool.X[:, columns],
-            pool.place[rows],
-            problem.Y[rows][:, problem.telling],
-            problem.beside(rows),
-            seed=problem.seed,
+        expected = expected_scores(
+            population.X[:, columns],
+            population.place[rows],
+            data.Y[rows][:, data.groups.informative],
+            data.complete_companions(rows),
+            seed=data.seed,
         )
         for name, share in SHARES.items():
-            value = expected.smooth(share).value[pool.place[own]]
-            found[name][np.ix_(own, problem.telling)] = value
-    print(f"{release.name}, {len(problem.ids)} functions, {options.folds} folds")
+            value = expected.smoothed(share).value[population.place[own]]
+            found[name][np.ix_(own, data.groups.informative)] = value
+    print(f"{release.name}, {len(data.ids)} functions, {options.folds} folds")
     print(f"{'target':28s}" + "".join(f" {name:>8s}" for name in SHARES))
-    for target in (target for target in TARGETS if target in problem.targets):
-        t = problem.targets.index(target)
-        scores = (tau(problem.Y[:, t], value[:, t]) for value in found.values())
+    for target in (target for target in TARGETS if target in data.targets):
+        t = data.targets.index(target)
+        scores = (tau(data.Y[:, t], value[:, t]) for value in found.values())
         print(f"{target:28s}" + "".join(f" {score:8.4f}" for score in scores))
 
 

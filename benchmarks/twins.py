@@ -38,14 +38,14 @@ def main() -> None:
     several = [[*rows.values()] for rows in classes.values() if len(rows) > 1]
     rng = random.Random(0)
     pairs = [np.array([rng.sample(rows, 2) for rows in several]) for _ in range(options.draws)]
-    problem, predicted = crossed(release, options.shared)
-    place = {id_: row for row, id_ in enumerate(problem.ids)}
+    data, predicted = crossed(release, options.shared)
+    place = {id_: row for row, id_ in enumerate(data.ids)}
     function = np.array([place[id_] for id_ in labels["id"]])
     print(f"{len(several)} functions with twins of two isomorphism classes, {len(pairs)} draws")
     print(f"{'target':28s} {'a twin':>7s} {'forests':>7s}")
     for target in TARGETS:
         label = labels[target].to_numpy()
-        value = predicted.value[function, problem.targets.index(target)]
+        value = predicted.value[function, data.targets.index(target)]
         found = [
             (tau(label[one], label[other]), tau(label[one], value[one]))
             for one, other in (each.T for each in pairs)

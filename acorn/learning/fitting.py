@@ -1,15 +1,6 @@
-"""Growing the forests of a bundle.
+"""Fits forests to labels."""
 
-Targets are correlated and their labels are noisy. A forest grown on many targets at once finds
-splits that hold for all of them, which steadies those of the noisiest; one grown on a single kind
-of target finds splits that only this kind needs. Averaging both is better than either.
-
-Better still, where functions are like each other, are forests on smooth labels (see
-:mod:`acorn.learning.smoothing`): trees, each grown on what a steadier model says of many functions,
-are that model in the form that is served and explained (Breiman and Shang, Born again trees, 1996).
-"""
-
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -17,40 +8,38 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 
-from acorn.forests import Ensemble, Member
-from acorn.forests._trees.packed import PackedForest
-from acorn.learning.smoothing import Smooth
-from acorn.targets import kind
+from acorn.forests import Ensemble, Member, PackedForest
+from acorn.learning.composition import Composition, Group
+from acorn.learning.smoothing import SmoothedLabels
 
 Floats = NDArray[np.float64]
 
 MOST_LEAVES, LEAST_TREES = 500_000, 16
-"""Leaves of a forest on smooth labels, and trees that it has whatever their size."""
+"""Most leaves of a forest on smoothed labels, and the number of trees that it has at least."""
 
 ALGORITHMS = {"extra_trees": ExtraTreesRegressor, "random_forest": RandomForestRegressor}
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """How forests are grown.
+    """How forests are fitted.
 
     Attributes
     ----------
-    algorithm
-        ``"extra_trees"`` (Geurts et al., 2006) or ``"random_forest"`` (Breiman, 2001).
-    features
+    algorithm : {"extra_trees", "random_forest"}, default="extra_trees"
+        Geurts et al., 2006, or Breiman, 2001.
+    features : str, default="both"
         Name of a feature set, see :func:`acorn.learning.feature_sets.feature_sets`.
-    max_features
+    max_features : float, default=0.3
         Share of the features that a split chooses from.
-    min_samples_leaf
-        Least number of functions in a leaf.
-    composition
-        ``"joint"``: one forest for all targets; ``"kind"``: one for each kind; ``"both"``;
-        ``"smooth"``: one on smooth labels; ``"blend"``: that one and the joint one,
-        a mean over the trees of both, of which :func:`smooth_trees` may be fewer.
-    trees
-        Number of trees of each forest.
-    monotone
+    min_samples_leaf : int, default=1
+        Least number of rows in a leaf.
+    composition : Composition or str, default="joint"
+        Which forests there are.
+    trees : int, default=100
+        Number of trees of each forest; forests on smoothed labels may have fewer, see
+        :func:`smoothed_trees`.
+    monotone : bool, default=False
         Whether predictions may only rise with a feature, all else equal.
     """
 
@@ -58,9 +47,12 @@ class Configuration:
     features: str = "both"
     max_features: float = 0.3
     min_samples_leaf: int = 1
-    composition: str = "joint"
+    composition: Composition = Composition.JOINT
     trees: int = 100
     monotone: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "composition", Composition(self.composition))
 
     def but(self, **changes: Any) -> "Configuration":
         """Copy with changes."""
@@ -68,70 +60,49 @@ class Configuration:
 
     def to_dict(self) -> dict[str, Any]:
         """The parameters by name."""
-        return asdict(self)
+        return asdict(self) | {"composition": str(self.composition)}
 
 
-@dataclass(frozen=True)
-class Groups:
-    """Which targets share a forest, by their numbers.
-
-    Targets share one only where their labels are of the same functions.
-    """
-
-    joint: list[tuple[int, ...]]
-    kind: list[tuple[int, ...]]
-
-    @classmethod
-    def of(cls, targets: Sequence[str], Y: Floats) -> "Groups":
-        """Group targets by their labels of shape (functions, targets), NaN where there is none."""
-        labelled = [np.isfinite(column).tobytes() for column in Y.T]
-        return cls(
-            _grouped(labelled),
-            _grouped([(rows, kind(name)) for rows, name in zip(labelled, targets, strict=True)]),
-        )
-
-    def of_composition(self, composition: str) -> list[tuple[int, ...]]:
-        """The groups that a composition has a forest for."""
-        if composition == "both":
-            return list(dict.fromkeys(self.joint + self.kind))
-        return self.kind if composition == "kind" else self.joint
-
-
-def grow(
+def fit_forests(
     X: NDArray[np.float32],
     Y: Floats,
-    groups: Sequence[tuple[int, ...]],
+    groups: Sequence[Group],
     columns: Sequence[int],
     configuration: Configuration,
     *,
     seed: int,
     n_jobs: int,
 ) -> Ensemble:
-    """Grow a forest for each group of targets.
+    """Fit a forest for each group of targets.
 
     Parameters
     ----------
-    X
-        Features, shape (functions, features).
-    Y
-        Labels in percent, shape (functions, targets), NaN where there is none.
-    groups
+    X : ndarray of shape (n, features)
+        Features.
+    Y : ndarray of shape (n, targets)
+        Labels, NaN where there is none.
+    groups : sequence of tuple of int
         Targets of each forest.
-    columns
+    columns : sequence of int
         Features that the forests read.
-    configuration
-        How to grow them.
-    seed, n_jobs
-        Of scikit-learn.
+    configuration : Configuration
+        How to fit them.
+    seed, n_jobs : int
+        Arguments of scikit-learn.
+
+    Returns
+    -------
+    Ensemble
+        The forests, in the order of the groups.
     """
     members = []
     for group in groups:
         labelled = np.isfinite(Y[:, group[0]])
-        if configuration.monotone:  # which scikit-learn has for rows without gaps only
+        if configuration.monotone:  # scikit-learn allows it for rows without missing values only
             labelled &= np.isfinite(X[:, columns]).all(axis=1)
         labels = Y[labelled][:, group]
         mean, scale = labels.mean(axis=0), np.maximum(labels.std(axis=0), 1e-6)
-        # Standardised, every target weighs the same in the choice of a split.
+        # Standardised, every target has the same weight in the choice of a split.
         standard = (labels - mean) / scale
         forest = ALGORITHMS[configuration.algorithm](
             n_estimators=configuration.trees,
@@ -146,50 +117,44 @@ def grow(
     return Ensemble(members)
 
 
-def narrowed(members: Sequence[Member], targets: Collection[int]) -> list[Member]:
-    """Members for some targets only, grown on all of theirs."""
-    found = []
-    for member in members:
-        outputs = [place for place, target in enumerate(member.targets) if target in targets]
-        if outputs:
-            values = np.ascontiguousarray(member.forest.values[:, outputs])
-            kept = tuple(member.targets[place] for place in outputs)
-            found.append(Member(replace(member.forest, values=values), member.features, kept))
-    return found
-
-
-def grow_smooth(
+def fit_smoothed_forest(
     X: NDArray[np.float32],
-    labels: Smooth,
-    targets: tuple[int, ...],
+    labels: SmoothedLabels,
+    targets: Group,
     columns: Sequence[int],
     configuration: Configuration,
     *,
     seed: int,
     n_jobs: int,
 ) -> Member:
-    """Grow a forest on smooth labels.
+    """Fit a forest to smoothed labels.
 
-    One half of the trees learns labels raised by their deviation, the other half lowered ones: the
-    mean over trees is the smooth label, and their spread is its deviation.
+    One half of the trees is fitted to the labels plus their deviation, the other half to the labels
+    minus their deviation. The mean over trees is the smoothed label, and their spread is its
+    deviation.
 
     Parameters
     ----------
-    X
-        Features of all functions that have smooth labels, shape (functions, features).
-    labels
-        Of these functions.
-    targets
-        Numbers of the targets that the labels are of.
+    X : ndarray of shape (n, features)
+        Features of all rows that have smoothed labels.
+    labels : SmoothedLabels
+        Their labels.
+    targets : tuple of int
+        Numbers of the targets of the labels.
     columns, configuration, seed, n_jobs
-        As in :func:`grow`.
+        As in :func:`fit_forests`.
+
+    Returns
+    -------
+    Member
+        The forest.
     """
     mean, scale = labels.value.mean(axis=0), np.maximum(labels.value.std(axis=0), 1e-6)
     halves = []
-    for half, moved in enumerate((labels.deviation, -labels.deviation)):
-        standard = (labels.value + moved - mean) / scale
+    for half, shift in enumerate((labels.deviation, -labels.deviation)):
+        standard = (labels.value + shift - mean) / scale
         forest = ExtraTreesRegressor(
-            n_estimators=max(1, smooth_trees(configuration, len(X)) // 2),
+            n_estimators=max(1, smoothed_trees(configuration, len(X)) // 2),
             max_features=configuration.max_features,
             random_state=seed + half,
             n_jobs=n_jobs,
@@ -199,13 +164,6 @@ def grow_smooth(
     return Member(PackedForest.from_sklearn(halves[0], scale=scale, shift=mean), columns, targets)
 
 
-def smooth_trees(configuration: Configuration, functions: int) -> int:
-    """Number of trees on smooth labels: fewer where each is large, since each knows them all."""
-    return int(min(configuration.trees, max(LEAST_TREES, MOST_LEAVES // functions)))
-
-
-def _grouped(keys: Sequence[Any]) -> list[tuple[int, ...]]:
-    groups: dict[Any, list[int]] = {}
-    for place, key in enumerate(keys):
-        groups.setdefault(key, []).append(place)
-    return [tuple(places) for places in groups.values()]
+def smoothed_trees(configuration: Configuration, rows: int) -> int:
+    """Number of trees on smoothed labels of so many rows: fewer where each tree is large."""
+    return int(min(configuration.trees, max(LEAST_TREES, MOST_LEAVES // rows)))

@@ -1,7 +1,8 @@
-"""Permutation importance of clusters of collinear features, on functions that were held out.
+"""Permutation importance of clusters of collinear features, on rows that were held out.
 
-Shuffling one of two features that say the same hides nothing, so both would seem useless. Features
-are therefore clustered by the rank correlation of their values, and a cluster is shuffled as one.
+If two features carry the same information, shuffling one of them changes little, so that both would
+seem useless. Features are therefore clustered by rank correlation, and the columns of a cluster are
+shuffled together.
 
 References
 ----------
@@ -18,21 +19,32 @@ from scipy.spatial.distance import squareform
 from scipy.stats import rankdata
 
 from acorn.learning.metrics import explained
-from acorn.learning.model_selection import OutOfFold, Problem
+from acorn.learning.model_selection import FINAL_FOLDS, OutOfFoldPredictions
+from acorn.learning.training_data import TrainingData
 
 DISTANCE = 0.5
-"""Clusters join while all their distances, 1 - |Spearman rho|, are at most this."""
+"""Largest distance, 1 - |Spearman rho|, between columns of a cluster."""
 
 MAX_CLUSTERS = 40
 REPEATS, FOLDS, ROWS = 3, 2, 300
 
 
 def clusters(X: NDArray[np.float32], columns: Sequence[int]) -> list[list[int]]:
-    """Cluster columns by rank correlation; constant ones are left out.
+    """Cluster columns by rank correlation.
 
-    Each cluster starts with the column that is closest to all others of it.
+    Parameters
+    ----------
+    X : ndarray of shape (n, features)
+        Features; a missing value has a rank of its own.
+    columns : sequence of int
+        Columns to cluster; constant ones are left out.
+
+    Returns
+    -------
+    list of list of int
+        Clusters, each starting with the column that is closest to all others of it.
     """
-    filled = np.where(np.isnan(X), np.float32(-np.inf), X)  # missing is a rank of its own
+    filled = np.where(np.isnan(X), np.float32(-np.inf), X)
     varied = [column for column in columns if (filled[:, column] != filled[0, column]).any()]
     if len(varied) < 2:
         return [[column] for column in varied]
@@ -44,33 +56,45 @@ def clusters(X: NDArray[np.float32], columns: Sequence[int]) -> list[list[int]]:
     label = fcluster(tree, DISTANCE, criterion="distance")
     if label.max() > MAX_CLUSTERS:
         label = fcluster(tree, MAX_CLUSTERS, criterion="maxclust")
-    found = []
+    members_of = []
     for number in range(1, label.max() + 1):
         members = np.flatnonzero(label == number)
         central = np.argsort(-near[np.ix_(members, members)].sum(axis=1), kind="stable")
-        found.append([varied[i] for i in members[central]])
-    return found
+        members_of.append([varied[i] for i in members[central]])
+    return members_of
 
 
 def importances(
-    problem: Problem, predicted: OutOfFold, fold: NDArray[np.int64], columns: Sequence[int]
+    data: TrainingData, predictions: OutOfFoldPredictions, columns: Sequence[int]
 ) -> tuple[list[list[int]], NDArray[np.float64]]:
-    """Drop of the explained variance when a cluster's columns are shuffled together.
+    """Drop of the explained variance when the columns of a cluster are shuffled together.
+
+    Parameters
+    ----------
+    data : TrainingData
+        Features and labels.
+    predictions : OutOfFoldPredictions
+        Predictions, and the forests that made them.
+    columns : sequence of int
+        Columns that the forests read.
 
     Returns
     -------
-    tuple
-        The clusters, and drops of shape (clusters, shuffles, targets).
+    clusters : list of list of int
+        Columns that are shuffled together.
+    drops : ndarray of shape (clusters, shuffles, targets)
+        Drop of each shuffle.
     """
-    groups = clusters(problem.X, columns)
-    rng = np.random.default_rng(problem.seed)
-    every = range(len(problem.targets))
+    groups = clusters(data.X, columns)
+    fold = data.folds(FINAL_FOLDS)
+    rng = np.random.default_rng(data.seed)
+    every = range(len(data.targets))
     drops = np.zeros((len(groups), 0, len(every)))
-    for f, ensemble in enumerate(predicted.ensembles[:FOLDS]):
+    for f, ensemble in enumerate(predictions.ensembles[:FOLDS]):
         rows = np.flatnonzero(fold == f)
         rows = rng.permutation(rows)[:ROWS]
-        X, Y = problem.X[rows], problem.Y[rows]
-        before = _explained(Y, predicted.value[rows])
+        X, Y = data.X[rows], data.Y[rows]
+        before = _explained(Y, predictions.value[rows])
         after = np.empty((len(groups), REPEATS, len(every)))
         for g, group in enumerate(groups):
             shuffled = np.concatenate([X] * REPEATS)

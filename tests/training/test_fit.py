@@ -90,7 +90,7 @@ def test_the_bundle_knows_what_it_was_made_from(bundle, parts, table):
         "cifar10",
     )
     assert manifest.labels == list(parts[0].sources)
-    assert manifest.functions == len(set(parts[0].ids)) == len(bundle.seen)
+    assert manifest.functions == len(set(parts[0].ids)) == len(bundle.training_set)
     assert bundle.settings == {**bundle.settings, "batch": "noise", "seed": 0}
     assert set(bundle.feature_names) <= set(table.feature_names)
     assert len(bundle.table) == len(table)
@@ -219,9 +219,7 @@ def test_what_cannot_be_trained_on(parts, table, tmp_path):
     with pytest.raises(UnknownTargetError, match="fgsm"):
         train_bundle(visible, table, tmp_path / "x", targets=["fgsm_linf_1"])
     few = visible.only(set(visible.ids[:5]))
-    with pytest.raises(
-        InputError, match="functions with features and labels; expected at least 20"
-    ):
+    with pytest.raises(InputError, match="architectures with features and labels; expected 20"):
         train_bundle(few, table, tmp_path / "x")
     other = ProxySettings(
         dataset="cifar100", batch="noise", batch_size=4, batch_digest="0" * 64, seed=0

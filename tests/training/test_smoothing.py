@@ -9,11 +9,11 @@ from hypothesis.extra.numpy import arrays
 from scipy.stats import kendalltau
 
 from acorn.forests import Ensemble
-from acorn.learning.fitting import Configuration, grow_smooth
-from acorn.learning.smoothing import Smooth, expect, most_common
+from acorn.learning.fitting import Configuration, fit_smoothed_forest
+from acorn.learning.smoothing import SmoothedLabels, expected_scores, mode_share
 from acorn.learning.smoothing.inputs import standardised
 from acorn.learning.smoothing.posterior import Posterior
-from acorn.learning.smoothing.relevance import covariance, matern, relevance, surprise
+from acorn.learning.smoothing.relevance import covariance, matern, negative_log_evidence, relevance
 from acorn.learning.smoothing.scores import NormalScores
 
 PERCENT = st.floats(0, 100, allow_subnormal=False, width=32)
@@ -44,8 +44,8 @@ def test_equal_labels_share_a_score():
 
 
 def test_most_common_is_the_share_of_the_largest_tie():
-    assert most_common(np.array([0.0, 0.0, 0.0, 1.0])) == 0.75
-    assert most_common(np.array([1.0, 2.0])) == 0.5
+    assert mode_share(np.array([0.0, 0.0, 0.0, 1.0])) == 0.75
+    assert mode_share(np.array([1.0, 2.0])) == 0.5
 
 
 def test_columns_are_put_on_one_scale():
@@ -82,7 +82,7 @@ def test_evidence_has_the_slope_that_is_worked_out():
 
     def of(scales: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         scaled = Z * scales
-        return surprise(matern(scaled, scaled), Y, noise)
+        return negative_log_evidence(matern(scaled, scaled), Y, noise)
 
     start = [
         torch.full((n,), v, dtype=Z.dtype, requires_grad=True) for n, v in ((3, 0.7), (2, 0.1))
@@ -102,7 +102,7 @@ def test_smooth_labels_are_nearer_to_the_truth_than_the_labels(signal):
     X, truth = signal
     rng = np.random.default_rng(1)
     Y = truth + rng.normal(size=truth.shape) * [5, 3]
-    made = expect(X, np.arange(len(X)), Y, np.empty((len(X), 0)), seed=0).smooth()
+    made = expected_scores(X, np.arange(len(X)), Y, np.empty((len(X), 0)), seed=0).smoothed()
     for t in range(2):
         assert np.abs(made.value[:, t] - truth[:, t]).mean() < 0.4 * np.abs(Y - truth)[:, t].mean()
         # A label lies about as far off as was said.
@@ -113,11 +113,15 @@ def test_smooth_labels_are_nearer_to_the_truth_than_the_labels(signal):
 def test_functions_without_a_label_are_told_from_the_others(signal):
     X, truth = signal
     labelled = np.arange(0, 400, 2)
-    made = expect(X, labelled, truth[labelled], np.empty((200, 0)), seed=0).smooth()
+    made = expected_scores(X, labelled, truth[labelled], np.empty((200, 0)), seed=0).smoothed()
     rest = np.arange(1, 400, 2)
     assert kendalltau(made.value[rest, 0], truth[rest, 0]).statistic > 0.9
     far = np.concatenate([X, np.full((1, 4), 9, np.float32)])
-    unsure = expect(far, labelled, truth[labelled], np.empty((200, 0)), seed=0).smooth().deviation
+    unsure = (
+        expected_scores(far, labelled, truth[labelled], np.empty((200, 0)), seed=0)
+        .smoothed()
+        .deviation
+    )
     assert unsure[-1, 0] > unsure[:-1, 0].mean()
 
 
@@ -130,7 +134,7 @@ def test_labels_on_other_datasets_help_a_noisy_target(signal):
     rest = np.arange(1, 400, 2)
 
     def error(companions):
-        value = expect(X, half, noisy, companions, seed=0).smooth().value[rest, 0]
+        value = expected_scores(X, half, noisy, companions, seed=0).smoothed().value[rest, 0]
         return 1 - kendalltau(value, truth[rest, 0]).statistic
 
     alone = error(np.empty((200, 0)))
@@ -156,7 +160,7 @@ def test_more_targets_than_functions_are_no_trouble():
     rng = np.random.default_rng(3)
     X = rng.normal(size=(30, 3)).astype(np.float32)
     Y = 50 + 5 * X[:, :1] + rng.normal(size=(30, 45))
-    made = expect(X, np.arange(20), Y[:20], np.empty((20, 0)), seed=0).smooth()
+    made = expected_scores(X, np.arange(20), Y[:20], np.empty((20, 0)), seed=0).smoothed()
     assert made.value.shape == made.deviation.shape == (30, 45)
     assert np.isfinite(made.value).all()
     assert ((made.value >= Y[:20].min()) & (made.value <= Y[:20].max())).all()
@@ -164,8 +168,10 @@ def test_more_targets_than_functions_are_no_trouble():
 
 def test_a_forest_repeats_smooth_labels_and_spreads_by_their_deviation(signal):
     X, truth = signal
-    labels = Smooth(truth, np.abs(truth) / 50)
-    member = grow_smooth(X, labels, (4, 7), [0, 1, 3], Configuration(trees=10), seed=0, n_jobs=1)
+    labels = SmoothedLabels(truth, np.abs(truth) / 50)
+    member = fit_smoothed_forest(
+        X, labels, (4, 7), [0, 1, 3], Configuration(trees=10), seed=0, n_jobs=1
+    )
     assert member.targets == (4, 7)
     assert member.forest.n_trees == 10
     mean, spread = Ensemble([member]).distribution(X, [4, 7])

@@ -1,11 +1,11 @@
-"""Smoothing labels before forests are grown on them.
+"""Smooths labels before forests are fitted to them.
 
-What a function is labelled with is what it can reach plus the luck of its training runs. Functions
-that are alike, and targets and datasets that go together, tell the two apart: a Gaussian process
-over all functions, targets and datasets, and networks that learn from the same labels, say what
-each function would score without the luck.
+A label is what an architecture can reach plus the noise of its training runs. Similar architectures
+and correlated targets and datasets tell the two apart: a Gaussian process over all architectures,
+targets and datasets, and neural networks trained on the same labels, estimate what each
+architecture would score without the noise.
 """
 
-from acorn.learning.smoothing.expected import Smooth, expect, most_common
+from acorn.learning.smoothing.expected import SmoothedLabels, expected_scores, mode_share
 
-__all__ = ["Smooth", "expect", "most_common"]
+__all__ = ["SmoothedLabels", "expected_scores", "mode_share"]

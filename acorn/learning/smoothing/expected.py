@@ -27,7 +27,7 @@ at all, so that all are learned alike; 1 is as by likelihood, which leaves littl
 
 
 @dataclass(frozen=True)
-class Smooth:
+class SmoothedLabels:
     """Smooth labels in percent, each of shape (functions, targets).
 
     Attributes
@@ -42,13 +42,13 @@ class Smooth:
     deviation: Floats
 
 
-def most_common(labels: Floats) -> float:
+def mode_share(labels: Floats) -> float:
     """Share of the labels that have the most common value."""
     return float(np.unique(labels, return_counts=True)[1].max() / len(labels))
 
 
 @dataclass(frozen=True)
-class Expected:
+class ExpectedScores:
     """Normal scores that are expected of each function, each of shape (functions, targets).
 
     Attributes
@@ -66,26 +66,26 @@ class Expected:
     deviation: Floats
     maps: Sequence[NormalScores]
 
-    def smooth(self, networks_share: float = NETWORKS_SHARE) -> Smooth:
+    def smoothed(self, networks_share: float = NETWORKS_SHARE) -> SmoothedLabels:
         """Mix both, and go back to percent."""
         mean = self.process + networks_share * (self.networks - self.process)
         spread = self._percent(mean + self.deviation) - self._percent(mean - self.deviation)
-        return Smooth(self._percent(mean), spread / 2)
+        return SmoothedLabels(self._percent(mean), spread / 2)
 
     def _percent(self, scores: Floats) -> Floats:
         columns = zip(self.maps, scores.T, strict=True)
         return np.column_stack([known.backward(column) for known, column in columns])
 
 
-def expect(
+def expected_scores(
     X: NDArray[np.float32],
     labelled: NDArray[np.int64],
     Y: Floats,
     companions: Floats,
     *,
     seed: int,
-) -> Expected:
-    """Learn from the labels of some functions what to expect of all of a pool.
+) -> ExpectedScores:
+    """Learn from the labels of some functions what to expected_scores of all of a pool.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def expect(
         Of draws.
     """
     maps = [NormalScores.of(column) for column in Y.T]
-    helpful = [column for column in companions.T if most_common(column) < MOST_ALIKE]
+    helpful = [column for column in companions.T if mode_share(column) < MOST_ALIKE]
     scored = [known.forward(column) for known, column in zip(maps, Y.T, strict=True)]
     scored += [NormalScores.of(column).forward(column) for column in helpful]
     scores = np.column_stack(scored)
@@ -112,7 +112,7 @@ def expect(
     learned = _learned(Z, labelled, scores, posterior.mixture, seed=seed)
     process, deviation = posterior.scores()
     own = slice(len(maps))  # without the companions
-    return Expected(process[:, own], learned[:, own], deviation[:, own], maps)
+    return ExpectedScores(process[:, own], learned[:, own], deviation[:, own], maps)
 
 
 def _learned(

@@ -79,12 +79,12 @@ def relevance(Z: Floats, scores: Floats, *, seed: int) -> Floats:
         rows = torch.randperm(len(X), generator=generator)[:ROWS]
         scaled = X[rows] * scales.exp()
         optimiser.zero_grad()
-        surprise(matern(scaled, scaled), Y[rows], noise.exp()).backward()
+        negative_log_evidence(matern(scaled, scaled), Y[rows], noise.exp()).backward()
         optimiser.step()
     return scales.detach().exp().numpy()
 
 
-def surprise(K: Tensor, Y: Tensor, noise: Tensor) -> Tensor:
+def negative_log_evidence(K: Tensor, Y: Tensor, noise: Tensor) -> Tensor:
     """Negative log evidence a label, mean over targets, at each target's best variance.
 
     Its slope in ``K`` is worked out, since that of an eigendecomposition has the differences of

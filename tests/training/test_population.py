@@ -5,7 +5,7 @@ import pytest
 
 from acorn.features.settings import ProxySettings
 from acorn.features.table import FeatureRow, FeatureTable
-from acorn.learning.pools import Pool
+from acorn.learning.population import Population
 from acorn.spaces import get_space
 
 SETTINGS = ProxySettings(
@@ -26,24 +26,26 @@ def ids():
 
 def test_a_space_is_listed_with_its_columns(ids):
     features = table(ids, synflow=3.0)
-    pool = Pool.of("nasbench_macro", ids[:20], features)
-    assert pool.X.shape == (3969, len(features.feature_names))
-    assert pool.known.sum() == len(ids)
-    assert np.array_equal(pool.X[pool.place], features.matrix(features.feature_names, ids[:20]))
-    own = sorted(pool.own)
-    assert np.isfinite(pool.X[:, own]).all()
-    assert pool.covers(own)
+    population = Population.of("nasbench_macro", ids[:20], features)
+    assert population.X.shape == (3969, len(features.feature_names))
+    assert population.known.sum() == len(ids)
+    assert np.array_equal(
+        population.X[population.place], features.matrix(features.feature_names, ids[:20])
+    )
+    own = sorted(population.free_columns)
+    assert np.isfinite(population.X[:, own]).all()
+    assert population.covers(own)
 
 
 def test_a_proxy_of_some_functions_covers_no_space(ids):
     features = table(ids, synflow=3.0)
-    pool = Pool.of("nasbench_macro", ids, features)
+    population = Population.of("nasbench_macro", ids, features)
     everything = [*range(len(features.feature_names))]
-    assert not pool.covers(everything)
-    assert not pool.covers([features.feature_names.index("synflow")])
+    assert not population.covers(everything)
+    assert not population.covers([features.feature_names.index("synflow")])
 
 
-def test_no_pool_without_an_end_or_without_the_columns(ids):
-    assert Pool.of("darts", [], table(ids)) is None
+def test_no_population_without_an_end_or_without_the_columns(ids):
+    assert Population.of("darts", [], table(ids)) is None
     rows = [FeatureRow(id_, {"synflow": 1.0}) for id_ in ids]
-    assert Pool.of("nasbench_macro", ids, FeatureTable.from_rows(rows, SETTINGS)) is None
+    assert Population.of("nasbench_macro", ids, FeatureTable.from_rows(rows, SETTINGS)) is None

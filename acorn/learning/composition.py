@@ -1,0 +1,185 @@
+"""Which forests a bundle consists of: which targets share one, and what labels it is fitted to.
+
+Labels of different targets are correlated and noisy. A forest fitted to many targets at once finds
+splits that hold for all of them, which steadies the noisiest targets. A forest fitted to one kind
+of target finds splits that only this kind needs. Averaging both is better than either. Where
+architectures are alike, forests on smoothed labels (:mod:`acorn.learning.smoothing`) are better
+still: they repeat what a steadier model says of many architectures, in a form that can be served
+and explained (Breiman and Shang, Born again trees, 1996).
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acorn.forests import Ensemble, Member
+from acorn.learning.smoothing import mode_share
+from acorn.targets import kind
+
+Floats = NDArray[np.float64]
+Group = tuple[int, ...]
+
+NEARLY_CONSTANT = 0.9
+"""Share of equal labels from which on a target is never smoothed and takes no part in model
+selection: its ranks are mostly ties."""
+
+
+@dataclass(frozen=True)
+class TargetGroups:
+    """Targets that may share a forest, by their numbers: their labels are of the same rows.
+
+    Attributes
+    ----------
+    joint : list of tuple of int
+        Targets with labels of the same rows.
+    by_kind : list of tuple of int
+        Of these, targets of the same kind.
+    informative : list of int
+        Targets whose labels mostly differ; all targets if there is no such target.
+    """
+
+    joint: list[Group]
+    by_kind: list[Group]
+    informative: list[int]
+
+    @classmethod
+    def of(cls, targets: Sequence[str], Y: Floats) -> Self:
+        """Group targets by their labels.
+
+        Parameters
+        ----------
+        targets : sequence of str
+            Names.
+        Y : ndarray of shape (n, targets)
+            Labels, NaN where there is none.
+
+        Returns
+        -------
+        TargetGroups
+            The groups.
+        """
+        labelled = [np.isfinite(column) for column in Y.T]
+        rows = [mask.tobytes() for mask in labelled]
+        shares = [mode_share(column[mask]) for column, mask in zip(Y.T, labelled, strict=True)]
+        informative = [t for t, share in enumerate(shares) if share < NEARLY_CONSTANT]
+        return cls(
+            _grouped(rows),
+            _grouped([(mask, kind(name)) for mask, name in zip(rows, targets, strict=True)]),
+            informative or [*range(len(targets))],
+        )
+
+    @property
+    def nearly_constant(self) -> set[int]:
+        """The targets that are not informative."""
+        return {t for group in self.joint for t in group}.difference(self.informative)
+
+    @property
+    def smoothed(self) -> list[Group]:
+        """Targets of each forest on smoothed labels."""
+        kept = [tuple(t for t in group if t in self.informative) for group in self.joint]
+        return [group for group in kept if group]
+
+
+class Composition(StrEnum):
+    """The forests that a bundle consists of.
+
+    ``joint`` is one forest for all targets, ``kind`` one for each kind of target, ``both`` these
+    together. ``smooth`` is one forest on smoothed labels, ``blend`` that one and the joint one.
+    """
+
+    BOTH = "both"
+    JOINT = "joint"
+    KIND = "kind"
+    SMOOTH = "smooth"
+    BLEND = "blend"
+
+    @property
+    def is_smoothed(self) -> bool:
+        """Whether it has forests on smoothed labels."""
+        return self in (Composition.SMOOTH, Composition.BLEND)
+
+    @classmethod
+    def alternatives(cls, *, smoothed: bool) -> list[Self]:
+        """The compositions with, or without, forests on smoothed labels; see :meth:`widest`."""
+        return [each for each in cls if each.is_smoothed == smoothed]
+
+    @property
+    def widest(self) -> "Composition":
+        """The composition that has all forests of this one."""
+        return Composition.BLEND if self.is_smoothed else Composition.BOTH
+
+    def groups(self, groups: TargetGroups) -> list[Group]:
+        """Targets of each forest on the labels as they are."""
+        if self is Composition.BOTH:
+            return list(dict.fromkeys(groups.joint + groups.by_kind))
+        if self is Composition.SMOOTH:  # only for targets that are not smoothed
+            return [group for group in groups.joint if groups.nearly_constant.intersection(group)]
+        return groups.by_kind if self is Composition.KIND else groups.joint
+
+    def plain_targets(self, groups: TargetGroups) -> set[int]:
+        """Targets that the forests on the labels as they are predict."""
+        if self is Composition.SMOOTH:
+            return groups.nearly_constant
+        return {target for group in groups.joint for target in group}
+
+    def select(self, widest: Ensemble, groups: TargetGroups) -> Ensemble:
+        """Take the forests of this composition from those of its widest one.
+
+        Parameters
+        ----------
+        widest : Ensemble
+            Forests of :attr:`widest`.
+        groups : TargetGroups
+            Groups of the targets.
+
+        Returns
+        -------
+        Ensemble
+            Forests of this composition.
+        """
+        if self is self.widest:
+            return widest
+        if self is Composition.SMOOTH:
+            plain = len(groups.joint)
+            kept = restricted(widest.members[:plain], self.plain_targets(groups))
+            return Ensemble([*kept, *widest.members[plain:]])
+        chosen = self.groups(groups)
+        return Ensemble([member for member in widest.members if tuple(member.targets) in chosen])
+
+
+def restricted(members: Sequence[Member], targets: Collection[int]) -> list[Member]:
+    """Restrict members to some targets.
+
+    Parameters
+    ----------
+    members : sequence of Member
+        Forests, whatever the targets that they were fitted to.
+    targets : collection of int
+        Targets to keep.
+
+    Returns
+    -------
+    list of Member
+        The same trees with the values of these targets only; members without any are left out.
+    """
+    kept = []
+    for member in members:
+        outputs = [place for place, target in enumerate(member.targets) if target in targets]
+        if len(outputs) == len(member.targets):
+            kept.append(member)
+        elif outputs:
+            values = np.ascontiguousarray(member.forest.values[:, outputs])
+            names = tuple(member.targets[place] for place in outputs)
+            kept.append(Member(replace(member.forest, values=values), member.features, names))
+    return kept
+
+
+def _grouped(keys: Sequence[Any]) -> list[Group]:
+    groups: dict[Any, list[int]] = {}
+    for place, key in enumerate(keys):
+        groups.setdefault(key, []).append(place)
+    return [tuple(places) for places in groups.values()]
