@@ -22,8 +22,8 @@ from sklearn.tree._tree import Tree
 
 from acorn.forests import Bundle, Ensemble, PackedForest
 from acorn.spaces import get_space
-from service.prediction.answers import Known, answer
-from service.prediction.parsing import parse_request
+from service.prediction.answers import ArchFeatures, answer
+from service.prediction.plan import parse_request
 from service.repository.served_bundle import ServedBundle
 
 Floats = NDArray[np.float64]
@@ -183,7 +183,7 @@ def one_prediction(forest: ServedBundle, seconds: float) -> None:
         parsed = parse_request({**document, "explain": explain}, max_architectures=1)
         architectures = [*parsed.architectures.values()]
         rows = forest.table_rows({each.id for each in architectures})
-        known = {id_: Known(row, "table") for id_, row in rows.items()}
+        known = {id_: ArchFeatures(row, "table") for id_, row in rows.items()}
         answer(parsed.request, architectures, forest, forest.targets, known)
 
     plain, explained = (

@@ -18,6 +18,7 @@ from acorn.client.errors import JobFailed, JobTimeout, ProblemError, ValidationP
 from acorn.errors import AcornError, UnknownNameError
 from acorn.schemas.jobs import Job, JobLinks
 from acorn.schemas.problems import Problem, ProblemItem
+from acorn.strict_json import JSONError
 from service.errors import ComputationError, InvalidRequestError, ServiceError
 from service.prediction.predictor import _failure
 from service.storage.database import DatabaseError
@@ -52,6 +53,7 @@ ITEM = ProblemItem(pointer="/architectures/0/arch", detail="got 'x'; expected a 
 PROBLEM = Problem(title="Conflict", status=409, detail="not now", errors=[ITEM, ITEM])
 MAKERS: dict[type[BaseException], Callable[[Any], BaseException]] = {
     UnknownNameError: lambda cls: cls("mnist", ["cifar10", "cifar100"]),
+    JSONError: lambda cls: cls("has invalid values", [("/a", "got NaN")]),
     ServiceError: lambda cls: cls("it broke", errors=[ITEM], retry_after=7),
     InvalidRequestError: lambda cls: cls([ITEM], count=30),
     DatabaseError: lambda cls: cls("no such\nhost", passing=False),

@@ -27,8 +27,8 @@ from acorn.client.errors import (
     ValidationProblem,
 )
 from acorn.client.frames import specs_of
-from acorn.client.requests import Options
 from acorn.client.synchronous import Client, Jobs
+from acorn.schemas.options import Options
 
 __all__ = [
     "AsyncClient",

@@ -11,8 +11,9 @@ import httpx2
 from acorn.client import following, frames, lists, requests
 from acorn.client.connection import build, connection
 from acorn.client.conversations import Attempt, Conversation, Manners, Reply, Retries, ask
-from acorn.client.requests import Architecture, Options
+from acorn.client.requests import Architecture
 from acorn.schemas.jobs import Job, JobList, ResultLine
+from acorn.schemas.options import Options
 from acorn.schemas.prediction import (
     ForestDetail,
     ForestList,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from acorn.client import requests
 from acorn.client.conversations import Ask, Conversation
 from acorn.client.errors import ValidationProblem
-from acorn.client.requests import Options
+from acorn.schemas.options import Options
 from acorn.schemas.prediction import Prediction
 
 ENVELOPE_BYTES = 4_096

@@ -5,16 +5,16 @@ import tempfile
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeAlias, TypedDict, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 from urllib.parse import quote
 
 from httpx2 import AsyncByteStream, SyncByteStream
 
 from acorn.errors import InputError, abbreviate
 from acorn.schemas.jobs import Job, JobList
+from acorn.schemas.options import Options, PredictOptions, write_query
 from acorn.schemas.prediction import (
     ArchitectureSpec,
-    Explain,
     ForestDetail,
     ForestList,
     Live,
@@ -33,33 +33,6 @@ IN_MEMORY_BYTES = 8 * 2**20
 
 Architecture: TypeAlias = ArchitectureSpec | Mapping[str, Any] | str | int | Sequence[int]
 """``{"space": ..., "arch": ...}``; where a method is given a space, what belongs under ``arch``."""
-
-
-class Options(TypedDict, total=False):
-    """What a prediction may say besides its architectures; the server has the defaults.
-
-    Attributes
-    ----------
-    dataset
-        Dataset that the predicted accuracies are of.
-    targets
-        Wanted targets, by default all of the forest.
-    interval
-        Level of the intervals, between 0 and 1.
-    explain
-        none, path or shap.
-    features
-        Whether predictions show what the forest saw.
-    forest
-        Name of the forest, or ``name@version``.
-    """
-
-    dataset: str
-    targets: str | Sequence[str] | None
-    interval: float
-    explain: Explain
-    features: bool
-    forest: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +151,7 @@ def forest(name: str) -> Request[ForestDetail]:
 
 def submit(body: Spool, options: Options, key: str | None) -> Request[Job]:
     """``POST /jobs``; it always has an idempotency key, so that it may be sent again."""
-    query = {name: _query(value) for name, value in given(options).items()}
+    query = write_query(given(options))
     headers = {
         "Content-Type": NDJSON,
         "Content-Length": str(body.size),
@@ -228,17 +201,20 @@ def events(job: Job | str, last: str) -> Request[None]:
 
 
 def given(options: Options) -> dict[str, Any]:
-    """Options that say something.
+    """List the options that are set, as a request has them.
 
-    Raises :class:`TypeError` for those that there are not, as a call with keywords does.
+    Raises
+    ------
+    TypeError
+        If there is no such option.
     """
-    if unknown := options.keys() - Options.__annotations__.keys():
-        names = ", ".join(Options.__annotations__)
+    if unknown := options.keys() - PredictOptions.model_fields.keys():
+        names = ", ".join(PredictOptions.model_fields)
         raise TypeError(f"got the option {min(unknown)}; expected some of {names}")
-    found: dict[str, Any] = {name: each for name, each in options.items() if each is not None}
-    if (targets := found.get("targets")) is not None:
-        found["targets"] = targets.split(",") if isinstance(targets, str) else [*targets]
-    return found
+    values: dict[str, Any] = {name: each for name, each in options.items() if each is not None}
+    if (targets := values.get("targets")) is not None:
+        values["targets"] = targets.split(",") if isinstance(targets, str) else [*targets]
+    return values
 
 
 def _post(path: str, body: bytes, read: Callable[[bytes], T]) -> Request[T]:
@@ -281,16 +257,6 @@ def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"it has a {type(value).__name__}")
-
-
-def _query(value: object) -> str:
-    match value:
-        case bool():
-            return str(value).lower()
-        case list():
-            return ",".join(value)
-        case _:
-            return str(value)
 
 
 def _id(job: Job | str) -> str:

@@ -259,10 +259,10 @@ class Bundle:
         return bounded(X)
 
 
-def bounded(X: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Put values that overflowed float32 at its ends, where trees can still sort them."""
+def bounded(X: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Convert to float32; what overflows becomes the largest number, which trees can still sort."""
     limits = np.finfo(np.float32)
-    return np.clip(X, limits.min, limits.max)
+    return np.clip(X, limits.min, limits.max).astype(np.float32, copy=False)
 
 
 def _plain_files(path: Path) -> set[str]:

@@ -1,12 +1,12 @@
 """``manifest.json`` of a bundle: what is in it, what it was made from, and how it scored."""
 
-import json
 import re
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from acorn.errors import BundleError, abbreviate
+from acorn.strict_json import JSONError, parse_json
 
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
@@ -116,9 +116,9 @@ class Manifest(_Strict):
     def from_bytes(cls, content: bytes) -> "Manifest":
         """Read a manifest; raises BundleError, which says what is wrong with it."""
         try:
-            fields = json.loads(content, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError) as error:
-            raise BundleError(f"{MANIFEST} is not valid JSON: {error}") from error
+            fields = parse_json(content)
+        except JSONError as error:
+            raise BundleError(f"{MANIFEST} {error}") from error
         version = fields.get("schema_version") if isinstance(fields, dict) else None
         if type(version) is not int:
             raise BundleError(f"{MANIFEST} has no schema_version; expected {SCHEMA_VERSION}")
@@ -133,7 +133,3 @@ class Manifest(_Strict):
             first = error.errors(include_url=False)[0]
             place = "/".join(map(str, first["loc"])) or "the whole"
             raise BundleError(f"{MANIFEST} is malformed at {place}: {first['msg']}") from error
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a number of JSON")

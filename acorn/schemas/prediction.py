@@ -3,7 +3,6 @@
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -13,12 +12,8 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict  # pydantic's, before Python 3.12
 
-from acorn.datasets import canonical_name
+from acorn.schemas.options import PredictOptions
 
-DatasetName = Annotated[str, AfterValidator(canonical_name)]
-"""A dataset in any usual spelling, read as its own; an unknown one is left to who looks it up."""
-
-Explain = Literal["none", "path", "shap"]
 FeatureSource = Literal["table", "cache", "computed"]
 
 
@@ -61,13 +56,10 @@ class ArchitectureSpec(BaseModel):
     )
 
 
-class PredictRequest(BaseModel):
+class PredictRequest(PredictOptions):
     """What to predict; only ``architectures`` is required."""
 
     model_config = ConfigDict(
-        extra="forbid",
-        strict=True,
-        frozen=True,
         json_schema_extra={
             "example": {
                 "architectures": [{"space": "nats_sss", "arch": "64:64:64:64:64"}],
@@ -81,27 +73,6 @@ class PredictRequest(BaseModel):
 
     architectures: list[ArchitectureSpec] = Field(
         min_length=1, description="Architectures of one space, or of spaces that share a forest."
-    )
-    dataset: DatasetName = Field(
-        "cifar10",
-        description="Dataset that the predicted accuracies are of, in any usual spelling.",
-    )
-    targets: list[str] | None = Field(
-        None, min_length=1, description="Wanted targets; by default all that the forest has."
-    )
-    interval: float = Field(
-        0.9, gt=0.0, lt=1.0, allow_inf_nan=False, description="Level of the intervals, 0..1."
-    )
-    explain: Explain = Field(
-        "none",
-        description="Contributions of each feature: along the paths of the trees (path) or Shapley "
-        "values (shap), which take about a tenth of a second for each architecture and target.",
-    )
-    features: bool = Field(True, description="Whether the answer shows what the forest saw.")
-    forest: str | None = Field(
-        None,
-        description="Name of the forest, or name@version; by default the newest one of the space "
-        "and dataset.",
     )
 
 
@@ -153,7 +124,7 @@ class NetworkCost(BaseModel):
     flops: float = Field(description="Millions of multiply-accumulates for one image.")
 
 
-class Judgement(BaseModel):
+class ArchitecturePrediction(BaseModel):
     """What a forest says of a function, whoever asks."""
 
     id: str = Field(description="Canonical id: equal for architectures of the same function.")
@@ -174,7 +145,7 @@ class Judgement(BaseModel):
     )
 
 
-class Circumstances(BaseModel):
+class RequestDetails(BaseModel):
     """What is a request's own in the answer for one architecture."""
 
     submitted: NetworkCost = Field(
@@ -184,7 +155,7 @@ class Circumstances(BaseModel):
     seconds: Seconds
 
 
-class Prediction(Circumstances, Judgement):
+class Prediction(RequestDetails, ArchitecturePrediction):
     """The answer for one architecture."""
 
 

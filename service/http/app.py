@@ -16,6 +16,7 @@ import acorn
 from acorn.errors import AcornError, abbreviate
 from acorn.features.table import FeatureRow
 from acorn.schemas.problems import Problem, ProblemItem
+from acorn.strict_json import escape
 from service.application import Application
 from service.errors import InvalidRequestError
 from service.http.middleware.authentication import AuthenticationMiddleware
@@ -29,7 +30,6 @@ from service.observability.tracing import set_up_tracing
 from service.repository.model_repository import ModelRepository
 from service.settings import Settings
 from service.storage.database import Database
-from service.strict_json import escape
 from service.workers import StartWorker, WorkerProcess, WorkFactory
 from service.workers.feature_work import FeatureTask
 

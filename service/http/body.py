@@ -12,7 +12,7 @@ from service.errors import (
     MalformedBodyError,
     UnsupportedMediaError,
 )
-from service.strict_json import parse_json
+from service.prediction.plan import parse_json
 
 DISCARD_BYTES = 256 * 2**20
 DISCARD_SECONDS = 10.0
@@ -28,7 +28,7 @@ async def read_json(request: Request, *, max_bytes: int) -> object:
     BodyTooLargeError
         If there are more than ``max_bytes``; no more than that is ever held in memory.
     MalformedBodyError, InvalidRequestError
-        As :func:`~service.strict_json.parse_json` does.
+        As :func:`~service.prediction.plan.parse_json` does.
     """
     body, _ = await read_body(request, max_bytes=max_bytes, media_types=("application/json",))
     # A large one would keep the event loop from all else.

@@ -5,20 +5,19 @@ import io
 import json
 import math
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any, Protocol
 
-from acorn.schemas.prediction import PredictRequest
+from acorn.schemas.options import PredictOptions, read_query
 from acorn.schemas.problems import ProblemItem
 from service.errors import InvalidRequestError, MalformedBodyError
 from service.jobs.store import NewJob
+from service.prediction.plan import parse_json
 from service.repository.served_bundle import ServedBundle
-from service.strict_json import parse_json
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
 
-OPTIONS = tuple(name for name in PredictRequest.model_fields if name != "architectures")
+OPTIONS = tuple(PredictOptions.model_fields)
 """Fields of a request that the query gives where the body holds nothing but architectures."""
 
 MOST_LISTED = 100
@@ -158,20 +157,7 @@ def _read_lines(
                 errors.add(pointer + item.pointer, item.detail)
         index += 1
     _check_length(index, most)
-    return {name: _value(name, query[name]) for name in OPTIONS if name in query}, items
-
-
-def _value(name: str, text: str) -> object:
-    """Read an option as JSON has it; what cannot be read is left for the schema to refuse."""
-    match name:
-        case "targets":
-            return [target.strip() for target in text.split(",")]
-        case "interval":
-            with suppress(ValueError):
-                return float(text)
-        case "features":
-            return {"true": True, "false": False}.get(text, text)
-    return text
+    return read_query(query), items
 
 
 def _check_length(n: int, most: int) -> None:

@@ -1,4 +1,4 @@
-"""From features to the answer: what the forest says of them, in the form of the response."""
+"""From features to predictions, in the form of the response."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -11,10 +11,10 @@ from acorn.datasets import Dataset, get_dataset
 from acorn.errors import MismatchError
 from acorn.features.table import FeatureRow
 from acorn.forests import Attribution
+from acorn.forests.bundle import bounded
 from acorn.schemas.prediction import (
     Contribution,
     FeatureSource,
-    ForestName,
     Importance,
     NetworkCost,
     Prediction,
@@ -25,17 +25,25 @@ from acorn.schemas.prediction import (
 )
 from acorn.spaces import Architecture
 from service.prediction.isolated_process import cost
-from service.prediction.precomputed import Judged
+from service.prediction.precomputed import RowPredictions
 from service.repository.served_bundle import ServedBundle
 
 MOST_IMPORTANCES = 20
 SHAP_SECONDS = 10.0
-"""Longest computation of one answer's SHAP values; then it is refused, for it asks for too many."""
+"""Time limit for the SHAP values of one response."""
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """The features of one function, and how they came to be known."""
+class ArchFeatures:
+    """The features of one architecture, and where they come from.
+
+    Attributes
+    ----------
+    row : FeatureRow
+    source : {"table", "cache", "computed"}
+    queue_seconds, seconds : float
+        Time in the queue and in a worker; 0 unless computed.
+    """
 
     row: FeatureRow
     source: FeatureSource
@@ -48,125 +56,149 @@ def answer(
     architectures: Sequence[Architecture],
     forest: ServedBundle,
     targets: Sequence[str],
-    known: Mapping[str, Known],
+    features_by_id: Mapping[str, ArchFeatures],
 ) -> PredictResponse:
-    """Predict, once for each function, and put the answers in the order of the request.
+    """Predict once for each equivalence class, and answer in the order of the request.
 
     Parameters
     ----------
-    request
-        Level of the intervals, and what is to be explained.
-    architectures
-        In the order of the request; several may be one function.
-    forest
-        What predicts.
-    targets
-        What is predicted.
-    known
-        Features of every architecture, by its id.
+    request : PredictRequest
+        Says the level of the intervals, and what to explain.
+    architectures : sequence of Architecture
+        In the order of the request; several may be equivalent.
+    forest : ServedBundle
+        The bundle that predicts.
+    targets : sequence of str
+        The targets to predict.
+    features_by_id : mapping of str to ArchFeatures
+        Features of every architecture.
+
+    Returns
+    -------
+    PredictResponse
 
     Raises
     ------
     TimeBudgetError
-        If SHAP values of so many architectures and targets take too long.
+        If the SHAP values take longer than :data:`SHAP_SECONDS`.
     """
-    distinct = {each.id: each for each in architectures}
+    distinct = {arch.id: arch for arch in architectures}
     start = time.perf_counter()
     bundle, names = forest.bundle, forest.recipe.names
-    judged = forest.precomputed.find([*distinct], targets, request.interval)
-    explained: dict[str, Attribution] | None = None
-    if judged is None or request.explain != "none":
-        X = feature_matrix([known[id_].row for id_ in distinct], names)
-        judged = judged or Judged(
+    predictions = forest.precomputed.find([*distinct], targets, request.interval)
+    attributions: dict[str, Attribution] = {}
+    if predictions is None or request.explain != "none":
+        X = feature_matrix([features_by_id[id_].row for id_ in distinct], names)
+        predictions = predictions or RowPredictions(
             bundle.predict(X, targets=targets, interval=request.interval),
             *bundle.outliers(X, [*distinct]),
         )
         if request.explain != "none":
-            explained = bundle.attributions(
+            attributions = bundle.attributions(
                 X, targets=targets, method=request.explain, seconds=SHAP_SECONDS
             )
-    predicted, in_domain, score = judged
+    by_target, in_domain, score = predictions
     shown = dict.fromkeys(names if request.features else ())
     seconds = (time.perf_counter() - start) / len(distinct)
     dataset = get_dataset(bundle.dataset)
-    by_function = {
-        id_: Prediction.model_construct(  # not validated: it is all our own, and much
+    by_id = {}
+    for i, (id_, arch) in enumerate(distinct.items()):
+        features = features_by_id[id_]
+        by_id[id_] = Prediction.model_construct(  # large, and made here: needs no validation
             id=id_,
-            space=each.space,
-            arch=each.canonical,
-            submitted=submitted_cost(each, dataset),
+            space=arch.space,
+            arch=arch.canonical,
+            submitted=submitted_cost(arch, dataset),
             targets={
                 target: TargetPrediction(
-                    value=predicted[target].value[i],
-                    lower=predicted[target].lower[i],
-                    upper=predicted[target].upper[i],
+                    value=by_target[target].value[i],
+                    lower=by_target[target].lower[i],
+                    upper=by_target[target].upper[i],
                 )
                 for target in targets
             },
             in_domain=bool(in_domain[i]),
             domain_score=float(score[i]),
-            features={name: known[id_].row.values[name] for name in shown},
+            features={name: features.row.values[name] for name in shown},
             reasons={
-                name: reason for name, reason in known[id_].row.reasons.items() if name in shown
+                name: reason for name, reason in features.row.reasons.items() if name in shown
             },
-            feature_source=known[id_].source,
-            attributions=None
-            if explained is None
-            else {
-                target: contributions(names, each.contributions[i])
-                for target, each in explained.items()
-            },
-            baseline=None
-            if explained is None
-            else {target: each.baseline for target, each in explained.items()},
+            feature_source=features.source,
+            attributions={
+                target: contributions(names, attribution.contributions[i])
+                for target, attribution in attributions.items()
+            }
+            or None,
+            baseline={target: attribution.baseline for target, attribution in attributions.items()}
+            or None,
             seconds=Seconds(
-                queue=known[id_].queue_seconds, features=known[id_].seconds, forest=seconds
+                queue=features.queue_seconds, features=features.seconds, forest=seconds
             ),
         )
-        for i, (id_, each) in enumerate(distinct.items())
-    }
-    predictions = []
-    for each in architectures:
-        prediction = by_function[each.id]
-        if each.arch != distinct[each.id].arch:  # a twin: the same but for its own cost
-            prediction = prediction.model_copy(update={"submitted": submitted_cost(each, dataset)})
-        predictions.append(prediction)
+    answers = []
+    for arch in architectures:
+        prediction = by_id[arch.id]
+        if arch.arch != distinct[arch.id].arch:  # equivalent, but with another cost
+            prediction = prediction.model_copy(update={"submitted": submitted_cost(arch, dataset)})
+        answers.append(prediction)
     return PredictResponse(
-        forest=ForestName(name=forest.name, version=bundle.version),
-        predictions=predictions,
+        forest=forest.answer_name,
+        predictions=answers,
         importances=importances_of(forest, targets),
     )
 
 
 def importances_of(forest: ServedBundle, targets: Sequence[str]) -> dict[str, list[Importance]]:
-    """The largest importances of each target."""
+    """List the :data:`MOST_IMPORTANCES` largest importances of each target."""
     return forest.importances(targets, most=MOST_IMPORTANCES)
 
 
 def submitted_cost(architecture: Architecture, dataset: Dataset) -> NetworkCost:
-    """Published size of the very network that was submitted."""
-    found = cost(architecture.space, architecture.arch, dataset)
-    return NetworkCost(params=found.params, flops=found.flops)
+    """Count parameters and FLOPs of the network as submitted, not of its canonical form."""
+    counted = cost(architecture.space, architecture.arch, dataset)
+    return NetworkCost(params=counted.params, flops=counted.flops)
 
 
 def contributions(names: Sequence[str], values: NDArray[np.float64]) -> list[Contribution]:
-    """Name the contributions of one prediction, largest first; zeros say nothing."""
+    """Name the contributions to one prediction, largest first, without zeros.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Feature names.
+    values : ndarray of shape (n_features,)
+        Contributions, in the unit of the target.
+
+    Returns
+    -------
+    list of Contribution
+    """
     order = np.argsort(-np.abs(values), kind="stable")[: np.count_nonzero(values)]
     named = zip(map(names.__getitem__, order.tolist()), values[order].tolist(), strict=True)
     return [{"feature": name, "contribution": value} for name, value in named]
 
 
 def feature_matrix(rows: Sequence[FeatureRow], names: Sequence[str]) -> NDArray[np.float32]:
-    """Arrange features for a forest.
+    """Arrange features in the order that a bundle reads them.
 
-    Returns a float32 array of shape (rows, names), with NaN for null; what is too large for
-    float32 becomes its largest number, which every threshold sees on the same side. Raises
-    :class:`~acorn.errors.MismatchError` for a row that lacks a name altogether.
+    Parameters
+    ----------
+    rows : sequence of FeatureRow
+    names : sequence of str
+        Feature names.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_features), float32
+        NaN for null. Values beyond float32 become its largest number.
+
+    Raises
+    ------
+    MismatchError
+        If a row lacks a feature.
     """
     try:
         values = [[row.values[name] for name in names] for row in rows]
     except KeyError as error:
         raise MismatchError(f"got features without {error}, which the forest reads") from None
-    wide = np.array(values, dtype=np.float64)  # None becomes NaN
-    limit = np.finfo(np.float32).max
-    return wide.clip(-limit, limit).astype(np.float32)
+    return bounded(np.array(values, dtype=np.float64))  # None becomes NaN

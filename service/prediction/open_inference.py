@@ -20,9 +20,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 import acorn
 from acorn.errors import UnknownTargetError, abbreviate
 from acorn.forests import Prediction
+from acorn.forests.bundle import bounded
 from acorn.schemas.problems import ProblemItem
 from service.errors import InvalidRequestError
-from service.prediction.parsing import problem_item
+from service.prediction.plan import problem_item
 from service.repository.served_bundle import ServedBundle
 
 INPUT = "features"
@@ -200,10 +201,8 @@ def _read_tensor(
     elif (wrong := next((x for x in numbers if not _is_number(x)), _FINE)) is not _FINE:
         refuse("data", f"got {abbreviate(wrong)}; expected numbers and nulls")
     else:
-        limit = np.finfo(np.float32).max
-        # What is too large for float32 becomes its largest number, as in every prediction.
-        wide = np.array([math.nan if x is None else _bounded(x) for x in numbers])
-        return wide.clip(-limit, limit).astype(np.float32).reshape(rows, features)
+        values = [math.nan if x is None else _float(x) for x in numbers]
+        return bounded(np.array(values)).reshape(rows, features)
     return np.empty((0, features), np.float32)
 
 
@@ -214,7 +213,7 @@ def _is_number(value: object) -> bool:
     return value is None or type(value) in (int, float)
 
 
-def _bounded(value: float) -> float:
+def _float(value: float) -> float:
     try:
         return float(value)
     except OverflowError:  # an integer beyond all floats

@@ -32,10 +32,9 @@ from service.errors import (
     TooMuchWorkError,
     UnavailableError,
 )
-from service.prediction.answers import Known, answer, submitted_cost
+from service.prediction.answers import ArchFeatures, answer, submitted_cost
 from service.prediction.isolated_process import is_isolated
-from service.prediction.parsing import parse_request
-from service.prediction.plans import Plan
+from service.prediction.plan import Plan, parse_request
 from service.prediction.rendering import Renderer
 from service.prediction.size_limits import SizeLimits
 from service.repository.model_repository import ModelRepository
@@ -129,7 +128,7 @@ class Predictor:
             await self._in_thread(_count_costs, plan)
         return plan
 
-    def at_hand(self, plan: Plan) -> bytes | None:
+    def respond_from_cache(self, plan: Plan) -> bytes | None:
         """Write the answer to a short request where that takes no time; None where it may.
 
         So it is with functions that were asked for before: for these, a thread or another turn of
@@ -137,7 +136,7 @@ class Predictor:
         """
         if len(plan.architectures) > FEW:
             return None
-        texts = self._renderer.at_hand(plan)
+        texts = self._renderer.cached_texts(plan)
         if len(texts) < len(plan.distinct):
             return None
         self._count(plan, texts)
@@ -145,7 +144,7 @@ class Predictor:
 
     async def respond(self, plan: Plan) -> bytes:
         """Answer a request as JSON: the text of what :meth:`predict` gives; raises as it does."""
-        texts = self._renderer.at_hand(plan)
+        texts = self._renderer.cached_texts(plan)
         self._count(plan, texts)
         missing = {id_: each for id_, each in plan.distinct.items() if id_ not in texts}
         known = await self._all_features(plan, missing) if missing else {}
@@ -232,7 +231,7 @@ class Predictor:
 
     async def _all_features(
         self, plan: Plan, architectures: Mapping[str, Architecture]
-    ) -> dict[str, Known]:
+    ) -> dict[str, ArchFeatures]:
         """Find or compute the features of functions, or fail for all."""
         known, failures = await self._features(plan.forest, architectures, self._compute)
         if failures:
@@ -241,22 +240,24 @@ class Predictor:
 
     async def _features(
         self, forest: ServedBundle, architectures: Mapping[str, Architecture], compute: Compute
-    ) -> tuple[dict[str, Known], dict[str, AcornError]]:
+    ) -> tuple[dict[str, ArchFeatures], dict[str, AcornError]]:
         """Find or compute the features of functions.
 
         Returns what is known then, and what failed, both by id.
         """
-        known = {id_: Known(row, "table") for id_, row in forest.table_rows(architectures).items()}
+        known = {
+            id_: ArchFeatures(row, "table") for id_, row in forest.table_rows(architectures).items()
+        }
         self._on_lookup("table", len(known))
-        if known and self._works_ahead and forest.precomputed.begin():
-            self._ahead.submit(forest.precomputed.work_out, self._closed)
+        if known and self._works_ahead and forest.precomputed.start():
+            self._ahead.submit(forest.precomputed.compute, self._closed)
         unknown = {id_: each for id_, each in architectures.items() if id_ not in known}
         if not unknown:
             return known, {}
         recipe = forest.recipe
         cached = await self._cache.find([*unknown], recipe)
         self._on_lookup("cache", len(cached))
-        known |= {id_: Known(row, "cache") for id_, row in cached.items()}
+        known |= {id_: ArchFeatures(row, "cache") for id_, row in cached.items()}
         new = {id_: each for id_, each in unknown.items() if id_ not in cached}
         failures: dict[str, AcornError] = {}
         if new and self._sizes is not None:
@@ -277,7 +278,7 @@ class Predictor:
         for key, outcome in outcomes.items():
             id_ = key.removesuffix(f"@{forest.key}")
             if isinstance(outcome, Outcome):
-                known[id_] = Known(
+                known[id_] = ArchFeatures(
                     outcome.result, "computed", outcome.queue_seconds, outcome.seconds
                 )
                 done += 1

@@ -1,8 +1,8 @@
-"""Answers as JSON text: written once for a function, and kept for whoever asks next.
+"""Responses as JSON text, with a cache for the parts that are the same in every response.
 
-What a forest says of a function is the same every time; only the cost of the network that was
-submitted, and where the time went, are a request's own. So the text of the one is kept, and that of
-the other is put behind it.
+A bundle's prediction for an architecture never changes; only the cost of the submitted network, the
+source of its features and the times belong to one request. The text of the former is cached, and
+that of the latter is appended.
 """
 
 import threading
@@ -13,96 +13,110 @@ from cachetools import LRUCache
 from pydantic import TypeAdapter
 
 from acorn.datasets import get_dataset
-from acorn.schemas.prediction import Circumstances, FeatureSource, ForestName, Importance, Seconds
-from service.prediction.answers import Known, answer, importances_of, submitted_cost
-from service.prediction.plans import Plan
+from acorn.schemas.prediction import FeatureSource, Importance, RequestDetails, Seconds
+from service.prediction.answers import ArchFeatures, answer, importances_of, submitted_cost
+from service.prediction.plan import Plan
 
-KEPT_BYTES = 64 * 2**20
-"""Most text that is kept; the least recently used goes first."""
+CACHE_BYTES = 64 * 2**20
 
-_CIRCUMSTANCES = set(Circumstances.model_fields)
+_REQUEST_DETAILS = set(RequestDetails.model_fields)
 _IMPORTANCES = TypeAdapter(dict[str, list[Importance]])
 
 
-class Texts:
-    """Texts by key, the most recently used of them; for any thread."""
+class TextCache:
+    """A thread-safe cache of texts; the least recently used leave first.
 
-    def __init__(self, most_bytes: int = KEPT_BYTES) -> None:
-        self._texts: LRUCache[Hashable, bytes] = LRUCache(most_bytes, getsizeof=len)
+    Parameters
+    ----------
+    max_bytes : int, default=CACHE_BYTES
+        Most bytes of all texts together.
+    """
+
+    def __init__(self, max_bytes: int = CACHE_BYTES) -> None:
+        self._texts: LRUCache[Hashable, bytes] = LRUCache(max_bytes, getsizeof=len)
         self._lock = threading.Lock()
 
     def get(self, key: Hashable) -> bytes | None:
-        """Find a text."""
+        """Look up a text; None if it is not cached."""
         with self._lock:
             return self._texts.get(key)
 
     def put(self, key: Hashable, text: bytes) -> None:
-        """Keep a text, unless it alone is larger than all that may be kept."""
+        """Cache a text, unless it exceeds the size of the cache."""
         if len(text) <= self._texts.maxsize:
             with self._lock:
                 self._texts[key] = text
 
     def __len__(self) -> int:
-        """Count the texts."""
         return len(self._texts)
 
 
 class Renderer:
-    """Writes the text of a :class:`~acorn.schemas.prediction.PredictResponse`; for any thread.
+    """Writes a :class:`~acorn.schemas.prediction.PredictResponse` as JSON; thread-safe."""
 
-    Parameters
-    ----------
-    texts
-        Where the parts are kept.
-    """
+    def __init__(self) -> None:
+        self._texts = TextCache()
 
-    def __init__(self, texts: Texts | None = None) -> None:
-        self._texts = Texts() if texts is None else texts
-
-    def at_hand(self, plan: Plan) -> dict[str, bytes]:
-        """Find what was written of the plan's functions before, by id."""
-        found = ((id_, self._texts.get(plan.key(id_))) for id_ in plan.distinct)
-        return {id_: text for id_, text in found if text is not None}
-
-    def write(self, plan: Plan, at_hand: Mapping[str, bytes], known: Mapping[str, Known]) -> bytes:
-        """Write an answer.
+    def cached_texts(self, plan: Plan) -> dict[str, bytes]:
+        """Look up the predictions of a plan's architectures.
 
         Parameters
         ----------
-        plan
-            What is asked for.
-        at_hand
-            What :meth:`at_hand` found.
-        known
-            Features of the plan's other functions.
+        plan : Plan
+
+        Returns
+        -------
+        dict of str to bytes
+            The cached texts, by id.
+        """
+        texts = ((id_, self._texts.get(plan.key(id_))) for id_ in plan.distinct)
+        return {id_: text for id_, text in texts if text is not None}
+
+    def write(
+        self, plan: Plan, cached: Mapping[str, bytes], features_by_id: Mapping[str, ArchFeatures]
+    ) -> bytes:
+        """Write a response.
+
+        Parameters
+        ----------
+        plan : Plan
+            What to answer.
+        cached : mapping of str to bytes
+            The result of :meth:`cached_texts`.
+        features_by_id : mapping of str to ArchFeatures
+            Features of the plan's other architectures.
+
+        Returns
+        -------
+        bytes
+            JSON.
         """
         start = time.perf_counter()
-        texts = dict(at_hand)
-        own: dict[str, tuple[FeatureSource, Seconds]] = {}
-        missing = [each for id_, each in plan.distinct.items() if id_ not in at_hand]
-        if missing:
-            response = answer(plan.request, missing, plan.forest, plan.targets, known)
-            for made in response.predictions:
-                text = made.model_dump_json(exclude=_CIRCUMSTANCES).encode()
-                self._texts.put(plan.key(made.id), text)
-                texts[made.id], own[made.id] = text, (made.feature_source, made.seconds)
+        texts = dict(cached)
+        origins: dict[str, tuple[FeatureSource, Seconds]] = {}
+        new = [arch for id_, arch in plan.distinct.items() if id_ not in cached]
+        if new:
+            response = answer(plan.request, new, plan.forest, plan.targets, features_by_id)
+            for prediction in response.predictions:
+                id_ = prediction.id
+                texts[id_] = prediction.model_dump_json(exclude=_REQUEST_DETAILS).encode()
+                self._texts.put(plan.key(id_), texts[id_])
+                origins[id_] = prediction.feature_source, prediction.seconds
         importances = self._importances(plan)
         share = (time.perf_counter() - start) / len(plan.distinct)
-        for id_ in at_hand:
+        for id_ in cached:
             source: FeatureSource = "table" if id_ in plan.forest.bundle.table else "cache"
-            own[id_] = source, Seconds(queue=0.0, features=0.0, forest=share)
+            origins[id_] = source, Seconds(queue=0.0, features=0.0, forest=share)
         dataset = get_dataset(plan.forest.bundle.dataset)
         predictions = []
-        for each in plan.architectures:
-            source, seconds = own[each.id]
-            circumstances = Circumstances(
-                submitted=submitted_cost(each, dataset), feature_source=source, seconds=seconds
+        for arch in plan.architectures:
+            source, seconds = origins[arch.id]
+            details = RequestDetails(
+                submitted=submitted_cost(arch, dataset), feature_source=source, seconds=seconds
             )
-            text = circumstances.model_dump_json().encode()
-            predictions.append(texts[each.id][:-1] + b"," + text[1:])
-        head = ForestName(name=plan.forest.name, version=plan.forest.bundle.version)
+            predictions.append(texts[arch.id][:-1] + b"," + details.model_dump_json().encode()[1:])
         return b'{"forest":%b,"predictions":[%b],"importances":%b}' % (
-            head.model_dump_json().encode(),
+            plan.forest.answer_name.model_dump_json().encode(),
             b",".join(predictions),
             importances,
         )

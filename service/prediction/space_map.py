@@ -17,7 +17,7 @@ from acorn.schemas.prediction import ForestName
 from acorn.schemas.problems import ProblemItem
 from acorn.spaces import SPACES
 from service.errors import InvalidRequestError, NotFoundError
-from service.prediction.rendering import Texts
+from service.prediction.rendering import TextCache
 from service.repository.model_repository import ModelRepository
 from service.repository.served_bundle import ServedBundle
 
@@ -77,7 +77,7 @@ class SpaceMaps:
     def __init__(self, repository: ModelRepository) -> None:
         self._repository = repository
         self._columns: dict[str, dict[str, Floats]] = {}
-        self._texts = Texts(KEPT_BYTES)
+        self._texts = TextCache(KEPT_BYTES)
         self._working = asyncio.Lock()
 
     async def get(self, space: str, *, dataset: str, x: str, y: str) -> bytes:

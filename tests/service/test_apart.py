@@ -16,7 +16,7 @@ from service.prediction.isolated_process import Helper
 PROGRAM = """
 import json, sys
 from service.prediction.isolated_process import start_isolated_process
-from service.prediction.parsing import parse_request
+from service.prediction.plan import parse_request
 from service.prediction.size_limits import SizeLimits
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from acorn.schemas.prediction import ArchitectureSpec
 from acorn.spaces import get_space
 from service.errors import InvalidRequestError
-from service.prediction.parsing import parse_request
+from service.prediction.plan import parse_request
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
 anything = st.recursive(

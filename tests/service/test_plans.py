@@ -6,12 +6,12 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from acorn.client.requests import Options
+from acorn.schemas.options import Options
 from acorn.schemas.prediction import ArchitectureSpec, PredictRequest
 from acorn.spaces import get_space
 from service.http.app import create_app
 from service.jobs.submission import OPTIONS, digest
-from service.prediction.plans import RESOLVED, Plan
+from service.prediction.plan import RESOLVED, Plan
 from service.settings import Settings
 
 CELL = get_space("nats_tss").parse(get_space("nats_tss").example)

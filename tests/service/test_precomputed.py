@@ -23,9 +23,9 @@ def forest(small: SmallForest) -> ServedBundle:
 
 
 def work_out(forest: ServedBundle) -> None:
-    assert forest.precomputed.begin()
-    assert not forest.precomputed.begin()
-    forest.precomputed.work_out(threading.Event())
+    assert forest.precomputed.start()
+    assert not forest.precomputed.start()
+    forest.precomputed.compute(threading.Event())
 
 
 def test_every_bit_is_that_of_a_row_of_its_own(forest: ServedBundle) -> None:
@@ -58,11 +58,11 @@ def test_what_is_not_there_is_not_made_up(forest: ServedBundle, small: SmallFore
 
 
 def test_it_can_be_ended_early(forest: ServedBundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.prediction.precomputed.ROWS_AT_ONCE", 8)
+    monkeypatch.setattr("service.prediction.precomputed.BLOCK_ROWS", 8)
     ended = threading.Event()
     ended.set()
-    assert forest.precomputed.begin()
-    forest.precomputed.work_out(ended)
+    assert forest.precomputed.start()
+    forest.precomputed.compute(ended)
     ids = forest.bundle.table.ids
     assert forest.precomputed.find(ids[:8], forest.targets, INTERVAL) is not None
     assert forest.precomputed.find(ids[8:9], forest.targets, INTERVAL) is None

@@ -10,7 +10,7 @@ from small_forest import SmallForest
 
 from acorn.spaces import get_space
 from service.prediction.predictor import Predictor
-from service.prediction.rendering import Texts
+from service.prediction.rendering import TextCache
 from service.repository.model_repository import ModelRepository
 from service.storage.cache import FeatureCache
 from service.storage.database import Database
@@ -57,7 +57,7 @@ def respond(predictor: Predictor, asked: object) -> dict[str, Any]:
 
 
 def at_hand(predictor: Predictor, asked: object) -> dict[str, Any] | None:
-    text = predictor.at_hand(asyncio.run(predictor.plan(asked)))
+    text = predictor.respond_from_cache(asyncio.run(predictor.plan(asked)))
     return None if text is None else json.loads(text)
 
 
@@ -139,7 +139,7 @@ def test_every_answer_counts_where_its_features_are_from(
 
 
 def test_texts_are_bounded_by_bytes() -> None:
-    texts = Texts(most_bytes=100)
+    texts = TextCache(max_bytes=100)
     for key in range(4):
         texts.put(key, b"x" * 30)
     assert [texts.get(key) is None for key in range(4)] == [True, False, False, False]

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from acorn.strict_json import MAX_DEPTH
 from service.errors import InvalidRequestError, MalformedBodyError
-from service.strict_json import MAX_DEPTH, parse_json
+from service.prediction.plan import parse_json
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 scalars = st.none() | st.booleans() | st.integers(-(10**30), 10**30) | finite | st.text()

@@ -8,12 +8,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from heapq import heappop, heappush
-from typing import Any, NoReturn
+from typing import Any
 
 from acorn.errors import InvalidArchitectureError, abbreviate
 from acorn.spaces.graph.operations import OPERATIONS
 from acorn.spaces.graph.options import OptionError, pair, read_options, write_option
 from acorn.spaces.limits import NetworkLimits
+from acorn.strict_json import JSONError, parse_json
 
 INPUT = "input"
 """Name of the images among the nodes' inputs."""
@@ -109,25 +110,11 @@ def _load(text: str, limits: NetworkLimits) -> object:
             f"got {len(text)} characters; expected at most {limits.characters}"
         )
     try:
-        return json.loads(text, object_pairs_hook=_without_repeats, parse_constant=_refuse)
-    except json.JSONDecodeError as error:
-        reason = f"{error.msg} at line {error.lineno}, column {error.colno}"
-    except RecursionError:
-        reason = "nested too deeply"
-    except ValueError as error:  # a repeated key, NaN, or an integer of thousands of digits
-        reason = str(error)
-    raise InvalidArchitectureError(f"got {abbreviate(text)}: {reason}; expected {_FORM}, as JSON")
-
-
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key is given twice in one object")
-    return found
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON number")
+        return parse_json(text)
+    except JSONError as error:
+        raise InvalidArchitectureError(
+            f"got {abbreviate(text)}: it {error}; expected {_FORM}, as JSON"
+        ) from None
 
 
 def _read_node(index: int, item: object) -> Node:

@@ -10,6 +10,7 @@ from fastapi.responses import StreamingResponse
 from sse_starlette import EventSourceResponse, JSONServerSentEvent
 
 from acorn.schemas.jobs import Job, JobList
+from acorn.schemas.options import PredictOptions
 from acorn.schemas.prediction import PredictRequest
 from service.errors import ConflictError
 from service.http.body import read_body
@@ -42,10 +43,21 @@ _SENT: dict[str, Any] = {
 }
 
 
-def _body() -> dict[str, Any]:
+def _declared() -> dict[str, Any]:
     declared = json_body(PredictRequest)
     declared["requestBody"]["content"][NDJSON] = _TEXT
-    return declared
+    return declared | {
+        "parameters": [
+            {
+                "name": name,
+                "in": "query",
+                "required": False,
+                "description": f"For NDJSON, as text. {field.description}",
+                "schema": {"type": "string"},
+            }
+            for name, field in PredictOptions.model_fields.items()
+        ]
+    }
 
 
 @router.post(
@@ -57,7 +69,7 @@ def _body() -> dict[str, Any]:
         202: {**_SENT, "description": "The job is accepted"},
         **problems(400, 413, 415, 422, 429, 500, 503),
     },
-    openapi_extra=_body(),
+    openapi_extra=_declared(),
 )
 async def submit(
     request: Request,
@@ -68,33 +80,17 @@ async def submit(
             description="Any text of the client's own: sent again, it leads to the same job.",
         ),
     ] = None,
-    dataset: Annotated[str | None, Query(description="For NDJSON: as in the document.")] = None,
-    targets: Annotated[
-        str | None, Query(description="For NDJSON: as in the document, with commas between.")
-    ] = None,
-    interval: Annotated[str | None, Query(description="For NDJSON: as in the document.")] = None,
-    explain: Annotated[str | None, Query(description="For NDJSON: as in the document.")] = None,
-    features: Annotated[str | None, Query(description="For NDJSON: true or false.")] = None,
-    forest: Annotated[str | None, Query(description="For NDJSON: as in the document.")] = None,
 ) -> Response:
     """Take a long list: the document of a prediction, or one architecture a line.
 
     Every architecture is checked before the answer; a list with bad items is refused as a whole.
     """
-    query = {
-        "dataset": dataset,
-        "targets": targets,
-        "interval": interval,
-        "explain": explain,
-        "features": features,
-        "forest": forest,
-    }
-    settings = service_of(request).settings
+    settings, query = service_of(request).settings, request.query_params
     job, is_new = await _desk(request).submit(
         partial(
             read_body, request, max_bytes=settings.max_job_body_bytes, media_types=(JSON, NDJSON)
         ),
-        {name: value for name, value in query.items() if value is not None},
+        {name: query[name] for name in PredictOptions.model_fields if name in query},
         client=_client(request),
         key=idempotency_key,
     )

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from acorn.schemas.prediction import DatasetName
+from acorn.schemas.options import DatasetName
 from service.http.negotiation import VARY, coding_for, not_modified
 from service.http.openapi import problems
 from service.http.state import service_of

@@ -26,7 +26,7 @@ async def predict(request: Request) -> Response:
     service = service_of(request)
     document = await read_json(request, max_bytes=service.settings.max_body_bytes)
     plan = await service.predictor.plan(document)
-    content = service.predictor.at_hand(plan)
+    content = service.predictor.respond_from_cache(plan)
     if content is None:
         content = await _unless_gone(request, service.predictor.respond(plan))
     if content is None:

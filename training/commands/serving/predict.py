@@ -9,10 +9,9 @@ import typer
 
 from acorn.errors import InputError
 from acorn.schemas.prediction import PredictResponse
-from service.errors import MalformedBodyError
+from acorn.strict_json import JSONError, parse_json
 from service.observability.logs import configure_logging
 from service.settings import Settings, load_settings
-from service.strict_json import parse_json
 from training.commands.shared import completion, options
 from training.commands.shared.output import print_line, print_table
 from training.commands.shared.progress import progress
@@ -138,9 +137,9 @@ def _read(text: str) -> object:
         return text
     try:
         return parse_json(text.encode("utf-8", "surrogateescape"))
-    except MalformedBodyError as error:
+    except JSONError as error:
         raise InputError(
-            f"an architecture that begins with a brace has to be JSON: {error}"
+            f"an architecture that begins with a brace has to be JSON; it {error}"
         ) from None
 
 
