@@ -28,7 +28,6 @@ CAPACITY = WORKERS / SECONDS
 TIMES = 10
 MOST_RATIO = 2.0
 MOST_GROWTH = 1.05
-TESTS = Path(__file__).resolve().parents[1] / "tests" / "service"
 
 
 @dataclass
@@ -168,9 +167,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60)
     options = parser.parse_args()
-    sys.path.insert(0, str(TESTS))
-    from quick_servers import quick_server
-    from small_forest import make
+    from tests.service.quick_servers import quick_server
+    from tests.service.small_forest import make
 
     with tempfile.TemporaryDirectory() as folder:
         small = make(Path(folder) / "forests")

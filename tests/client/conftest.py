@@ -1,21 +1,16 @@
 """Real servers for the client, and the client of either kind."""
 
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.append(str(Path(__file__).parents[1] / "service"))
-
-from awaited import Awaited
-from quick_servers import quick_server
-from servers import Server
-from small_forest import SmallForest, make
-
 from acorn.client import Client
 from service.http.middleware.keys import hash_line, new_key
+from tests.client.awaited import Awaited
+from tests.service.quick_servers import quick_server
+from tests.service.servers import Server
+from tests.service.small_forest import SmallForest, make
 
 KEY = new_key()
 MOST = 16

@@ -11,11 +11,6 @@ from datetime import UTC, datetime
 from threading import Barrier
 
 import pytest
-from conftest import KEY, Kind
-from quick_servers import quick_server
-from relay import answer, answering, relay
-from servers import ROOT, Server, free_port
-from small_forest import SmallForest
 
 from acorn.client import (
     Client,
@@ -31,6 +26,11 @@ from acorn.client import (
 from acorn.client.conversations import read_retry_after
 from acorn.errors import InputError
 from service.http.middleware.keys import new_key
+from tests.client.conftest import KEY, Kind
+from tests.client.relay import answer, answering, relay
+from tests.service.quick_servers import quick_server
+from tests.service.servers import ROOT, Server, free_port
+from tests.service.small_forest import SmallForest
 
 QUICK = Retries(attempts=3, first_pause=0.05)
 

@@ -6,11 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import KEY, Kind
-from quick_servers import quick_server
-from relay import relay
-from servers import Server, until
-from small_forest import SmallForest
 
 from acorn.client import (
     Conflict,
@@ -23,6 +18,11 @@ from acorn.client import (
 )
 from acorn.schemas.jobs import Job
 from service.jobs.submission import MIN_PART
+from tests.client.conftest import KEY, Kind
+from tests.client.relay import relay
+from tests.service.quick_servers import quick_server
+from tests.service.servers import Server, until
+from tests.service.small_forest import SmallForest
 
 
 @pytest.fixture(scope="module")

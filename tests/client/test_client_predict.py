@@ -6,15 +6,15 @@ from typing import Any
 
 import polars as pl
 import pytest
-from conftest import KEY, MOST, Kind
 from polars.testing import assert_frame_equal
-from servers import Server
-from small_forest import SmallForest
 
 from acorn.client import NotFound, TooLarge, ValidationProblem, specs_of
 from acorn.errors import InputError
 from acorn.schemas.prediction import ArchitectureSpec, PredictResponse
 from acorn.spaces import get_space
+from tests.client.conftest import KEY, MOST, Kind
+from tests.service.servers import Server
+from tests.service.small_forest import SmallForest
 
 
 def test_one_architecture_in_every_form(client: Any, small: SmallForest) -> None:

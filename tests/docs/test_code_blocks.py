@@ -22,13 +22,13 @@ import httpx
 import polars as pl
 import pytest
 import yaml
-from blocks import PAGES, ROOT, SHELL, Block, agrees, blocks, read_elided, script
-from stand_ins import PROGRAMS, SAMPLE
 
 from acorn.spaces import get_space
 from benchmarks.server import running
 from service.http.middleware.keys import hash_line
 from service.settings import Settings
+from tests.docs.blocks import PAGES, ROOT, SHELL, Block, agrees, blocks, read_elided, script
+from tests.docs.stand_ins import PROGRAMS, SAMPLE
 
 pytestmark = pytest.mark.timeout(600)  # acorn starts a dozen times on a page
 

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from blocks import ROOT, Block, blocks
+
+from tests.docs.blocks import ROOT, Block, blocks
 
 EXAMPLES = {
     "acorn/proxies/agreement.py": (),

@@ -1,6 +1,6 @@
 """The HTTP reference is that of the present app."""
 
-from http_reference import PAGE, document, page
+from tests.docs.http_reference import PAGE, document, page
 
 
 def test_the_page_is_up_to_date() -> None:

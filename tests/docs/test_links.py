@@ -5,9 +5,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from blocks import PAGES, ROOT
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+
+from tests.docs.blocks import PAGES, ROOT
 
 OUTSIDE = ("http://", "https://", "mailto:")
 

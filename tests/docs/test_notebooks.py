@@ -4,8 +4,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from blocks import ROOT
 from nbclient import NotebookClient
+
+from tests.docs.blocks import ROOT
 
 NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
 

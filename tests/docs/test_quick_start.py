@@ -4,7 +4,8 @@ from itertools import takewhile
 from pathlib import Path
 
 import pytest
-from blocks import ROOT, blocks, typed
+
+from tests.docs.blocks import ROOT, blocks, typed
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "docs" / "quick_start.md"])

@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from blocks import PAGES, ROOT
+from tests.docs.blocks import PAGES, ROOT
 
 CONFIG = ROOT / "zensical.toml"
 NAMES = [page.relative_to(ROOT / "docs") for page in PAGES[1:]]

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from postgres import Postgres, running
-from small_forest import SmallForest, make
+
+from tests.service.postgres import Postgres, running
+from tests.service.small_forest import SmallForest, make
 
 
 @pytest.fixture(scope="session")

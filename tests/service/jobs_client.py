@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from typing import Any
 
 import httpx
-from servers import Server, until
+
+from tests.service.servers import Server, until
 
 Json = dict[str, Any]
 

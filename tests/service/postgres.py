@@ -13,7 +13,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from servers import free_port, until
+
+from tests.service.servers import free_port, until
 
 USER = "acorn"
 NOBODY = 65_534

@@ -6,10 +6,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-from servers import ROOT, Server, serving
-from small_forest import SmallForest
 
-PROGRAM = (str(ROOT / "tests" / "service" / "serve_faulty.py"),)
+from tests.service.servers import Server, serving
+from tests.service.small_forest import SmallForest
+
+PROGRAM = ("-m", "tests.service.serve_faulty")
 
 
 @contextmanager

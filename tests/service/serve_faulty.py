@@ -1,9 +1,8 @@
 """A server whose workers do as they are told for certain cells: sleep, die, fail.
 
-``serve_faulty.py --port 1 --forests F ...`` takes the options of ``acorn serve``; the environment
-variable ``FAULTS`` holds a JSON object from canonical cells to commands of ``work_functions.py``;
-``*`` stands for all other cells.
-All features are zero.
+``python -m tests.service.serve_faulty --port 1 --forests F ...`` takes the options of ``acorn
+serve``. The environment variable ``FAULTS`` holds a JSON object that maps a canonical cell to a
+command of ``work_functions.py``; ``*`` stands for all other cells. All features are zero.
 """
 
 import json
@@ -11,18 +10,12 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-
-if __name__ == "__main__":
-    sys.path[0] = str(Path(__file__).parent)
-    sys.path.insert(0, str(Path(__file__).parents[2]))
-
-from work_functions import work
 
 from acorn.features.table import FeatureRow
 from service.observability.logs import LogFormat, configure_logging
 from service.settings import load_settings
 from service.workers.feature_work import FeatureTask
+from tests.service.work_functions import work
 from training.commands.serving.serve import serve_until_stopped
 
 

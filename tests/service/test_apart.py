@@ -6,12 +6,12 @@ import subprocess
 import sys
 
 import pytest
-from servers import ROOT
 
 from acorn.errors import InputError
 from acorn.spaces import get_space
 from service.errors import UnavailableError
 from service.prediction.isolated_process import Helper
+from tests.service.servers import ROOT
 
 PROGRAM = """
 import json, sys

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from servers import ROOT
-from small_forest import SmallForest
 
 from acorn.schemas.prediction import PredictResponse
+from tests.service.servers import ROOT
+from tests.service.small_forest import SmallForest
 from training.commands.main import run
 
 

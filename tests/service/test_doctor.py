@@ -8,10 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from quick_servers import quick_server
-from serve_faulty import Faulty
-from servers import Server, free_port
-from small_forest import SmallForest
 
 from service import doctor as checks
 from service.doctor import Finding
@@ -19,6 +15,10 @@ from service.http.middleware.keys import hash_line, new_key
 from service.repository.model_repository import ModelRepository
 from service.settings import load_settings
 from service.workers import PoolLimits
+from tests.service.quick_servers import quick_server
+from tests.service.serve_faulty import Faulty
+from tests.service.servers import Server, free_port
+from tests.service.small_forest import SmallForest
 from training.commands.main import run
 
 Output = pytest.CaptureFixture[str]

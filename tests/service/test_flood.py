@@ -3,10 +3,9 @@
 import asyncio
 from pathlib import Path
 
-from quick_servers import quick_server
-from small_forest import SmallForest
-
 from benchmarks.overload import MOST_RATIO, QUEUE, SECONDS, WORKERS, Clients
+from tests.service.quick_servers import quick_server
+from tests.service.small_forest import SmallForest
 
 
 def test_what_is_accepted_under_a_flood_waits_no_longer_than_in_a_full_queue(

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 import typer
-from servers import ROOT
 
+from tests.service.servers import ROOT
 from training.commands.main import app, run
 from training.commands.shared.examples import examples_of
 

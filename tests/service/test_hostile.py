@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from quick_servers import quick_server
-from small_forest import SmallForest
 
 from benchmarks.hostile import attack, is_well
 from benchmarks.hostile_bodies import FAMILIES, hostile_requests
+from tests.service.quick_servers import quick_server
+from tests.service.small_forest import SmallForest
 
 
 @pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="reads processor time there")

@@ -10,12 +10,12 @@ from typing import Any
 
 import httpx
 import pytest
-from servers import ROOT, Server, serving
-from small_forest import SmallForest
 
 from acorn.datasets import get_dataset
 from acorn.schemas.prediction import PredictResponse
 from acorn.spaces import get_space
+from tests.service.servers import ROOT, Server, serving
+from tests.service.small_forest import SmallForest
 
 
 @pytest.fixture(scope="module")

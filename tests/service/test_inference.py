@@ -7,12 +7,12 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from quick_servers import ask, quick_server
-from servers import Server
-from small_forest import SmallForest
 
 from acorn.forests import Bundle
 from service.http.middleware.keys import hash_line, new_key
+from tests.service.quick_servers import ask, quick_server
+from tests.service.servers import Server
+from tests.service.small_forest import SmallForest
 
 
 @pytest.fixture(scope="module")

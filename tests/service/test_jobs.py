@@ -10,12 +10,12 @@ from typing import Any
 import httpx
 import polars as pl
 import pytest
-from jobs_client import JobsClient, specs
-from quick_servers import quick_server
-from servers import Server
-from small_forest import SmallForest
 
 from acorn.schemas.jobs import Job, ResultLine
+from tests.service.jobs_client import JobsClient, specs
+from tests.service.quick_servers import quick_server
+from tests.service.servers import Server
+from tests.service.small_forest import SmallForest
 
 NDJSON = {"Content-Type": "application/x-ndjson"}
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import httpx
 import pytest
-from jobs_client import JobsClient, Json
-from postgres import Postgres
-from quick_servers import ask, quick_server
-from servers import Server, until
-from small_forest import SmallForest
 
 from service.jobs.submission import MIN_PART
+from tests.service.jobs_client import JobsClient, Json
+from tests.service.postgres import Postgres
+from tests.service.quick_servers import ask, quick_server
+from tests.service.servers import Server, until
+from tests.service.small_forest import SmallForest
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import httpx
 import pytest
-from quick_servers import ask, quick_server
-from servers import Server
-from small_forest import SmallForest
 
 from acorn.errors import InputError
 from service.http.middleware.keys import Caller, Keys, hash_line, new_key
 from service.settings import load_settings
+from tests.service.quick_servers import ask, quick_server
+from tests.service.servers import Server
+from tests.service.small_forest import SmallForest
 from training.commands.main import run
 
 USER, OTHER, ADMIN = (new_key() for _ in range(3))

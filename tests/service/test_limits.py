@@ -4,15 +4,15 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from quick_servers import ask, quick_server
-from servers import Server
-from small_forest import SmallForest
 
 from acorn.datasets import get_dataset
 from acorn.schemas.prediction import Limits
 from acorn.spaces import SPACES, get_space
 from service.prediction.size_limits import SizeLimits
 from service.settings import Settings
+from tests.service.quick_servers import ask, quick_server
+from tests.service.servers import Server
+from tests.service.small_forest import SmallForest
 
 
 def params(small: SmallForest, cell: str) -> float:

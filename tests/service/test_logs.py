@@ -7,11 +7,11 @@ from typing import Any
 
 import httpx
 import pytest
-from quick_servers import ask, quick_server
-from servers import Server, until
-from small_forest import SmallForest
 
 from service.observability.logs import configure_logging
+from tests.service.quick_servers import ask, quick_server
+from tests.service.servers import Server, until
+from tests.service.small_forest import SmallForest
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,10 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from small_forest import SmallForest
 
 from service.prediction.space_map import SpaceMaps
 from service.repository.model_repository import ModelRepository
+from tests.service.small_forest import SmallForest
 
 
 def test_a_map_is_made_once(small: SmallForest, monkeypatch: pytest.MonkeyPatch) -> None:

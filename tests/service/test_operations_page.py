@@ -3,11 +3,11 @@
 import re
 
 import pytest
-from servers import ROOT
 
 from service.http.app import create_app
 from service.http.problem_details import STATUSES
 from service.settings import Settings
+from tests.service.servers import ROOT
 
 PAGE = (ROOT / "docs" / "operations.md").read_text()
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from servers import ROOT, Server, alive, serving, until
-from small_forest import SmallForest
+
+from tests.service.servers import Server, alive, serving, until
+from tests.service.small_forest import SmallForest
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 
@@ -27,7 +28,7 @@ def faulty(
             folder,
             small.folder,
             *options,
-            program=(str(ROOT / "tests" / "service" / "serve_faulty.py"),),
+            program=("-m", "tests.service.serve_faulty"),
             environment={
                 "FAULTS": json.dumps({small.canonical(cell): do for cell, do in faults.items()})
             },

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from work_functions import Factory
 
 from acorn.errors import InputError
 from service.errors import (
@@ -22,6 +21,7 @@ from service.errors import (
     UnavailableError,
 )
 from service.workers import Outcome, PoolLimits, WorkerPool
+from tests.service.work_functions import Factory
 
 T = TypeVar("T")
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_forest import SmallForest
 
 from service.prediction.answers import feature_matrix
 from service.prediction.precomputed import INTERVAL
 from service.prediction.predictor import Predictor
 from service.repository.model_repository import ModelRepository
 from service.repository.served_bundle import ServedBundle
+from tests.service.small_forest import SmallForest
 
 
 @pytest.fixture

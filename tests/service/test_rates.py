@@ -5,15 +5,15 @@ from pathlib import Path
 
 import httpx
 import pytest
-from quick_servers import ask, quick_server
-from servers import Server
-from small_forest import SmallForest
 
 from acorn.errors import InputError
 from service.http.middleware.authentication import sender_of
 from service.http.middleware.keys import hash_line, new_key
 from service.http.middleware.rates import RateLimiter
 from service.settings import load_settings
+from tests.service.quick_servers import ask, quick_server
+from tests.service.servers import Server
+from tests.service.small_forest import SmallForest
 from tests.timing import quickest
 
 

@@ -11,13 +11,13 @@ from typing import Any
 
 import httpx
 import pytest
-from quick_servers import ask, quick_server
-from servers import PATIENCE, ROOT, Server, children, command_line, until
-from small_forest import SmallForest
-from work_functions import Factory
 
 from service.errors import DeadlineError, QuarantinedError
 from service.workers import Outcome, PoolLimits, WorkerPool
+from tests.service.quick_servers import ask, quick_server
+from tests.service.servers import PATIENCE, ROOT, Server, children, command_line, until
+from tests.service.small_forest import SmallForest
+from tests.service.work_functions import Factory
 
 ray = pytest.importorskip("ray", reason="needs the extra ray")
 pytest.importorskip("ray.serve", reason="needs the extra ray")

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import httpx
 import pytest
-from quick_servers import ask, quick_server
-from servers import Server, until
-from small_forest import SmallForest
 
 from acorn.errors import BundleError, InputError
 from service.errors import NotFoundError
 from service.http.middleware.keys import hash_line, new_key
 from service.repository.model_repository import ModelRepository
+from tests.service.quick_servers import ask, quick_server
+from tests.service.servers import Server, until
+from tests.service.small_forest import SmallForest
 
 ADMIN = new_key()
 

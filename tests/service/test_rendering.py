@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import pytest
-from small_forest import SmallForest
 
 from acorn.spaces import get_space
 from service.prediction.predictor import Predictor
@@ -15,6 +14,7 @@ from service.repository.model_repository import ModelRepository
 from service.storage.cache import FeatureCache
 from service.storage.database import Database
 from service.storage.feature_store import FeatureStore
+from tests.service.small_forest import SmallForest
 
 
 @pytest.fixture

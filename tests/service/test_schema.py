@@ -5,10 +5,9 @@ A quick look; ``python -m benchmarks.schema`` sends thousands of cases.
 
 from pathlib import Path
 
-from quick_servers import quick_server
-from small_forest import SmallForest
-
 from benchmarks.schema import KEYS, check, count
+from tests.service.quick_servers import quick_server
+from tests.service.small_forest import SmallForest
 
 
 def test_the_server_keeps_to_its_document(small: SmallForest, tmp_path: Path) -> None:

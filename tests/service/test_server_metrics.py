@@ -9,13 +9,13 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
 from prometheus_client.parser import text_string_to_metric_families
-from quick_servers import ask, quick_server
-from servers import ROOT, Server, until
-from small_forest import SmallForest
 
 from acorn.errors import AcornError
 from service import problems
 from service.observability.metrics import Metrics, reason_of
+from tests.service.quick_servers import ask, quick_server
+from tests.service.servers import ROOT, Server, until
+from tests.service.small_forest import SmallForest
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from jobs_client import JobsClient
-from quick_servers import quick_server
-from servers import Server
-from small_forest import SmallForest
 
 from acorn.spaces import get_space
+from tests.service.jobs_client import JobsClient
+from tests.service.quick_servers import quick_server
+from tests.service.servers import Server
+from tests.service.small_forest import SmallForest
 from training.commands.main import run
 
 DATASETS = ["cifar10", "CIFAR10", "CIFAR-10", "cifar_10"]

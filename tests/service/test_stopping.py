@@ -8,9 +8,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import httpx
-from quick_servers import ask, quick_server
-from servers import alive, until
-from small_forest import SmallForest
+
+from tests.service.quick_servers import ask, quick_server
+from tests.service.servers import alive, until
+from tests.service.small_forest import SmallForest
 
 
 def test_a_server_that_was_told_to_end_is_not_ready_and_still_answers(

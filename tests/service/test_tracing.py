@@ -10,13 +10,13 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
-from quick_servers import ask, quick_server
-from servers import ROOT
-from small_forest import SmallForest
 
 from acorn.errors import InputError
 from service.http.app import create_app
 from service.settings import Settings
+from tests.service.quick_servers import ask, quick_server
+from tests.service.servers import ROOT
+from tests.service.small_forest import SmallForest
 
 
 def has_extra() -> bool:

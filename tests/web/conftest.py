@@ -1,15 +1,11 @@
 """A server of the released forests, whose workers need no torch, for all tests of the page."""
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-sys.path.append(str(Path(__file__).parents[1] / "service"))
-
-from quick_servers import PROGRAM
-from servers import ROOT, Server, serving
+from tests.service.quick_servers import PROGRAM
+from tests.service.servers import ROOT, Server, serving
 
 RELEASED = ROOT / "models" / "released"
 

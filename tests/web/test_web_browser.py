@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import polars as pl
 import pytest
-from servers import ROOT, Server, serving, until
 
 from service.http.middleware.keys import hash_line, new_key
+from tests.service.servers import ROOT, Server, serving, until
 
 api = pytest.importorskip("playwright.sync_api", reason="needs playwright, of the extra test")
 
@@ -405,7 +405,7 @@ def test_a_key_is_asked_for_where_the_server_wants_one(open_page: Open, tmp_path
         "ACORN_RATE_LIMIT": "60/hour",  # of which the page's files are no part
         "FAULTS": '{"*": ""}',
     }
-    program = (str(ROOT / "tests" / "service" / "serve_faulty.py"),)
+    program = ("-m", "tests.service.serve_faulty")
     with serving(tmp_path, forests, program=program, environment=settings) as guarded:
         guarded.until_live()
         for _ in range(80):

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from servers import ROOT, Server
+
+from tests.service.servers import ROOT, Server
 
 STATIC = ROOT / "service" / "http" / "web" / "static"
 SCRIPTS = STATIC / "js"
