@@ -6,16 +6,16 @@ and once on the embedded batch, at the same weights; one row a function.
 
 import argparse
 import random
-from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 from scipy.stats import kendalltau, spearmanr
 
+from acorn.features.recipe import FeatureRecipe
 from acorn.features.table import FeatureTable, check_settings
 from acorn.spaces import get_space
 from training.commands.shared.progress import progress
-from training.features.compute import Recipe, compute_features, extractor
+from training.features.compute import compute_features
 from training.labels.reading import read_labels
 
 PROXIES = (
@@ -50,18 +50,14 @@ def main() -> None:
     space = get_space("nats_tss")
     chosen = random.Random(0).sample(labels["id"].to_list(), options.functions)
     archs = [space.parse(id_.partition("/")[2]).canonical for id_ in chosen]
-    real = Recipe(
-        "nats_tss",
-        "cifar10",
-        PROXIES,
-        str(options.shared / "images/cifar10_sample.npz"),
-        options.batch_size,
-    )
+    images = str(options.shared / "images/cifar10_sample.npz")
+    real = FeatureRecipe.create("cifar10", PROXIES, images, options.batch_size)
+    embedded = FeatureRecipe.create("cifar10", PROXIES, batch_size=options.batch_size)
     with progress("real images") as on_progress:
         out = options.var / f"batches-real-{options.batch_size}.parquet"
-        tables = {"real": compute_features(real, archs, out, on_progress=on_progress)}
+        tables = {"real": compute_features(real, "nats_tss", archs, out, on_progress=on_progress)}
     tables["embedded"] = FeatureTable.read(options.embedded)
-    check_settings(extractor(replace(real, images=None)).settings, tables["embedded"].settings)
+    check_settings(embedded.settings, tables["embedded"].settings)
     both = labels
     for kind, table in tables.items():
         columns = [pl.col(name).alias(f"{kind}.{name}") for name in PROXIES]

@@ -16,13 +16,14 @@ from statistics import median
 
 import torch
 
+from acorn.features.recipe import FeatureRecipe
 from acorn.features.table import FeatureRow, FeatureTable
 from acorn.forests import Manifest
 from acorn.forests import manifest as files
 from acorn.forests.manifest import MANIFEST
 from acorn.spaces import get_space
 from service.workers import PoolLimits, WorkerPool
-from service.workers.feature_work import FeatureRecipe, FeatureTask, FeatureWorkFactory
+from service.workers.feature_work import FeatureTask, FeatureWorkFactory
 
 RELEASED = Path("models/released")
 SPACE = get_space("nats_tss")

@@ -17,6 +17,7 @@ from statistics import median
 
 import torch
 
+from acorn.features.recipe import FeatureRecipe
 from acorn.features.table import FeatureTable
 from acorn.forests import Manifest, write_bundle
 from acorn.forests import manifest as files
@@ -24,7 +25,7 @@ from acorn.forests.manifest import MANIFEST
 from acorn.spaces import get_space
 from benchmarks import load
 from benchmarks.server import running
-from service.workers.feature_work import FeatureRecipe, FeatureTask, FeatureWorkFactory
+from service.workers.feature_work import FeatureTask, FeatureWorkFactory
 
 RELEASED = Path("models/released/nats_tss-cifar10")
 SPACE = get_space("nats_tss")

@@ -23,6 +23,7 @@ from scipy.stats import kendalltau, spearmanr
 
 from acorn.batches import embedded_batch
 from acorn.datasets import get_dataset
+from acorn.features.recipe import FeatureRecipe
 from acorn.features.table import FeatureTable
 from acorn.learning.labels import Labels
 from acorn.proxies import list_proxies, run
@@ -30,7 +31,7 @@ from acorn.spaces import get_space
 from benchmarks.published_figures import PUBLISHED
 from benchmarks.release import find_release
 from training.commands.shared.progress import progress
-from training.features.compute import Recipe, compute_features
+from training.features.compute import compute_features
 
 TABLES = Path(__file__).parent / "features"
 BATCH_SIZE = 16
@@ -50,9 +51,9 @@ def compute(space: str, seed: int) -> None:
     """Compute what is missing of the functions that the table has; another seed takes 200."""
     archs = FeatureTable.read(path(space)).frame["arch"].to_list()
     archs = archs[:REPEATED] if seed else archs
-    recipe = Recipe(space, "cifar10", "all", None, BATCH_SIZE, seed)
+    recipe = FeatureRecipe.create("cifar10", batch_size=BATCH_SIZE, seed=seed)
     with progress(f"{space}, seed {seed}") as on_progress:
-        compute_features(recipe, archs, path(space, seed), on_progress=on_progress)
+        compute_features(recipe, space, archs, path(space, seed), on_progress=on_progress)
 
 
 def correlation(pairs: pl.DataFrame, one: str, other: str) -> tuple[float, float, int]:

@@ -20,6 +20,7 @@ from sklearn.metrics import roc_auc_score
 
 from acorn.datasets import get_dataset
 from acorn.errors import InvalidArchitectureError
+from acorn.features.recipe import FeatureRecipe
 from acorn.features.table import FeatureTable
 from acorn.forests import Bundle, OutlierDetector, bounded
 from acorn.learning.feature_sets import SIZE
@@ -28,7 +29,7 @@ from acorn.spaces import UNIVERSAL, get_space
 from benchmarks.correlations import TABLES
 from benchmarks.release import RELEASED, RELEASES
 from training.commands.shared.progress import progress
-from training.features.compute import Recipe, compute_features
+from training.features.compute import compute_features
 
 STRANGE = ("darts", "timm")
 NETWORKS = 30
@@ -42,10 +43,10 @@ def compute() -> None:
     names = tuple(name for name in SIZE if "." not in name)
     for space in STRANGE:
         archs = [*islice(_affordable(space), NETWORKS)]
-        recipe = Recipe(space, "cifar10", names, None, 16)
+        recipe = FeatureRecipe.create("cifar10", names, batch_size=16)
         with progress(space) as on_progress:
             compute_features(
-                recipe, archs, TABLES / f"{space}-seed0.parquet", on_progress=on_progress
+                recipe, space, archs, TABLES / f"{space}-seed0.parquet", on_progress=on_progress
             )
 
 

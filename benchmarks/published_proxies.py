@@ -12,9 +12,10 @@ from pathlib import Path
 import polars as pl
 from scipy.stats import spearmanr
 
+from acorn.features.recipe import FeatureRecipe
 from acorn.features.table import FeatureTable
 from training.commands.shared.progress import progress
-from training.features.compute import Recipe, compute_features
+from training.features.compute import compute_features
 
 ORACLE = "oracles/naslib_proxies_nats_tss_cifar10.parquet"
 PROXIES = (
@@ -25,17 +26,18 @@ PROXIES = (
 
 def table(options: argparse.Namespace, archs: list[str], seed: int) -> pl.DataFrame:
     """Compute our proxies of these cells, as published: dead edges included."""
-    recipe = Recipe(
-        "nats_tss",
+    recipe = FeatureRecipe.create(
         "cifar10",
-        proxies=PROXIES,
+        PROXIES,
         images=str(options.shared / "images/cifar10_sample.npz"),
         batch_size=options.batch_size,
         seed=seed,
     )
     out = options.var / f"published-{options.batch_size}-seed{seed}.parquet"
     with progress(f"seed {seed}") as on_progress:
-        computed: FeatureTable = compute_features(recipe, archs, out, on_progress=on_progress)
+        computed: FeatureTable = compute_features(
+            recipe, "nats_tss", archs, out, on_progress=on_progress
+        )
     return computed.frame.filter(pl.col("arch").is_in(archs)).select("arch", *PROXIES)
 
 

@@ -12,12 +12,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from acorn.features.recipe import FeatureRecipe
 from acorn.features.settings import ProxySettings
 from acorn.features.table import FeatureRow, FeatureTable
 from acorn.learning.labels import Labels
 from acorn.learning.train import train_bundle
 from acorn.spaces import UNIVERSAL, get_space
-from training.features.compute import Recipe, extractor
 from training.labels.reading import read_labels
 
 RELEASED = Path("models/released")
@@ -51,8 +51,7 @@ class Release:
     @property
     def settings(self) -> ProxySettings:
         """What its proxies are computed under."""
-        recipe = Recipe("nats_tss", self.dataset, (), None, self.batch_size)
-        return extractor(recipe).settings
+        return FeatureRecipe.create(self.dataset, (), batch_size=self.batch_size).settings
 
     def read_labels(self, shared: Path) -> Labels:
         """Its labels, from the benchmarks' tables in a folder."""

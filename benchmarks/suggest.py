@@ -18,9 +18,9 @@ from acorn.learning.feature_sets import feature_sets
 from acorn.learning.metrics import tau
 from acorn.proxies import SETS, list_proxies
 from benchmarks.release import RELEASED, find_release
-from training.active_learning.batch_selection import choose
-from training.active_learning.kernel import Kernel, ranked, squared_distances
-from training.active_learning.suggestions import importances
+from training.active_learning.batch_selection import select_batch
+from training.active_learning.kernel import Kernel, rank_transform, squared_distances
+from training.active_learning.suggestions import feature_weights
 
 SIZES = (25, 50, 100, 200)
 TARGETS = ("clean", "pgd_linf_1.0")
@@ -45,7 +45,7 @@ class Problem:
         X = bounded(table.matrix(names, labels.ids))[there]
         self.Y = Y[there]
         self.X = X[:, feature_sets(names)["space_and_proxies"]]
-        self.Z = ranked(X)  # of all columns, as the command has it
+        self.Z = rank_transform(X)  # of all columns, as the command has it
 
     def forest(self, rows: Rows, seed: int) -> ExtraTreesRegressor:
         """Grow a forest on the labels of some functions."""
@@ -95,15 +95,15 @@ class Problem:
     def telling(self, labelled: Rows, pool: Rows, n: int, seed: int) -> Rows:
         """What acorn does, all features alike."""
         kernel = Kernel.of(self.Z, seed=seed)
-        return np.array(choose(kernel, labelled.tolist(), pool.tolist(), n, seed=seed))
+        return np.array(select_batch(kernel, labelled.tolist(), pool.tolist(), n, seed=seed))
 
     def telling_by_labels(self, labelled: Rows, pool: Rows, n: int, seed: int) -> Rows:
         """What acorn does: features count as a forest on the labels so far finds them to."""
         Z = self.Z
         if len(labelled):
-            Z = Z * np.sqrt(importances(Z[labelled], self.Y[labelled], seed=seed))
+            Z = Z * np.sqrt(feature_weights(Z[labelled], self.Y[labelled], seed=seed))
         kernel = Kernel.of(Z, seed=seed)
-        return np.array(choose(kernel, labelled.tolist(), pool.tolist(), n, seed=seed))
+        return np.array(select_batch(kernel, labelled.tolist(), pool.tolist(), n, seed=seed))
 
     def _variance(self, labelled: Rows, pool: Rows, seed: int) -> np.ndarray:
         forest = self.forest(labelled, seed)

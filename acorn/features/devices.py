@@ -1,21 +1,36 @@
-"""Where networks are trained and measured."""
+"""Devices on which networks are measured and trained."""
 
 import torch
 
 from acorn.errors import InputError, abbreviate
-from acorn.features.extractor import resolve_device
 
 
-def find_device(name: str) -> torch.device:
-    """Find a device, ``auto`` being CUDA where there is one.
+def find_device(name: str = "auto", *, index: int = 0) -> torch.device:
+    """Find a device of this machine.
+
+    Parameters
+    ----------
+    name : str, default="auto"
+        ``"auto"`` is CUDA if there is a device, else the CPU; ``"cuda"`` is one of the CUDA
+        devices; any other name is a torch device, such as ``"cpu"`` or ``"cuda:1"``.
+    index : int, default=0
+        Number of the worker process: of n CUDA devices, ``"auto"`` and ``"cuda"`` take number
+        ``index`` modulo n.
+
+    Returns
+    -------
+    torch.device
 
     Raises
     ------
     InputError
-        For a device that there is not.
+        If this machine has no such device.
     """
+    count = torch.cuda.device_count() if name in ("auto", "cuda") else 0
+    if count:
+        name = f"cuda:{index % count}"
     try:
-        device = torch.device(resolve_device(name))
+        device = torch.device("cpu" if name == "auto" else name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise InputError(

@@ -1,11 +1,15 @@
-"""Under which conditions proxies were computed: values compare only where these agree."""
+"""Conditions under which proxies were computed: only values of equal settings can be compared."""
 
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from acorn.batches import Batch
 
 ENGINE_VERSION = 3
-"""Raised whenever a change of the engine or of a proxy changes a value."""
+"""Increased whenever a change of the engine or of a proxy changes a value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,23 +18,23 @@ class ProxySettings:
 
     Attributes
     ----------
-    dataset
-        Name of the dataset: input shape and number of classes.
-    batch
+    dataset : str
+        Name of the dataset, which gives the input shape and the number of classes.
+    batch : str
         Name of the batch of images.
-    batch_size
+    batch_size : int
         Number of images.
-    batch_digest
+    batch_digest : str
         SHA-256 of the normalised images and labels.
-    seed
+    seed : int
         Seeds the weights and all noise.
-    initialisation
+    initialisation : str, default="torch defaults"
         How weights are drawn.
-    batch_norm
+    batch_norm : str, default="batch"
         ``"batch"``: layers normalise by the statistics of the batch at hand.
-    dtype
+    dtype : str, default="float32"
         Precision of images and weights.
-    engine_version
+    engine_version : int, default=ENGINE_VERSION
         :data:`ENGINE_VERSION` of the code that computed the values.
     """
 
@@ -43,6 +47,25 @@ class ProxySettings:
     batch_norm: str = "batch"
     dtype: str = "float32"
     engine_version: int = ENGINE_VERSION
+
+    @classmethod
+    def of_batch(cls, dataset: str, batch: "Batch", *, seed: int) -> Self:
+        """Settings of the present engine with a batch of images.
+
+        Parameters
+        ----------
+        dataset : str
+            Name of the dataset.
+        batch : Batch
+            Images and labels.
+        seed : int
+            Seeds the weights and all noise.
+
+        Returns
+        -------
+        ProxySettings
+        """
+        return cls(dataset, batch.name, len(batch.images), batch.digest, seed)
 
     @property
     def digest(self) -> str:

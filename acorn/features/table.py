@@ -1,7 +1,6 @@
-"""Features of many architectures under one setting: the form in which they are kept and shipped."""
+"""Tables of the features of many architectures under one setting."""
 
 import json
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -11,8 +10,9 @@ from typing import Any, Self
 import numpy as np
 import polars as pl
 
-from acorn.errors import InvalidTableError, MismatchError
+from acorn.errors import InvalidTableError
 from acorn.features.settings import ProxySettings
+from acorn.files import check_same_settings, read_parquet, write_parquet
 
 SETTINGS_KEY = "acorn.settings"
 _KEYS = ("id", "arch", "reasons")
@@ -22,19 +22,19 @@ _NOT_FEATURES = (*_KEYS, _ERRORS)
 
 @dataclass(frozen=True, slots=True)
 class FeatureRow:
-    """Features of one function.
+    """Features of one architecture.
 
     Attributes
     ----------
-    id
+    id : str
         :attr:`acorn.spaces.base.Architecture.id`.
-    values
-        Value of each feature; None where it could not be had.
-    reasons
+    values : dict
+        Value of each feature; None if it could not be computed.
+    reasons : dict
         Why, for each None.
-    seconds
-        Wall-clock seconds that it took.
-    errors
+    seconds : float, default=0.0
+        Wall-clock seconds of the computation.
+    errors : dict
         Standard error of each value that is a mean over draws.
     """
 
@@ -46,19 +46,31 @@ class FeatureRow:
 
 
 class FeatureTable:
-    """One row a function, sorted by id; one column a feature; all under one setting.
+    """One row for each canonical architecture, sorted by id, and one column for each feature.
 
     On disk it is a Parquet file with string columns ``id``, ``arch`` (the canonical form) and
     ``reasons`` (JSON: why values are null), a float64 column for each feature, and the settings
-    in the file's metadata. A nullable string column ``errors`` (JSON: standard errors of values
-    that are means over draws) is there from engine 2 on, and null where no value has one.
+    in the file's metadata. Tables of engine 2 and later have a nullable string column ``errors``
+    (JSON: standard errors of values that are means over draws).
 
     Parameters
     ----------
-    frame
-        The columns named above.
-    settings
-        What the proxies were computed under.
+    frame : polars.DataFrame
+        The columns named above, in any order.
+    settings : ProxySettings
+        Settings under which the proxies were computed.
+
+    Attributes
+    ----------
+    frame : polars.DataFrame
+        The columns in order, with the rows sorted by id.
+    settings : ProxySettings
+        As given.
+
+    Raises
+    ------
+    InvalidTableError
+        If a column is missing.
     """
 
     def __init__(self, frame: pl.DataFrame, settings: ProxySettings) -> None:
@@ -87,12 +99,12 @@ class FeatureTable:
 
     @property
     def ids(self) -> list[str]:
-        """The functions, in order."""
+        """Ids of the architectures, in order."""
         return self.frame["id"].to_list()
 
     @cached_property
     def _columns(self) -> list[str]:
-        return self.frame.columns  # which makes the list anew each time
+        return self.frame.columns  # polars builds a new list at each call
 
     @cached_property
     def _index(self) -> dict[str, int]:
@@ -102,22 +114,44 @@ class FeatureTable:
         return id_ in self._index
 
     def row(self, id_: str) -> FeatureRow | None:
-        """Features of one function; None where the table has it not."""
+        """Features of one architecture.
+
+        Parameters
+        ----------
+        id_ : str
+            Id of the architecture.
+
+        Returns
+        -------
+        FeatureRow or None
+            None if the table has no such row.
+        """
         position = self._index.get(id_)
         if position is None:
             return None
         values = dict(zip(self._columns, self.frame.row(position), strict=True))
         features = {name: values[name] for name in self.feature_names}
-        reasons, errors = json.loads(values["reasons"]), _errors(values)
-        return FeatureRow(id_, features, reasons, errors=errors)
+        return FeatureRow(id_, features, json.loads(values["reasons"]), errors=_errors(values))
 
     def matrix(self, names: Sequence[str], ids: Iterable[str] | None = None) -> np.ndarray:
-        """Features as a float32 array of shape (rows, names); null becomes NaN.
+        """Features as an array.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Features, in the order of the columns.
+        ids : iterable of str, optional
+            Architectures, in the order of the rows; by default all.
+
+        Returns
+        -------
+        numpy.ndarray
+            Float32, shape (ids, names); NaN stands for null.
 
         Raises
         ------
         InvalidTableError
-            For a column, or an id, that the table does not have.
+            For a feature or an id that the table does not have.
         """
         absent = [name for name in names if name not in self.frame.columns]
         if absent:
@@ -135,7 +169,16 @@ class FeatureTable:
         return np.column_stack(columns) if columns else np.empty((len(frame), 0), np.float32)
 
     def joined(self, other: Self) -> Self:
-        """Rows and columns of both; where both have a value, ``other``'s stands.
+        """Combine the rows and columns of two tables.
+
+        Parameters
+        ----------
+        other : FeatureTable
+            Its values win if both tables have one.
+
+        Returns
+        -------
+        FeatureTable
 
         Raises
         ------
@@ -143,20 +186,30 @@ class FeatureTable:
             If the tables were computed under different settings.
         """
         check_settings(self.settings, other.settings)
-        mine = {row["id"]: row for row in self.frame.to_dicts()}
-        for row in other.frame.to_dicts():
-            old = mine.get(row["id"], {})
-            reasons = json.loads(old.get("reasons", "{}")) | json.loads(row["reasons"])
-            fresh = {k: v for k, v in row.items() if v is not None or k not in old}
-            merged = old | fresh
-            kept = {name: why for name, why in reasons.items() if merged.get(name) is None}
-            errors = {k: v for k, v in _errors(old).items() if row.get(k) is None} | _errors(row)
-            mine[row["id"]] = merged | {"reasons": json.dumps(kept), _ERRORS: _json(errors)}
-        return type(self)(_frame(mine.values()), self.settings)
+        in_both = pl.col("id").is_in(list(self._index.keys() & other._index.keys()))
+        new_rows = {row["id"]: row for row in other.frame.filter(in_both).iter_rows(named=True)}
+        merged = [
+            _merged(old, new_rows[old["id"]])
+            for old in self.frame.filter(in_both).iter_rows(named=True)
+        ]
+        frames = [self.frame.filter(~in_both), other.frame.filter(~in_both), _frame(merged)]
+        return type(self)(pl.concat(frames, how="diagonal"), self.settings)
 
     @classmethod
     def from_rows(cls, rows: Iterable[FeatureRow], settings: ProxySettings) -> Self:
-        """Collect computed rows; the part of an id behind the slash is the canonical form."""
+        """Collect computed rows.
+
+        Parameters
+        ----------
+        rows : iterable of FeatureRow
+            Rows whose ids are ``<space>/<canonical form>``.
+        settings : ProxySettings
+            Settings under which they were computed.
+
+        Returns
+        -------
+        FeatureTable
+        """
         records = (
             {
                 "id": row.id,
@@ -171,41 +224,62 @@ class FeatureTable:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read a table; raises :class:`~acorn.errors.InvalidTableError` where it is none."""
+        """Read a table.
+
+        Parameters
+        ----------
+        path : pathlib.Path
+            Parquet file.
+
+        Returns
+        -------
+        FeatureTable
+
+        Raises
+        ------
+        InvalidTableError
+            If there is no such file, or if it is no feature table.
+        """
+        frame, settings = read_parquet(path, key=SETTINGS_KEY, kind="feature table")
         try:
-            settings = ProxySettings(**json.loads(pl.read_parquet_metadata(path)[SETTINGS_KEY]))
-            frame = pl.read_parquet(path)
-        except FileNotFoundError:
-            raise InvalidTableError(f"no feature table at {path}") from None
-        except (KeyError, TypeError, ValueError, OSError, pl.exceptions.PolarsError) as error:
+            return cls(frame, ProxySettings(**settings))
+        except TypeError as error:
             raise InvalidTableError(f"{path} is no feature table: {error!r}") from error
-        return cls(frame, settings)
 
     def write(self, path: Path) -> None:
-        """Write the table; a reader sees the old file or the new one."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
-            try:
-                self.frame.write_parquet(
-                    file.name,
-                    compression="zstd",
-                    metadata={SETTINGS_KEY: json.dumps(asdict(self.settings))},
-                )
-                Path(file.name).replace(path)
-            except BaseException:
-                Path(file.name).unlink()
-                raise
+        """Write the table atomically: a reader sees the old file or the new one.
+
+        Parameters
+        ----------
+        path : pathlib.Path
+            Parquet file.
+        """
+        write_parquet(self.frame, path, key=SETTINGS_KEY, settings=asdict(self.settings))
 
 
 def check_settings(expected: ProxySettings, got: ProxySettings) -> None:
-    """Refuse to mix features of different settings; raises :class:`MismatchError`."""
-    wanted, found = asdict(expected), asdict(got)
-    differing = [name for name in wanted if wanted[name] != found[name]]
-    if differing:
-        raise MismatchError(
-            "features were computed under other settings: "
-            + "; ".join(f"{n} is {found[n]!r}, expected {wanted[n]!r}" for n in differing)
-        )
+    """Refuse to mix features of different settings.
+
+    Parameters
+    ----------
+    expected, got : ProxySettings
+        Settings to compare.
+
+    Raises
+    ------
+    MismatchError
+        Lists every setting that differs.
+    """
+    check_same_settings(asdict(expected), asdict(got), "features were computed under")
+
+
+def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Join two rows of one architecture; the new row's values win."""
+    row = {**old} | {name: value for name, value in new.items() if value is not None}
+    reasons = json.loads(old["reasons"]) | json.loads(new["reasons"])
+    reasons = {name: why for name, why in reasons.items() if row.get(name) is None}
+    errors = {name: error for name, error in _errors(old).items() if new.get(name) is None}
+    return row | {"reasons": json.dumps(reasons), _ERRORS: _json(errors | _errors(new))}
 
 
 def _frame(records: Iterable[Mapping[str, object]]) -> pl.DataFrame:

@@ -7,12 +7,13 @@ from typing import Any
 
 from packaging.version import InvalidVersion, Version
 
+from acorn.features.recipe import FeatureRecipe
 from acorn.features.table import FeatureRow
 from acorn.forests import Bundle
 from acorn.schemas.prediction import ForestDetail, ForestInfo, ForestName, Importance
 from acorn.spaces import SPACES, UNIVERSAL
 from service.prediction.precomputed import Precomputed
-from service.workers.feature_work import FeatureRecipe, FeatureTask
+from service.workers.feature_work import FeatureTask
 
 
 class ServedBundle:

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from cachetools import LRUCache
 
+from acorn.features.recipe import FeatureRecipe
 from acorn.features.table import FeatureRow
 from service.storage.feature_store import FeatureStore
-from service.workers.feature_work import FeatureRecipe
 
 KEPT_BYTES = 64 * 2**20
 """Most that rows at hand take, about; the least recently used goes first."""

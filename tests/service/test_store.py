@@ -13,13 +13,13 @@ import pytest
 import sqlalchemy as sa
 
 from acorn.errors import InputError
+from acorn.features.recipe import FeatureRecipe
 from acorn.features.settings import ProxySettings
 from acorn.features.table import FeatureRow
 from service.storage.cache import FeatureCache
 from service.storage.database import Database
 from service.storage.feature_store import FeatureStore
 from service.storage.tables import STEPS
-from service.workers.feature_work import FeatureRecipe
 
 SETTINGS = ProxySettings("cifar10", "dead leaves", 64, "0" * 64, 0)
 ROW = FeatureRow("space/a", {"x": 1.5, "y": None}, {"y": "it is infinite"}, 0.25, {"x": 0.1})

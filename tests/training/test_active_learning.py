@@ -11,9 +11,9 @@ from acorn.errors import InputError
 from acorn.features.settings import ProxySettings
 from acorn.features.table import FeatureRow, FeatureTable
 from acorn.spaces import get_space
-from training.active_learning.batch_selection import NOISE, choose
-from training.active_learning.kernel import Kernel, ranked
-from training.active_learning.suggestions import importances, suggest
+from training.active_learning.batch_selection import NOISE, select_batch
+from training.active_learning.kernel import Kernel, rank_transform
+from training.active_learning.suggestions import feature_weights, suggest
 from training.commands.main import run
 
 SPACE = get_space("nats_sss")
@@ -30,18 +30,18 @@ def table() -> FeatureTable:
 
 def test_ranks_do_not_know_scales() -> None:
     X = RNG.lognormal(size=(50, 3)).astype(np.float32)
-    assert np.allclose(ranked(X), ranked(np.log(X)))
-    assert np.allclose(ranked(X).std(axis=0), 1)
+    assert np.allclose(rank_transform(X), rank_transform(np.log(X)))
+    assert np.allclose(rank_transform(X).std(axis=0), 1)
     X[:, 1] = 7.0  # says nothing
     X[3, 2] = np.nan  # in the middle
-    Z = ranked(X)
+    Z = rank_transform(X)
     assert Z.shape == (50, 2)
     assert Z[3, 1] == 0
-    assert ranked(np.full((4, 2), np.nan, np.float32)).shape == (4, 1)
+    assert rank_transform(np.full((4, 2), np.nan, np.float32)).shape == (4, 1)
 
 
 def test_each_choice_lowers_the_variance_most() -> None:
-    kernel = Kernel.of(ranked(RNG.normal(size=(80, 4)).astype(np.float32)))
+    kernel = Kernel.of(rank_transform(RNG.normal(size=(80, 4)).astype(np.float32)))
     labelled, pool = list(range(8)), np.arange(8, 80)
 
     def variance(rows: list[int]) -> float:
@@ -54,13 +54,13 @@ def test_each_choice_lowers_the_variance_most() -> None:
     for _ in range(5):
         left = [row for row in pool.tolist() if row not in best]
         best.append(min(left, key=lambda row: variance([*labelled, *best, row])))
-    assert choose(kernel, labelled, pool.tolist(), 5) == best
+    assert select_batch(kernel, labelled, pool.tolist(), 5) == best
 
 
 def test_crowds_are_not_forgotten_for_freaks() -> None:
     crowd = RNG.normal(size=(90, 3))
     kernel = Kernel.of(np.vstack([crowd, 30 * RNG.normal(size=(10, 3))]))
-    chosen = choose(kernel, [], list(range(100)), 3)
+    chosen = select_batch(kernel, [], list(range(100)), 3)
     assert all(row < 90 for row in chosen)
 
 
@@ -74,19 +74,19 @@ def test_suggestions(table: FeatureTable) -> None:
     assert len(suggest(table, "nats_sss", 500, labelled=labelled)) == 90
     with pytest.raises(InputError, match="all of them labelled"):
         suggest(table, "nats_sss", 1, labelled=table.ids)
-    with pytest.raises(InputError, match="0 functions of nats_tss"):
+    with pytest.raises(InputError, match="0 architectures of nats_tss"):
         suggest(table, "nats_tss", 1)
 
 
 def test_labels_say_which_features_count() -> None:
     Z = RNG.normal(size=(60, 5))
     Y = np.column_stack([Z[:, 2], Z[:, 2] + 0.1 * RNG.normal(size=60)])
-    weights = importances(Z, Y, seed=0)
+    weights = feature_weights(Z, Y, seed=0)
     assert weights.mean() == pytest.approx(1)
     assert weights.argmax() == 2
     assert weights[2] > 2 * np.delete(weights, 2).max()
     Y[8:] = np.nan
-    assert (importances(Z, Y, seed=0) == 1).all()
+    assert (feature_weights(Z, Y, seed=0) == 1).all()
 
 
 def test_command(table: FeatureTable, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,23 +1,25 @@
 """Features of many architectures: parallel, resumable, only what is missing."""
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from acorn.errors import InputError, InvalidArchitectureError, MismatchError
+from acorn.features.extractor import get_extractor
+from acorn.features.recipe import FeatureRecipe
 from acorn.features.table import FeatureTable
 from acorn.spaces import get_space
-from training.features.compute import (
-    Recipe,
-    collect,
-    compute_features,
-    extractor,
-    select_architectures,
-)
+from training.features import resumable_table
+from training.features.compute import compute_features, select_architectures
 
-SPACE = get_space("nats_sss")
-RECIPE = Recipe("nats_sss", "ImageNet16-120", proxies=("l2_norm", "params"), batch_size=2)
+
+def recipe(*proxies: str, batch_size: int = 2) -> FeatureRecipe:
+    return FeatureRecipe.create("ImageNet16-120", proxies, batch_size=batch_size)
+
+
+RECIPE = recipe("l2_norm", "params")
 ARCHS = ["8:8:8:8:8", "8:8:8:8:16", "8:8:8:16:8"]
 
 
@@ -28,48 +30,71 @@ def test_rows_columns_and_resume(tmp_path: Path) -> None:
     def progress(done: int, total: int) -> None:
         calls.append((done, total))
 
-    compute_features(RECIPE, ARCHS[:2], out, workers=1, on_progress=progress)
+    compute_features(RECIPE, "nats_sss", ARCHS[:2], out, workers=1, on_progress=progress)
     assert calls == [(1, 2), (2, 2)]
-    table = compute_features(RECIPE, ARCHS, out, workers=1, on_progress=progress)
+    table = compute_features(RECIPE, "nats_sss", ARCHS, out, workers=1, on_progress=progress)
     assert calls[2:] == [(1, 1)]
     assert table.ids == FeatureTable.read(out).ids == sorted(f"nats_sss/{arch}" for arch in ARCHS)
     before = table.row("nats_sss/8:8:8:8:8")
-    wider = Recipe("nats_sss", "ImageNet16-120", proxies=("snip", "params"), batch_size=2)
-    table = compute_features(wider, ARCHS, out, workers=1, on_progress=progress)
+    wider = recipe("snip", "params")
+    table = compute_features(wider, "nats_sss", ARCHS, out, workers=1, on_progress=progress)
     after = table.row("nats_sss/8:8:8:8:8")
     assert before is not None
     assert after is not None
     assert after.values["snip"] is not None
     assert before.values.items() <= after.values.items()
-    compute_features(wider, ARCHS, out, workers=1, on_progress=progress)
+    compute_features(wider, "nats_sss", ARCHS, out, workers=1, on_progress=progress)
     assert len(calls) == 6
-    assert [path.name for path in tmp_path.iterdir()] == ["features.parquet"]
+    lock = ".features.parquet.lock"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [lock, "features.parquet"]
 
 
-def test_parts_left_by_an_interruption_are_collected(tmp_path: Path) -> None:
+@pytest.mark.parametrize("flush_seconds", [0.0, 1e9])
+def test_rows_before_an_interruption_are_kept(
+    flush_seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resumable_table, "FLUSH_SECONDS", flush_seconds)
     out = tmp_path / "features.parquet"
-    settings = extractor(RECIPE).settings
-    row = extractor(RECIPE).compute(SPACE, ARCHS[0])
-    parts = tmp_path / "features.parquet.parts"
-    FeatureTable.from_rows([row], settings).write(parts / "000000-a.parquet")
-    assert collect(out, settings).ids == [row.id]
-    assert not parts.exists()
+
+    def interrupt(done: int, _total: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        compute_features(RECIPE, "nats_sss", ARCHS, out, workers=1, on_progress=interrupt)
+    assert len(FeatureTable.read(out)) == 2
+    calls: list[tuple[int, int]] = []
+    table = compute_features(
+        RECIPE, "nats_sss", ARCHS, out, workers=1, on_progress=lambda *now: calls.append(now)
+    )
+    assert calls == [(1, 1)]
+    assert len(table) == 3
+
+
+def test_a_recipe_is_checked_where_it_is_computed() -> None:
+    settings = replace(RECIPE.settings, engine_version=RECIPE.settings.engine_version - 1)
+    with pytest.raises(MismatchError, match="engine_version is"):
+        get_extractor(FeatureRecipe(settings, RECIPE.names))
+    same = recipe("params", "l2_norm")
+    assert same == RECIPE
+    assert same.key == RECIPE.key != recipe("params").key
+    assert get_extractor(same) is get_extractor(RECIPE)
 
 
 def test_a_table_of_other_settings_is_refused(tmp_path: Path) -> None:
     out = tmp_path / "features.parquet"
-    compute_features(RECIPE, ARCHS[:1], out, workers=1)
+    compute_features(RECIPE, "nats_sss", ARCHS[:1], out, workers=1)
     before = out.read_bytes()
-    other = Recipe("nats_sss", "ImageNet16-120", proxies=("l2_norm",), batch_size=3)
+    other = recipe("l2_norm", batch_size=3)
     with pytest.raises(MismatchError, match="batch_size is 2, expected 3"):
-        compute_features(other, ARCHS, out, workers=1)
+        compute_features(other, "nats_sss", ARCHS, out, workers=1)
     assert out.read_bytes() == before
 
 
 def test_two_processes_compute_what_one_does(tmp_path: Path) -> None:
-    recipe = Recipe("nats_sss", "ImageNet16-120", proxies=("snip", "synflow"), batch_size=2)
-    one = compute_features(recipe, ARCHS, tmp_path / "one.parquet", workers=1)
-    two = compute_features(recipe, ARCHS, tmp_path / "two.parquet", workers=2)
+    both = recipe("snip", "synflow")
+    one = compute_features(both, "nats_sss", ARCHS, tmp_path / "one.parquet", workers=1)
+    two = compute_features(both, "nats_sss", ARCHS, tmp_path / "two.parquet", workers=2)
     assert one.frame.equals(two.frame)
 
 
@@ -102,12 +127,14 @@ def test_bad_shard(shard: str) -> None:
 
 def test_unknown_backend(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected local or ray"):
-        compute_features(RECIPE, ARCHS, tmp_path / "f.parquet", backend="slurm")
+        compute_features(RECIPE, "nats_sss", ARCHS, tmp_path / "f.parquet", backend="slurm")
 
 
 def test_ray(tmp_path: Path) -> None:
     ray = pytest.importorskip("ray", reason="needs the optional package ray")
-    table = compute_features(RECIPE, ARCHS, tmp_path / "f.parquet", workers=2, backend="ray")
+    table = compute_features(
+        RECIPE, "nats_sss", ARCHS, tmp_path / "f.parquet", workers=2, backend="ray"
+    )
     ray.shutdown()
-    local = compute_features(RECIPE, ARCHS, tmp_path / "g.parquet", workers=1)
+    local = compute_features(RECIPE, "nats_sss", ARCHS, tmp_path / "g.parquet", workers=1)
     assert table.frame.equals(local.frame)

@@ -17,7 +17,7 @@ from training.commands.main import run
 from training.label_generation.attacks import adversary, read_attack
 from training.label_generation.corruptions import CORRUPTIONS, read_corruption
 from training.label_generation.images import Images, load_images, normalised
-from training.label_generation.label_table import Recipe, label
+from training.label_generation.label_table import LabelRecipe, generate_labels
 from training.label_generation.network_training import Schedule, accuracy, fit
 from training.labels.reading import read_labels
 
@@ -58,9 +58,9 @@ def images(source: Path) -> tuple[Images, Images]:
     return load_images(source, DATASET)
 
 
-def recipe(**changes: object) -> Recipe:
+def recipe(**changes: object) -> LabelRecipe:
     settings = {"schedule": QUICK, "attacks": ("fgsm_linf_8", "pgd_linf_8")} | changes
-    return Recipe(SPACE, DATASET, **settings)  # type: ignore[arg-type]
+    return LabelRecipe(SPACE, DATASET, **settings)  # type: ignore[arg-type]
 
 
 def test_table_is_resumed_and_the_same_again(tmp_path: Path, images: tuple[Images, Images]) -> None:
@@ -73,19 +73,21 @@ def test_table_is_resumed_and_the_same_again(tmp_path: Path, images: tuple[Image
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        label(recipe(), [NARROW, WIDE], *images, out, on_progress=progress)
+        generate_labels(recipe(), [NARROW, WIDE], *images, out, on_progress=progress)
     assert pl.read_parquet(out)["arch"].to_list() == [NARROW]
     calls.clear()
-    table = label(
+    table = generate_labels(
         recipe(), [NARROW, WIDE], *images, out, on_progress=lambda *now: calls.append(now)
     )
     assert calls[-1] == (15, 15)
     assert table["arch"].to_list() == [NARROW, WIDE]
     calls.clear()
-    label(recipe(), [NARROW, WIDE], *images, out, on_progress=lambda *now: calls.append(now))
+    generate_labels(
+        recipe(), [NARROW, WIDE], *images, out, on_progress=lambda *now: calls.append(now)
+    )
     assert not calls
 
-    again = label(recipe(), [WIDE], *images, tmp_path / "again.parquet")
+    again = generate_labels(recipe(), [WIDE], *images, tmp_path / "again.parquet")
     labels = [name for name in table.columns if name.startswith("ImageNet16-120.")]
     assert again.select(labels).equals(table[1:].select(labels))
     clean, fgsm, pgd = table.select(labels).row(1)
@@ -98,9 +100,9 @@ def test_table_is_resumed_and_the_same_again(tmp_path: Path, images: tuple[Image
 
     before = out.read_bytes()
     with pytest.raises(MismatchError, match="seed is 0, expected 1"):
-        label(recipe(seed=1), [NARROW], *images, out)
+        generate_labels(recipe(seed=1), [NARROW], *images, out)
     with pytest.raises(MismatchError, match="attacks"):
-        label(recipe(attacks=()), [NARROW], *images, out)
+        generate_labels(recipe(attacks=()), [NARROW], *images, out)
     assert out.read_bytes() == before
 
 
@@ -109,20 +111,22 @@ def test_divergence_is_a_null_label_with_a_reason(
 ) -> None:
     wild = recipe(schedule=Schedule(epochs=3, batch_size=16, lr=1e30, momentum=0))
     out = tmp_path / "labels.parquet"
-    row = label(wild, [NARROW], *images, out).row(0, named=True)
+    row = generate_labels(wild, [NARROW], *images, out).row(0, named=True)
     assert row["ImageNet16-120.clean"] is None
     assert row["ImageNet16-120.pgd_linf_8"] is None
     assert row["reason"].startswith("the loss is ")
     calls: list[object] = []
-    label(wild, [NARROW], *images, out, on_progress=lambda *now: calls.append(now))
+    generate_labels(wild, [NARROW], *images, out, on_progress=lambda *now: calls.append(now))
     assert not calls
 
 
 def test_adversarial_training_is_another_recipe(
     tmp_path: Path, images: tuple[Images, Images]
 ) -> None:
-    plain = label(recipe(attacks=["fgsm_linf_8"]), [WIDE], *images, tmp_path / "plain.parquet")
-    hard = label(
+    plain = generate_labels(
+        recipe(attacks=["fgsm_linf_8"]), [WIDE], *images, tmp_path / "plain.parquet"
+    )
+    hard = generate_labels(
         recipe(attacks=["fgsm_linf_8"], adversarial=8.0), [WIDE], *images, tmp_path / "adv.parquet"
     )
     attacked = "ImageNet16-120.fgsm_linf_8"

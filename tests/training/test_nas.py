@@ -29,7 +29,7 @@ def bundle() -> Bundle:
     return Bundle.load(BUNDLE)
 
 
-def judge_of(
+def evaluator_of(
     bundle: Bundle, objectives: Objectives, store: Path = Path("absent")
 ) -> ArchitectureEvaluator:
     return ArchitectureEvaluator(
@@ -79,7 +79,7 @@ def test_whole_space(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 def test_evolution_finds_most_of_the_front(bundle: Bundle) -> None:
     objectives = Objectives(["clean", "flops"], max_params=2.0)
-    evaluator = judge_of(bundle, objectives)
+    evaluator = evaluator_of(bundle, objectives)
     state = random.getstate()
     settings = EvolutionSettings(population=20, evaluations=300, seed=3)
     done: list[tuple[int, int]] = []
@@ -107,7 +107,7 @@ def test_evolution_finds_most_of_the_front(bundle: Bundle) -> None:
 def test_limits_that_nothing_keeps(bundle: Bundle) -> None:
     objectives = Objectives(["clean"], max_params=0.001)
     with pytest.raises(InputError, match="keep within the limits"):
-        evolve(SPACE, judge_of(bundle, objectives), objectives, EvolutionSettings(4, 8))
+        evolve(SPACE, evaluator_of(bundle, objectives), objectives, EvolutionSettings(4, 8))
 
 
 def test_features_that_the_bundle_lacks_are_computed(

@@ -11,12 +11,13 @@ from torch import nn
 
 from acorn.datasets import get_dataset
 from acorn.errors import InputError, MismatchError
+from acorn.features.recipe import FeatureRecipe
 from acorn.spaces import get_space
 from training.commands.main import run
 from training.proxy_evolution.fitness import WORST, Fitness, stratified
-from training.proxy_evolution.genetic_programming import ProgramSearch, breed
+from training.proxy_evolution.genetic_programming import ProgramSearch, evolve_programs
 from training.proxy_evolution.layer_statistics import STATISTICS, layer_statistics
-from training.proxy_evolution.network_statistics import NetworkStatistics, Source, measure
+from training.proxy_evolution.network_statistics import NetworkStatistics, measure_networks
 from training.proxy_evolution.program import Program
 
 DATASET = get_dataset("ImageNet16-120")
@@ -39,7 +40,7 @@ def network(width: int, depth: int) -> str:
 NETWORKS = [network(width, depth) for width in range(2, 10) for depth in (1, 2, 3)]
 
 
-def bank_of(rows: dict[str, list[list[float]]]) -> NetworkStatistics:
+def statistics_of(rows: dict[str, list[list[float]]]) -> NetworkStatistics:
     """Statistics of networks, given layer by layer; those not given are random."""
     (lengths,) = {tuple(map(len, networks)) for networks in rows.values()}
     rng = np.random.default_rng(0)
@@ -81,23 +82,30 @@ def test_statistics_of_a_network() -> None:
 
 
 def test_statistics_are_kept(tmp_path: Path) -> None:
-    source = Source("graph", "ImageNet16-120", batch_size=2)
+    recipe = FeatureRecipe.create("ImageNet16-120", (), batch_size=2)
     path = tmp_path / "s.parquet"
     calls: list[tuple[int, int]] = []
-    measure(source, NETWORKS[:2], path, workers=1, on_progress=lambda *now: calls.append(now))
-    bank = measure(
-        source, NETWORKS[2::-1], path, workers=1, on_progress=lambda *now: calls.append(now)
-    )
-    assert calls == [(2, 2), (1, 1)]
-    assert bank.archs == NETWORKS[2::-1]
-    assert bank.starts.tolist() == [0, 4, 7]
-    assert Program("network.layers")(bank).tolist() == [4, 3, 2]
+
+    def measure(archs: list[str]) -> NetworkStatistics:
+        return measure_networks(
+            recipe, "graph", archs, path, workers=1, on_progress=lambda *now: calls.append(now)
+        )
+
+    measure(NETWORKS[:2])
+    statistics = measure(NETWORKS[2::-1])
+    assert calls == [(1, 2), (2, 2), (1, 1)]
+    assert statistics.archs == NETWORKS[2::-1]
+    assert statistics.starts.tolist() == [0, 4, 7]
+    assert Program("network.layers")(statistics).tolist() == [4, 3, 2]
+    other = FeatureRecipe.create("ImageNet16-120", (), batch_size=2, seed=1)
     with pytest.raises(MismatchError, match="seed is 0, expected 1"):
-        measure(Source("graph", "ImageNet16-120", batch_size=2, seed=1), NETWORKS[:1], path)
+        measure_networks(other, "graph", NETWORKS[:1], path)
 
 
 def test_programs() -> None:
-    bank = bank_of({"weight.l2": [[1, -2, 3], [0, 4]], "weight.mean": [[1, 1, 1], [2, 5]]})
+    statistics = statistics_of(
+        {"weight.l2": [[1, -2, 3], [0, 4]], "weight.mean": [[1, 1, 1], [2, 5]]}
+    )
     for document, expected in (
         (["reduce.sum", "weight.l2"], [2, 4]),
         (["reduce.mean", ["layers.abs", "weight.l2"]], [2, 2]),
@@ -109,7 +117,7 @@ def test_programs() -> None:
         (["network.subtract", "network.layers", ["reduce.minimum", "weight.l2"]], [5, 2]),
     ):
         program = Program.parse(document)
-        assert program(bank).tolist() == pytest.approx(expected)
+        assert program(statistics).tolist() == pytest.approx(expected)
         assert Program.parse(json.loads(json.dumps(program.document()))) == program
     deep: object = "weight.l2"
     for _ in range(40):
@@ -144,17 +152,21 @@ def test_fitness_is_the_worst_draw() -> None:
 def test_breeding_finds_what_is_there() -> None:
     rng = np.random.default_rng(1)
     layers = [rng.lognormal(size=rng.integers(2, 6)).tolist() for _ in range(60)]
-    bank = bank_of(dict.fromkeys(("weight.l1", "weight.l2", "weight.max", "weight.std"), layers))
+    statistics = statistics_of(
+        dict.fromkeys(("weight.l1", "weight.l2", "weight.max", "weight.std"), layers)
+    )
     truth = np.array([sum(each) for each in layers])
     fitness = Fitness.of(truth[:, None], np.arange(60), draws=1, seed=0)
     settings = ProgramSearch(population=60, generations=6, seed=0)
-    found = breed(lambda program: fitness(program(bank)), settings)
+    found = evolve_programs(lambda program: fitness(program(statistics)), settings)
     scores = [score for _, score in found]
     assert scores == sorted(scores, reverse=True)
     assert len({program for program, _ in found}) == 5
-    drawn = breed(lambda program: fitness(program(bank)), ProgramSearch(4, 1, seed=9))
+    drawn = evolve_programs(
+        lambda program: fitness(program(statistics)), ProgramSearch(4, 1, seed=9)
+    )
     assert scores[0] > max(0.5, drawn[0][1])
-    assert breed(lambda program: fitness(program(bank)), settings) == found
+    assert evolve_programs(lambda program: fitness(program(statistics)), settings) == found
 
 
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

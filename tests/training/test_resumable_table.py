@@ -19,9 +19,9 @@ import sys
 from pathlib import Path
 import polars as pl
 from training.features.resumable_table import ResumableTable
-ledger = ResumableTable(Path(sys.argv[1]), key="x", settings={"seed": 0})
+table = ResumableTable(Path(sys.argv[1]), key="x", settings={"seed": 0})
 for i in range(10):
-    ledger.append(pl.DataFrame({"arch": [f"{sys.argv[2]}-{i}"]}))
+    table.append(pl.DataFrame({"arch": [f"{sys.argv[2]}-{i}"]}))
 """
 DIE = """
 import sys
@@ -54,7 +54,7 @@ def test_rows_of_several_processes_are_all_kept(tmp_path: Path) -> None:
 
 def test_a_lock_ends_with_the_process_that_holds_it(tmp_path: Path) -> None:
     path = tmp_path / "table.parquet"
-    ledger = ResumableTable(path, key="x", settings=SETTINGS)
+    table = ResumableTable(path, key="x", settings=SETTINGS)
     with (
         subprocess.Popen(
             [sys.executable, "-c", DIE, path],
@@ -67,7 +67,7 @@ def test_a_lock_ends_with_the_process_that_holds_it(tmp_path: Path) -> None:
         try:
             assert holder.stdout is not None
             assert holder.stdout.readline() == b"held\n"
-            added = threads.submit(ledger.append, pl.DataFrame({"arch": ["a"]}))
+            added = threads.submit(table.append, pl.DataFrame({"arch": ["a"]}))
             with pytest.raises(StillWaiting):
                 added.result(timeout=0.5)
         finally:
@@ -80,8 +80,8 @@ def test_a_table_that_cannot_be_written_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "table.parquet"
-    ledger = ResumableTable(path, key="x", settings=SETTINGS)
-    ledger.append(pl.DataFrame({"arch": ["a"]}))
+    table = ResumableTable(path, key="x", settings=SETTINGS)
+    table.append(pl.DataFrame({"arch": ["a"]}))
 
     def full(*_args: object, **_options: object) -> None:
         raise OSError("no space left on device")
@@ -89,9 +89,9 @@ def test_a_table_that_cannot_be_written_leaves_nothing_behind(
     with monkeypatch.context() as patch:
         patch.setattr(pl.DataFrame, "write_parquet", full)
         with pytest.raises(OSError, match="no space"):
-            ledger.append(pl.DataFrame({"arch": ["b"]}))
+            table.append(pl.DataFrame({"arch": ["b"]}))
     assert not [*tmp_path.glob("*.tmp")]
-    ledger.append(pl.DataFrame({"arch": ["c"]}))
+    table.append(pl.DataFrame({"arch": ["c"]}))
     assert rows(path) == ["a", "c"]
 
 

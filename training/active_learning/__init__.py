@@ -1,1 +1,1 @@
-"""Which architectures to label next."""
+"""Active learning: which architectures to label next."""

@@ -1,11 +1,10 @@
-"""Choosing a batch of functions, so that their labels say most about all the others.
+"""Selects a batch of architectures whose labels are most informative about all the others.
 
-A Gaussian process over features stands in for the forest: chosen is what most lowers the variance
-of its predictions, on average over all that is to be predicted (Cohn, Ghahramani and Jordan, Active
-learning with statistical models, JAIR 4, 1996; Seo et al., Gaussian process regression: active data
-selection and test point rejection, IJCNN 2000). A batch is chosen greedily: what a label would be
-does not matter to the variance, so none is waited for. Unlike a choice of what is most uncertain
-itself, this one is not drawn to freaks that nothing else is like.
+A Gaussian process over features stands in for the forest. Selected is what most reduces the mean
+variance of its predictions (Cohn, Ghahramani and Jordan, Active learning with statistical models,
+JAIR 4, 1996; Seo et al., Gaussian process regression: active data selection and test point
+rejection, IJCNN 2000). The selection is greedy; the variance does not depend on the labels, so it
+need not wait for them. Unlike uncertainty sampling, it does not select isolated outliers.
 """
 
 from collections.abc import Sequence
@@ -16,13 +15,13 @@ from scipy.linalg import solve_triangular
 from training.active_learning.kernel import Kernel
 
 NOISE = 0.1
-"""Share of a label's variance that is measurement."""
+"""Share of a label's variance that is noise of measurement."""
 
-CANDIDATES, WITNESSES = 3000, 600
-"""Functions among which, and by which, is chosen; more of them are drawn from at random."""
+MAX_CANDIDATES, MAX_REFERENCES = 3000, 600
+"""Architectures to select from, and those whose variance counts; a random part of a larger pool."""
 
 
-def choose(
+def select_batch(
     kernel: Kernel,
     labelled: Sequence[int],
     pool: Sequence[int],
@@ -30,55 +29,56 @@ def choose(
     *,
     seed: int = 0,
 ) -> list[int]:
-    """Choose rows to label.
+    """Select rows to label.
 
     Parameters
     ----------
-    kernel
-        Of all rows.
-    labelled
+    kernel : Kernel
+        Covariance of all rows.
+    labelled : sequence of int
         Rows that have labels.
-    pool
-        Rows to choose from, which are also what is to be predicted.
-    n
-        How many; all of the pool where it has no more.
-    seed
-        Of the draws from a large pool.
+    pool : sequence of int
+        Rows to select from, which are also what is to be predicted.
+    n : int
+        Number of rows; the whole pool if it has fewer.
+    seed : int, default=0
+        Seeds the draws from a large pool.
 
     Returns
     -------
-    list
-        Rows, the most telling first.
+    list of int
+        Rows, the most informative first.
     """
     drawn = np.random.default_rng(seed).permutation(np.array(pool, np.int64))
-    candidates = drawn[: max(CANDIDATES, n)]
-    witnesses = drawn[:WITNESSES]
+    candidates = drawn[: max(MAX_CANDIDATES, n)]
+    references = drawn[:MAX_REFERENCES]
     known = np.array(labelled, np.int64)
     factor = np.linalg.cholesky(kernel(known, known) + NOISE * np.eye(len(known)))
-    explained, explained_there = (
+    explained, explained_reference = (
         solve_triangular(factor, kernel(known, rows), lower=True)
-        for rows in (candidates, witnesses)
+        for rows in (candidates, references)
     )
-    # Given the labels: covariance with the witnesses, and variance, of each candidate.
-    K = kernel(candidates, witnesses) - explained.T @ explained_there
+    # Given the labels: covariance with the references, and variance, of each candidate.
+    K = kernel(candidates, references) - explained.T @ explained_reference
     variance = 1.0 - np.square(explained).sum(axis=0)
-    # Sum over witnesses of the squared covariance, and what each choice takes from the rest.
+    # Sum over references of the squared covariance, and how each selected row reduces it.
     total = np.square(K).sum(axis=1)
     taken = np.empty((min(n, len(candidates)), len(candidates)))
-    taken_there = np.empty((len(taken), len(witnesses)))
-    left = np.ones(len(candidates), bool)
-    chosen: list[int] = []
+    taken_reference = np.empty((len(taken), len(references)))
+    available = np.ones(len(candidates), bool)
+    selected: list[int] = []
     for step in range(len(taken)):
-        gain = np.where(left, total / (variance.clip(0) + NOISE), -1.0)
+        gain = np.where(available, total / (variance.clip(0) + NOISE), -1.0)
         best = int(gain.argmax())
-        left[best] = False
-        chosen.append(int(candidates[best]))
-        own = kernel(candidates, candidates[[best]])[:, 0] - explained[:, best] @ explained
-        before, before_there = taken[:step], taken_there[:step]
+        available[best] = False
+        selected.append(int(candidates[best]))
+        prior = kernel(candidates, candidates[[best]])[:, 0] - explained[:, best] @ explained
+        before, before_reference = taken[:step], taken_reference[:step]
         deviation = np.sqrt(max(variance[best], 0.0) + NOISE)
-        here = (own - before[:, best] @ before) / deviation
-        there = (K[best] - before[:, best] @ before_there) / deviation
-        total += here * (here * (there @ there) - 2 * (K @ there - (before_there @ there) @ before))
+        here = (prior - before[:, best] @ before) / deviation
+        there = (K[best] - before[:, best] @ before_reference) / deviation
+        cross = K @ there - (before_reference @ there) @ before
+        total += here * (here * (there @ there) - 2 * cross)
         variance = variance - here**2
-        taken[step], taken_there[step] = here, there
-    return chosen
+        taken[step], taken_reference[step] = here, there
+    return selected

@@ -1,6 +1,7 @@
-"""How alike two functions are, by their features."""
+"""Similarity of architectures by their features."""
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,58 +9,75 @@ from scipy.stats import rankdata
 
 Floats = NDArray[np.float64]
 
-SAMPLE = 500
-"""Rows that say how far apart rows are."""
+SCALE_SAMPLE = 500
+"""Rows from which the scale of a kernel is estimated."""
 
 
-def ranked(X: NDArray[np.float32]) -> Floats:
-    """Put features on one scale: the rank of each value in its column, with unit variance.
+def rank_transform(X: NDArray[np.float32]) -> Floats:
+    """Replace each value by its rank in its column, scaled to mean 0 and variance 1.
 
-    Proxies span orders of magnitude, and their order is all that trees see of them. What is
-    missing lies in the middle, and what does not vary is left out.
+    Proxies span orders of magnitude, and trees depend on their order alone. A missing value becomes
+    0, and a constant column is left out.
 
     Parameters
     ----------
-    X
-        Shape (n, features), NaN where a value is missing.
+    X : numpy.ndarray
+        Shape (n, features); NaN is missing.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (n, features that vary); one column of zeros if none does.
     """
     columns = []
     for column in X.T:
-        there = np.isfinite(column)
-        if not there.any() or np.ptp(column[there]) == 0:
+        present = np.isfinite(column)
+        if not present.any() or np.ptp(column[present]) == 0:
             continue
-        ranks = rankdata(column[there])
+        ranks = rankdata(column[present])
         scaled = np.zeros(len(column))
-        scaled[there] = (ranks - ranks.mean()) / max(float(ranks.std()), 1e-9)
+        scaled[present] = (ranks - ranks.mean()) / max(float(ranks.std()), 1e-9)
         columns.append(scaled)
     return np.column_stack(columns) if columns else np.zeros((len(X), 1))
 
 
 def squared_distances(A: Floats, B: Floats) -> Floats:
     """Squared Euclidean distances of shape (len(A), len(B))."""
-    found = np.square(A).sum(axis=1)[:, None] + np.square(B).sum(axis=1) - 2 * A @ B.T
-    return np.maximum(found, 0.0)
+    squares = np.square(A).sum(axis=1)[:, None] + np.square(B).sum(axis=1) - 2 * A @ B.T
+    return np.maximum(squares, 0.0)
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """Prior covariance of the labels of functions: ``exp(-d^2 / scale)``.
+    """Prior covariance of the labels of architectures: ``exp(-d^2 / scale)``.
 
     Attributes
     ----------
-    Z
+    Z : numpy.ndarray
         Features on one scale, shape (n, features).
-    scale
-        The median squared distance between two functions.
+    scale : float
+        Median squared distance between two architectures.
     """
 
     Z: Floats
     scale: float
 
     @classmethod
-    def of(cls, Z: Floats, *, seed: int = 0) -> "Kernel":
-        """Take the scale from some of the rows."""
-        rows = np.random.default_rng(seed).permutation(len(Z))[:SAMPLE]
+    def of(cls, Z: Floats, *, seed: int = 0) -> Self:
+        """Estimate the scale from a sample of the rows.
+
+        Parameters
+        ----------
+        Z : numpy.ndarray
+            Features on one scale, shape (n, features).
+        seed : int, default=0
+            Seeds the sample.
+
+        Returns
+        -------
+        Kernel
+        """
+        rows = np.random.default_rng(seed).permutation(len(Z))[:SCALE_SAMPLE]
         distances = squared_distances(Z[rows], Z[rows])
         between = distances[np.triu_indices(len(rows), 1)]
         scale = float(np.median(between)) if len(between) else 0.0
@@ -67,5 +85,5 @@ class Kernel:
 
     def __call__(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Floats:
         """Covariances of shape (len(rows), len(columns))."""
-        found: Floats = np.exp(-squared_distances(self.Z[rows], self.Z[columns]) / self.scale)
-        return found
+        covariances: Floats = np.exp(-squared_distances(self.Z[rows], self.Z[columns]) / self.scale)
+        return covariances

@@ -5,7 +5,7 @@ Exit codes: 0 done; 2 bad usage or bad input, with one line on stderr; 1 any oth
 
 import contextvars
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,13 +35,13 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (serve, predict, doctor):
+COMMANDS: tuple[Callable[..., None], ...] = (
+    serve, predict, doctor, features, label, train, evaluate, suggest, search, evolve
+)  # fmt: skip
+for command in COMMANDS:
     app.command()(command)
-app.add_typer(forests.app, name="forests")
-app.add_typer(keys.app, name="keys")
-for command in (features, label, train, evaluate, suggest, search, evolve):
-    app.command()(command)
-app.add_typer(importing.app, name="import")
+for name, group in (("forests", forests), ("keys", keys), ("import", importing)):
+    app.add_typer(group.app, name=name)
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,87 +1,54 @@
-"""Compute the features of many architectures: in parallel, resumable, only what is missing."""
+"""Compute the features of many architectures in parallel; a rerun computes what is missing."""
 
 import importlib.util
 import logging
 import os
-import shutil
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import joblib
+import polars as pl
 
-from acorn.batches import open_batch
-from acorn.datasets import get_dataset
 from acorn.errors import InputError
-from acorn.features.extractor import FeatureExtractor
-from acorn.features.settings import ProxySettings
-from acorn.features.table import FeatureRow, FeatureTable, check_settings
-from acorn.proxies import select
+from acorn.features.extractor import get_extractor
+from acorn.features.recipe import FeatureRecipe
+from acorn.features.table import SETTINGS_KEY, FeatureRow, FeatureTable, check_settings
 from acorn.spaces import Space, get_space
+from training.features.resumable_table import ResumableTable
 
 logger = logging.getLogger(__name__)
 
 Item = tuple[str, tuple[str, ...]]
 """A canonical form, and the proxies that it lacks."""
 
-ROWS_A_PART = 32
-"""Rows that an interruption can cost, for each run."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """All that a worker process needs to know to compute the same features.
-
-    Attributes
-    ----------
-    space, dataset
-        Names.
-    proxies
-        Names of proxies, or ``"all"``.
-    images
-        A source that :func:`acorn.batches.open_batch` reads; None is the embedded batch.
-    batch_size, seed, device
-        As in :class:`~acorn.features.extractor.FeatureExtractor`.
-    """
-
-    space: str
-    dataset: str
-    proxies: str | tuple[str, ...] = "all"
-    images: str | None = None
-    batch_size: int = 32
-    seed: int = 0
-    device: str = "auto"
-
-
-@cache
-def extractor(recipe: Recipe) -> FeatureExtractor:
-    """Make a recipe's extractor, once a process."""
-    dataset = get_dataset(recipe.dataset)
-    batch = open_batch(recipe.images, dataset, size=recipe.batch_size)
-    return FeatureExtractor(
-        dataset, batch, proxies=recipe.proxies, seed=recipe.seed, device=recipe.device
-    )
+Compute = Callable[[str, tuple[str, ...]], FeatureRow]
+OnProgress = Callable[[int, int], None]
 
 
 def select_architectures(space: Space, archs: str, *, shard: str | None = None) -> list[str]:
-    """Canonical forms of ``all``, ``sample:N`` or the lines of a file, each function once.
+    """List canonical architectures, each once.
 
     Parameters
     ----------
-    space
-        Reads the specifications.
-    archs
+    space : Space
+        Space of the architectures.
+    archs : str
         ``all``, ``sample:N`` (N architectures drawn with seed 0) or the path of a text file with
         one architecture a line.
-    shard
+    shard : str, optional
         ``i/n`` keeps the i-th of n equal parts, i from 1.
+
+    Returns
+    -------
+    list of str
+        Canonical forms, sorted.
 
     Raises
     ------
     InputError
-        For a file that is not there, a number that is none, or a line that does not parse.
+        For a missing file, a bad number, or a line that does not parse.
     """
     kind, _, count = archs.partition(":")
     if archs == "all":
@@ -104,106 +71,112 @@ def select_architectures(space: Space, archs: str, *, shard: str | None = None) 
 
 
 def compute_features(
-    recipe: Recipe,
+    recipe: FeatureRecipe,
+    space: str,
     archs: Sequence[str],
     out: Path,
     *,
+    device: str = "auto",
     workers: int = 0,
     backend: str = "local",
-    on_progress: Callable[[int, int], None] = lambda _done, _total: None,
+    on_progress: OnProgress = lambda _done, _total: None,
 ) -> FeatureTable:
-    """Bring the table at ``out`` up to date with these architectures and proxies.
+    """Bring a feature table up to date with these architectures and proxies.
 
-    Rows and columns that are there already are not computed again. Finished rows are put aside in
-    parts beside ``out`` while the work goes on, so an interruption costs at most the last few.
+    Rows and columns that the table has already are not computed again. The table grows while the
+    work goes on, so an interruption costs the last few seconds at most.
 
     Parameters
     ----------
-    recipe
-        What to compute, and how.
-    archs
+    recipe : FeatureRecipe
+        What to compute.
+    space : str
+        Space of the architectures.
+    archs : sequence of str
         Canonical forms.
-    out
-        Parquet file.
-    workers
-        Processes, one thread each; 0 is one a core. A running Ray cluster has its own number.
-    backend
-        ``local``, or ``ray`` for the cluster of ``RAY_ADDRESS``, or a new one on this machine.
-    on_progress
+    out : pathlib.Path
+        Parquet file; several processes may add to it.
+    device : str, default="auto"
+        Where to compute, as :func:`~acorn.features.devices.find_device` reads it.
+    workers : int, default=0
+        Processes of one thread each; 0 is one for each core. A running Ray cluster has its own
+        number.
+    backend : {"local", "ray"}, default="local"
+        ``"ray"`` is the cluster of ``RAY_ADDRESS``, or a new one on this machine.
+    on_progress : callable, optional
         Called with (done, total) after each architecture.
+
+    Returns
+    -------
+    FeatureTable
+        All rows of the table.
 
     Raises
     ------
     MismatchError
         If ``out`` holds features of other settings.
+    InputError
+        For another backend, or one that is not installed.
     """
-    settings = extractor(recipe).settings
-    table = collect(out, settings)
-    todo = _missing(table, recipe, archs)
+
+    def joined(old: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
+        tables = (FeatureTable(frame, recipe.settings) for frame in (old, new))
+        return next(tables).joined(next(tables)).frame
+
+    run = _backend(backend)
+    table = _read(out, recipe)
+    todo = _missing(table, recipe, space, archs, device)
     logger.info("%d of %d architectures to compute", len(todo), len(archs))
-    rows = _backend(backend)(recipe, todo, workers or os.cpu_count() or 1)
-    for done, part in enumerate(_parts(rows, len(todo), on_progress)):
-        FeatureTable.from_rows(part, settings).write(
-            _parts_folder(out) / f"{done:06d}-{uuid.uuid4().hex}.parquet"
-        )
-    return collect(out, settings)
+    rows = run(partial(_compute, recipe, space, device), todo, workers or os.cpu_count() or 1)
+    growing = ResumableTable(out, key=SETTINGS_KEY, settings=asdict(recipe.settings), merge=joined)
+    growing.extend(
+        FeatureTable.from_rows([row], recipe.settings).frame
+        for row in _counted(rows, len(todo), on_progress)
+    )
+    return _read(out, recipe)
 
 
-def collect(out: Path, settings: ProxySettings) -> FeatureTable:
-    """Merge the parts beside ``out`` into it, and read it; an absent table is an empty one."""
-    table = FeatureTable.read(out) if out.exists() else FeatureTable.from_rows([], settings)
-    check_settings(settings, table.settings)
-    parts = sorted(_parts_folder(out).glob("*.parquet"))
-    for part in parts:
-        table = table.joined(FeatureTable.read(part))
-    if parts:
-        table.write(out)
-        shutil.rmtree(_parts_folder(out))
+def _read(out: Path, recipe: FeatureRecipe) -> FeatureTable:
+    table = FeatureTable.read(out) if out.exists() else FeatureTable.from_rows([], recipe.settings)
+    check_settings(recipe.settings, table.settings)
     return table
 
 
-def _parts_folder(out: Path) -> Path:
-    return out.with_name(out.name + ".parts")
-
-
-def _missing(table: FeatureTable, recipe: Recipe, archs: Sequence[str]) -> list[Item]:
-    """Pairs of a canonical form that lacks something and the proxies that it lacks."""
+def _missing(
+    table: FeatureTable, recipe: FeatureRecipe, space: str, archs: Sequence[str], device: str
+) -> list[Item]:
+    """Pairs of an architecture that lacks features and the proxies that it lacks."""
     if not archs:
         return []
-    structure = set(_compute(recipe, archs[0], ()).values)
-    wanted = [proxy.name for proxy in select(recipe.proxies)]
+    structure = set(_compute(recipe, space, device, archs[0], ()).values)
+    proxies = get_extractor(recipe, device).proxies
     todo = []
     for arch in archs:
-        row = table.row(f"{recipe.space}/{arch}")
-        values = row.values if row else {}
-        reasons = row.reasons if row else {}
-        lacking = tuple(n for n in wanted if values.get(n) is None and n not in reasons)
-        if lacking or any(values.get(name) is None for name in structure):
+        row = table.row(f"{space}/{arch}") or FeatureRow("", {})
+        lacking = tuple(n for n in proxies if row.values.get(n) is None and n not in row.reasons)
+        if lacking or any(row.values.get(name) is None for name in structure):
             todo.append((arch, lacking))
     return todo
 
 
-def _compute(recipe: Recipe, canonical: str, proxies: tuple[str, ...]) -> FeatureRow:
+def _compute(
+    recipe: FeatureRecipe, space: str, device: str, canonical: str, proxies: tuple[str, ...]
+) -> FeatureRow:
     import torch  # in the worker process
 
     torch.set_num_threads(1)
-    return extractor(recipe).compute(get_space(recipe.space), canonical, proxies=proxies)
+    return get_extractor(recipe, device).compute(get_space(space), canonical, proxies=proxies)
 
 
-def _parts(
-    rows: Iterable[FeatureRow], total: int, on_progress: Callable[[int, int], None]
-) -> Iterator[list[FeatureRow]]:
-    """Group finished rows."""
-    part: list[FeatureRow] = []
+def _counted(
+    rows: Iterable[FeatureRow], total: int, on_progress: OnProgress
+) -> Iterator[FeatureRow]:
     for done, row in enumerate(rows, start=1):
-        part.append(row)
+        yield row
         on_progress(done, total)
-        if len(part) == ROWS_A_PART or done == total:
-            yield part
-            part = []
 
 
-def _backend(name: str) -> Callable[[Recipe, Sequence[Item], int], Iterator[FeatureRow]]:
+def _backend(name: str) -> Callable[[Compute, Sequence[Item], int], Iterable[FeatureRow]]:
     if name not in ("local", "ray"):
         raise InputError(f"got --backend {name!r}; expected local or ray")
     if name == "ray" and importlib.util.find_spec("ray") is None:
@@ -211,20 +184,21 @@ def _backend(name: str) -> Callable[[Recipe, Sequence[Item], int], Iterator[Feat
     return _on_ray if name == "ray" else _on_this_machine
 
 
-def _on_this_machine(recipe: Recipe, todo: Sequence[Item], workers: int) -> Iterator[FeatureRow]:
+def _on_this_machine(compute: Compute, todo: Sequence[Item], workers: int) -> Iterable[FeatureRow]:
     parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)
-    yield from parallel(joblib.delayed(_compute)(recipe, *item) for item in todo)
+    rows: Iterable[FeatureRow] = parallel(joblib.delayed(compute)(*item) for item in todo)
+    return rows
 
 
-def _on_ray(recipe: Recipe, todo: Sequence[Item], workers: int) -> Iterator[FeatureRow]:
-    """Tasks of a Ray cluster: that of RAY_ADDRESS, or one on this machine."""
+def _on_ray(compute: Compute, todo: Sequence[Item], workers: int) -> Iterator[FeatureRow]:
+    """Run tasks on the Ray cluster of RAY_ADDRESS, or on a new one on this machine."""
     import ray
 
     if not ray.is_initialized():
         here = {"num_cpus": workers, "include_dashboard": False}
         ray.init(**({} if "RAY_ADDRESS" in os.environ else here), log_to_driver=False)
-    compute = ray.remote(_compute)
-    pending = [compute.remote(recipe, *item) for item in todo]
+    remote = ray.remote(compute)
+    pending = [remote.remote(*item) for item in todo]
     while pending:
         ready, pending = ray.wait(pending)
         yield from ray.get(ready)

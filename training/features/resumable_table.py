@@ -1,36 +1,63 @@
-"""A table that grows row by row, so that an interruption costs only what was not yet finished."""
+"""A Parquet table that grows while work goes on, so that an interruption loses little of it."""
 
 import json
-import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import polars as pl
 from filelock import FileLock
 
-from acorn.errors import InvalidTableError, MismatchError
+from acorn.files import check_same_settings, read_parquet, write_parquet
+
+FLUSH_SECONDS = 10.0
+"""Most seconds of work that a killed process loses."""
+
+Merge = Callable[[pl.DataFrame, pl.DataFrame], pl.DataFrame]
+
+
+def _concatenated(old: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
+    return pl.concat([old, new], how="diagonal")
 
 
 class ResumableTable:
-    """A Parquet file that several processes may add to, under one setting.
+    """A Parquet file to which several processes may add rows of the same settings.
+
+    Each addition replaces the file atomically, under a lock that the system releases if its
+    process dies.
 
     Parameters
     ----------
-    path
-        The file; it need not be there yet.
-    key
+    path : pathlib.Path
+        The file; it need not exist.
+    key : str
         Name of the metadata field that holds the settings.
-    settings
-        What the rows were made under: rows of other settings are not mixed in.
+    settings : Mapping
+        Settings of the rows, by name: rows of other settings are refused.
+    merge : callable, optional
+        Combines the rows of the file with new ones; by default they are concatenated.
     """
 
-    def __init__(self, path: Path, *, key: str, settings: Mapping[str, object]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        key: str,
+        settings: Mapping[str, object],
+        merge: Merge = _concatenated,
+    ) -> None:
         self._path = path
         self._key = key
         self._settings = json.loads(json.dumps(dict(settings)))  # as they are read back
+        self._merge = merge
 
     def read(self) -> pl.DataFrame:
-        """Read all rows; a file that is not there has none.
+        """Read all rows.
+
+        Returns
+        -------
+        polars.DataFrame
+            Empty and without columns if there is no file.
 
         Raises
         ------
@@ -41,39 +68,47 @@ class ResumableTable:
         """
         if not self._path.exists():
             return pl.DataFrame()
-        try:
-            found = json.loads(pl.read_parquet_metadata(self._path)[self._key])
-            frame = pl.read_parquet(self._path)
-        except (KeyError, ValueError, OSError, pl.exceptions.PolarsError) as error:
-            raise InvalidTableError(
-                f"{self._path} is not a table that this command made: {error!r}"
-            ) from error
-        differing = [
-            f"{name} is {found.get(name)!r}, expected {self._settings.get(name)!r}"
-            for name in self._settings | found
-            if found.get(name) != self._settings.get(name)
-        ]
-        if differing:
-            raise MismatchError(
-                f"{self._path} was made under other settings: " + "; ".join(differing)
-            )
+        frame, settings = read_parquet(self._path, key=self._key, kind="table of this command")
+        check_same_settings(self._settings, settings, f"{self._path} was made under")
         return frame
 
     def append(self, rows: pl.DataFrame) -> None:
-        """Add rows; a reader sees the old file or the new one."""
+        """Add rows to the file.
+
+        Parameters
+        ----------
+        rows : polars.DataFrame
+            New rows.
+
+        Raises
+        ------
+        InvalidTableError, MismatchError
+            As :meth:`read` does.
+        """
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        # Freed by the system if this process dies; the lock file stays.
         with FileLock(self._path.with_name(f".{self._path.name}.lock")):
             old = self.read()
-            table = pl.concat([old, rows], how="diagonal") if len(old) else rows
-            with tempfile.NamedTemporaryFile(
-                dir=self._path.parent, suffix=".tmp", delete=False
-            ) as file:
-                written = Path(file.name)
-            try:  # with the file closed: Windows replaces none that is open
-                metadata = {self._key: json.dumps(self._settings)}
-                table.write_parquet(written, compression="zstd", metadata=metadata)
-                written.replace(self._path)
-            except BaseException:
-                written.unlink()
-                raise
+            frame = self._merge(old, rows) if len(old) else rows
+            write_parquet(frame, self._path, key=self._key, settings=self._settings)
+
+    def extend(self, parts: Iterable[pl.DataFrame]) -> None:
+        """Add rows as they are computed, every :data:`FLUSH_SECONDS` and at the end.
+
+        Rows that were computed before an error or Ctrl-C are added, too.
+
+        Parameters
+        ----------
+        parts : iterable of polars.DataFrame
+            New rows.
+        """
+        waiting: list[pl.DataFrame] = []
+        flushed = time.monotonic()
+        try:
+            for part in parts:
+                waiting.append(part)
+                if time.monotonic() - flushed >= FLUSH_SECONDS:
+                    self.append(pl.concat(waiting, how="diagonal"))
+                    waiting, flushed = [], time.monotonic()
+        finally:
+            if waiting:
+                self.append(pl.concat(waiting, how="diagonal"))

@@ -1,1 +1,1 @@
-"""Labels of one's own: networks trained from scratch, and attacked."""
+"""Label generation: networks are trained from scratch and attacked, to measure their accuracies."""

@@ -1,10 +1,9 @@
-"""Attacks with full knowledge of the network, bounded in the maximum norm.
+"""White-box attacks bounded in the maximum norm: FGSM and PGD, which the benchmarks' labels name.
 
-The two that the benchmarks' labels name: thirty lines. Libraries have them as well: the Adversarial
-Robustness Toolbox (newest release on PyPI: 1.20.1, July 2025), Foolbox (3.3.4, March 2024) and
-torchattacks (3.5.1, October 2023); AutoAttack is not on PyPI. They draw random starts from the
-process's own generator, NumPy's or torch's, so labels would depend on what was attacked before;
-here each network has a generator of its own. torchattacks also asks for requests 2.25.
+The Adversarial Robustness Toolbox (1.20.1, July 2025), Foolbox (3.3.4, March 2024) and torchattacks
+(3.5.1, October 2023) have both attacks; AutoAttack is not on PyPI. These libraries draw random
+starts from the global generator of NumPy or torch, so labels would depend on what was attacked
+before; here each network has a generator of its own. torchattacks also requires requests 2.25.
 """
 
 import re
@@ -17,11 +16,12 @@ from torch.nn import functional
 
 from acorn.datasets import Dataset
 from acorn.errors import InputError, abbreviate
+from training.label_generation.images import channel_statistics
 
 _NAME = re.compile(r"(?P<attack>fgsm|pgd)_linf_(?P<eps>\d{1,3}(?:\.\d{1,4})?)")
 
 PGD_STEPS = 40
-"""With :data:`PGD_STEP`, the attack of the robustness dataset (Jung et al., ICLR 2023)."""
+"""Steps in the robustness dataset (Jung et al., ICLR 2023), of length :data:`PGD_STEP`."""
 
 PGD_STEP = 0.01 / 0.3
 """Length of a step, in units of the budget."""
@@ -29,20 +29,20 @@ PGD_STEP = 0.01 / 0.3
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """Looks for images near the given ones that the network gets wrong.
+    """Searches near the given images for images that the network misclassifies.
 
     Attributes
     ----------
-    name
+    name : str
         The target that it labels, such as ``pgd_linf_1.0``.
-    eps
+    eps : float
         Most that a pixel may change, in units of 1/255.
-    steps
+    steps : int, default=1
         Steps of projected gradient descent; 1 is FGSM.
-    step
+    step : float, default=1.0
         Length of a step, in units of ``eps``.
-    random_start
-        Whether it starts from a random place within the budget.
+    random_start : bool, default=False
+        Whether to start from a random point within the budget.
     """
 
     name: str
@@ -59,35 +59,48 @@ class Attack:
         dataset: Dataset,
         generator: torch.Generator,
     ) -> Float[Tensor, "batch 3 h w"]:
-        """Perturb normalised images; the network keeps its mode, and its gradients.
+        """Perturb normalised images; mode and gradients of the network stay as they are.
 
         FGSM, ``x + eps sign(grad_x L)``: Goodfellow et al., Explaining and harnessing adversarial
         examples, ICLR 2015, section 4. PGD, ``x <- proj(x + alpha sign(grad_x L))`` onto the
         ball around the image: Madry et al., Towards deep learning models resistant to adversarial
         attacks, ICLR 2018, section 2.1. Pixels stay within 0 and 1 throughout.
         """
-        mean, std = (
-            torch.tensor(each, device=images.device).view(1, 3, 1, 1)
-            for each in (dataset.mean, dataset.std)
-        )
+        mean, std = channel_statistics(dataset, images.device)
         budget = self.eps / 255 / std
         lowest = torch.maximum(images - budget, -mean / std)
         highest = torch.minimum(images + budget, (1 - mean) / std)
-        found = images.detach()
+        attacked = images.detach()
         if self.random_start:
             noise = torch.rand(images.shape, generator=generator).to(images.device)
-            found = (found + (2 * noise - 1) * budget).clamp(lowest, highest)
+            attacked = (attacked + (2 * noise - 1) * budget).clamp(lowest, highest)
         for _ in range(self.steps):
             with torch.enable_grad():
-                found = found.requires_grad_(True)
-                loss = functional.cross_entropy(network(found), labels)
-                (gradient,) = torch.autograd.grad(loss, found, materialize_grads=True)
-            found = (found.detach() + self.step * budget * gradient.sign()).clamp(lowest, highest)
-        return found
+                attacked = attacked.requires_grad_(True)
+                loss = functional.cross_entropy(network(attacked), labels)
+                (gradient,) = torch.autograd.grad(loss, attacked, materialize_grads=True)
+            moved = attacked.detach() + self.step * budget * gradient.sign()
+            attacked = moved.clamp(lowest, highest)
+        return attacked
 
 
 def read_attack(name: str) -> Attack:
-    """Find the attack that a target names; raises :class:`~acorn.errors.InputError`."""
+    """Read the attack that a target names.
+
+    Parameters
+    ----------
+    name : str
+        ``fgsm_linf_EPS`` or ``pgd_linf_EPS``.
+
+    Returns
+    -------
+    Attack
+
+    Raises
+    ------
+    InputError
+        For any other name.
+    """
     match = _NAME.fullmatch(name)
     if match is None or not 0 < float(match["eps"]) <= 255:
         raise InputError(
@@ -100,8 +113,19 @@ def read_attack(name: str) -> Attack:
 
 
 def adversary(eps: float) -> Attack:
-    """The attack of adversarial training: seven steps of a quarter of the budget.
+    """Attack of adversarial training: seven steps of a quarter of the budget.
 
+    Parameters
+    ----------
+    eps : float
+        Budget, in units of 1/255.
+
+    Returns
+    -------
+    Attack
+
+    References
+    ----------
     Madry et al., ICLR 2018, section 5 (CIFAR-10: budget 8, seven steps of 2).
     """
     return Attack("training", eps, 7, 0.25, random_start=True)

@@ -1,7 +1,7 @@
-"""Corruptions of small images that need no library: five of the fifteen that the benchmarks have.
+"""Five of the fifteen common corruptions of the benchmarks, which need no image library.
 
 Hendrycks and Dietterich, Benchmarking neural network robustness to common corruptions and
-perturbations, ICLR 2019, with the constants that the authors use for CIFAR.
+perturbations, ICLR 2019, with the authors' constants for CIFAR.
 """
 
 from collections.abc import Callable
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from acorn.datasets import Dataset
 from acorn.errors import InputError, abbreviate
+from training.label_generation.images import channel_statistics
 
 Unit = Float[Tensor, "batch 3 h w"]
 """Images with pixels in 0..1."""
@@ -53,12 +54,20 @@ CORRUPTIONS: dict[str, tuple[Apply, tuple[float, ...]]] = {
     "brightness": (_brightness, (0.05, 0.1, 0.15, 0.2, 0.3)),
     "contrast": (_contrast, (0.75, 0.5, 0.4, 0.3, 0.15)),
 }
-"""How each is applied, and with what at the five severities."""
+"""Function of each corruption, and its parameter at the five severities."""
 
 
 @dataclass(frozen=True, slots=True)
 class Corruption:
-    """One corruption at one severity; called as an attack is."""
+    """One corruption at one severity; it is called like an attack.
+
+    Attributes
+    ----------
+    apply : callable
+        Corrupts images whose pixels are in 0..1.
+    level : float
+        Its parameter.
+    """
 
     apply: Apply
     level: float
@@ -71,18 +80,31 @@ class Corruption:
         dataset: Dataset,
         generator: torch.Generator,
     ) -> Float[Tensor, "batch 3 h w"]:
-        """Corrupt normalised images; what comes out has 8 bits again."""
-        mean, std = (
-            torch.tensor(each, device=images.device).view(1, 3, 1, 1)
-            for each in (dataset.mean, dataset.std)
-        )
+        """Corrupt normalised images; the result is quantised to 8 bits."""
+        mean, std = channel_statistics(dataset, images.device)
         pixels = (images * std + mean).clamp(0, 1)
         corrupted = self.apply(pixels, self.level, generator).clamp(0, 1)
         return ((corrupted * 255).floor() / 255 - mean) / std
 
 
 def read_corruption(name: str) -> list[Corruption]:
-    """The five severities of a corruption; raises :class:`~acorn.errors.InputError`."""
+    """Read a corruption by name.
+
+    Parameters
+    ----------
+    name : str
+        A key of :data:`CORRUPTIONS`.
+
+    Returns
+    -------
+    list of Corruption
+        Its five severities.
+
+    Raises
+    ------
+    InputError
+        For any other name.
+    """
     if name not in CORRUPTIONS:
         raise InputError(
             f"got corruption {abbreviate(name)}; expected one of {', '.join(CORRUPTIONS)}"

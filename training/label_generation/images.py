@@ -1,4 +1,4 @@
-"""The images that networks are trained on, and those that they are tested on."""
+"""Images to train and to test networks on."""
 
 import hashlib
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from acorn.datasets import Dataset
 from acorn.errors import InvalidBatchError, abbreviate
 
 HELD_OUT = 5
-"""Of a source without test images, one in so many of each class is tested on."""
+"""Of a source without test images, one image in so many of each class is a test image."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,10 +28,10 @@ class Images:
 
     Attributes
     ----------
-    pixels
-        Shape (n, 3, height, width).
-    labels
-        Each in 0..num_classes-1.
+    pixels : torch.Tensor
+        uint8, shape (n, 3, height, width).
+    labels : torch.Tensor
+        Integers in 0..num_classes-1, shape (n,).
     """
 
     pixels: UInt8[Tensor, "n 3 h w"]
@@ -49,22 +49,27 @@ class Images:
 
 
 def load_images(path: Path, dataset: Dataset) -> tuple[Images, Images]:
-    """Read all images of a source: those to train on, and those to test on.
+    """Read all images of a source.
 
     Parameters
     ----------
-    path
+    path : pathlib.Path
         An npz file (``x_train``, ``y_train``, ``x_test``, ``y_test``), a folder with folders
         ``train`` and ``test`` of one subfolder of images a class, or torchvision's CIFAR root;
-        otherwise as :func:`acorn.batches.load_batch` has them. Of a source that has no test
-        images a fifth of each class is held out, always the same.
-    dataset
+        otherwise what :func:`acorn.batches.load_batch` reads. Of a source without test images a
+        fifth of each class is held out, always the same.
+    dataset : Dataset
         Gives shape and classes.
+
+    Returns
+    -------
+    tuple of Images
+        Training images and test images.
 
     Raises
     ------
     InvalidBatchError
-        When the source cannot be read, or has no image to train or to test on.
+        If the source cannot be read, or has fewer than two images to train or to test on.
     """
     train, test = _sources(path, dataset)
     pixels, labels = _read(train, dataset)
@@ -79,19 +84,38 @@ def load_images(path: Path, dataset: Dataset) -> tuple[Images, Images]:
                 f"{path.name!r} has {len(part[1])} images to {what} on; expected at least 2"
             )
     first, second = (
-        Images(torch.from_numpy(p.transpose(0, 3, 1, 2).copy()), torch.from_numpy(classes))
-        for p, classes in parts
+        Images(torch.from_numpy(images.transpose(0, 3, 1, 2).copy()), torch.from_numpy(classes))
+        for images, classes in parts
     )
     return first, second
 
 
 def normalised(pixels: UInt8[Tensor, "n 3 h w"], dataset: Dataset) -> Float[Tensor, "n 3 h w"]:
-    """Scale pixels to 0..1, and normalise them by the dataset's mean and standard deviation."""
-    mean, std = (
-        torch.tensor(each, device=pixels.device).view(1, 3, 1, 1)
-        for each in (dataset.mean, dataset.std)
-    )
+    """Scale pixels to 0..1, and normalise them by the dataset's mean and standard deviation.
+
+    Parameters
+    ----------
+    pixels : torch.Tensor
+        uint8, shape (n, 3, height, width).
+    dataset : Dataset
+        Gives mean and standard deviation.
+
+    Returns
+    -------
+    torch.Tensor
+        float32, same shape.
+    """
+    mean, std = channel_statistics(dataset, pixels.device)
     return (pixels.float() / 255 - mean) / std
+
+
+def channel_statistics(dataset: Dataset, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of the channels, each of shape (1, 3, 1, 1)."""
+    mean, std = (
+        torch.tensor(values, device=device).view(1, 3, 1, 1)
+        for values in (dataset.mean, dataset.std)
+    )
+    return mean, std
 
 
 def _sources(path: Path, dataset: Dataset) -> tuple[Source, Source | None]:
@@ -124,7 +148,7 @@ def _read(source: Source, dataset: Dataset) -> tuple[Pixels, Indices]:
 
 
 def _held_out(labels: Indices) -> np.ndarray:
-    """Mark one in :data:`HELD_OUT` of each class, in an order that is the same everywhere."""
+    """Mark one in :data:`HELD_OUT` of each class, the same on every machine."""
     shuffled = np.argsort(Stream("held out").uniform(len(labels)), kind="stable")
     by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
     _, first, counts = np.unique(labels[by_class], return_index=True, return_counts=True)

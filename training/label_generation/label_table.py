@@ -1,18 +1,17 @@
-"""A label table, network by network."""
+"""Generates a label table, network by network."""
 
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
 
 import polars as pl
 import torch
-from torch import nn
 
 from acorn.datasets import Dataset
 from acorn.features.devices import find_device
+from acorn.features.extractor import build_seeded
 from acorn.spaces import Space
 from training.features.resumable_table import ResumableTable
 from training.label_generation.attacks import adversary, read_attack
@@ -30,24 +29,24 @@ KEY = "acorn.labels"
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """All that labels depend on, besides the images.
+class LabelRecipe:
+    """Everything that labels depend on, besides the images.
 
     Attributes
     ----------
-    space, dataset
-        Of the networks.
-    schedule
+    space, dataset : Space, Dataset
+        Space and dataset of the networks.
+    schedule : Schedule
         How they are trained.
-    attacks
-        Targets to measure besides ``clean``, in the names of :func:`read_attack`.
-    corruptions
+    attacks : sequence of str, default=("fgsm_linf_1.0", "pgd_linf_1.0")
+        Targets to measure besides ``clean``, as :func:`read_attack` reads them.
+    corruptions : sequence of str, default=()
         Names of :data:`~training.label_generation.corruptions.CORRUPTIONS`: the targets
         ``corruption_<name>``, each the mean over five severities.
-    adversarial
+    adversarial : float or None, default=None
         Budget of adversarial training, in units of 1/255; None trains on clean images.
-    seed
-        Of initial weights, of training and of the attacks.
+    seed : int, default=0
+        Seeds initial weights, training and attacks.
     """
 
     space: Space
@@ -59,9 +58,12 @@ class Recipe:
     seed: int = 0
 
     def measurements(self) -> dict[str, list[Perturbation | None]]:
-        """What the images go through for each target; a label is the mean accuracy.
+        """Perturbations of the test images for each target; a label is the mean accuracy.
 
-        Raises :class:`~acorn.errors.InputError` for a name that there is not.
+        Raises
+        ------
+        InputError
+            For an unknown attack or corruption.
         """
         return {
             "clean": [None],
@@ -70,7 +72,7 @@ class Recipe:
         }
 
     def settings(self, train: Images, test: Images) -> dict[str, object]:
-        """Everything by name, with the images' hashes."""
+        """Everything by name, with the hashes of the images."""
         return {
             "space": self.space.name,
             "dataset": self.dataset.name,
@@ -84,8 +86,8 @@ class Recipe:
         }
 
 
-def label(
-    recipe: Recipe,
+def generate_labels(
+    recipe: LabelRecipe,
     archs: Sequence[str],
     train: Images,
     test: Images,
@@ -94,75 +96,86 @@ def label(
     device: str = "auto",
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> pl.DataFrame:
-    """Bring the label table at ``out`` up to date with these architectures.
+    """Bring a label table up to date with these architectures.
 
-    Each row is written when its network is done, so an interruption costs one network at most.
-    A network whose training diverges gets null labels and a ``reason``, and is not tried again.
+    A finished row is written within seconds, so an interruption costs one network at most. A
+    network whose training diverges gets null labels and a ``reason``, and is not tried again.
 
     Parameters
     ----------
-    recipe
+    recipe : LabelRecipe
         How to train and what to measure.
-    archs
+    archs : sequence of str
         Canonical forms.
-    train, test
-        Images.
-    out
-        Parquet file. Several processes may add to the same one.
-    device
-        Where to train.
-    on_progress
+    train, test : Images
+        Images to train and to test on.
+    out : pathlib.Path
+        Parquet file; several processes may add to it.
+    device : str, default="auto"
+        Where to train, as :func:`~acorn.features.devices.find_device` reads it.
+    on_progress : callable, optional
         Called with (done, total) epochs.
 
     Returns
     -------
     polars.DataFrame
-        Rows of the table: ``arch``, ``<dataset>.<target>`` in percent, ``reason``, ``seconds``.
+        All rows of the table: ``arch``, ``<dataset>.<target>`` in percent, ``reason``, ``seconds``.
 
     Raises
     ------
     MismatchError
         If ``out`` holds labels of another recipe.
     InputError
-        For an attack or a corruption that there is not.
+        For an unknown attack, corruption or device.
     """
     measurements = recipe.measurements()
-    place = find_device(device)
-    ledger = ResumableTable(out, key=KEY, settings=recipe.settings(train, test))
-    table = ledger.read()
+    torch_device = find_device(device)
+    growing = ResumableTable(out, key=KEY, settings=recipe.settings(train, test))
+    table = growing.read()
     done = set(table["arch"]) if len(table) else set()
     todo = [arch for arch in archs if arch not in done]
     epochs = recipe.schedule.epochs
-    for number, arch in enumerate(todo):
-        progress = partial(_count, on_progress, number * epochs, len(todo) * epochs)
-        ledger.append(_row(recipe, arch, measurements, train, test, place, progress))
-        progress(epochs)
-    return ledger.read()
 
+    def rows() -> Iterator[pl.DataFrame]:
+        for number, arch in enumerate(todo):
 
-def _count(on_progress: Callable[[int, int], None], before: int, total: int, epochs: int) -> None:
-    on_progress(before + epochs, total)
+            def on_epoch(epoch: int, before: int = number * epochs) -> None:
+                on_progress(before + epoch, len(todo) * epochs)
+
+            yield _row(recipe, arch, measurements, train, test, torch_device, on_epoch)
+            on_epoch(epochs)  # also if training diverged
+
+    growing.extend(rows())
+    return growing.read()
 
 
 def _row(
-    recipe: Recipe,
+    recipe: LabelRecipe,
     arch: str,
     measurements: Mapping[str, Sequence[Perturbation | None]],
     train: Images,
     test: Images,
-    place: torch.device,
+    device: torch.device,
     on_epoch: Callable[[int], None],
 ) -> pl.DataFrame:
     """Train one network and measure it."""
     start = time.perf_counter()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        network = recipe.space.build(arch, recipe.dataset)
-    network = network.to(place)
+    network = build_seeded(recipe.space, arch, recipe.dataset, seed=recipe.seed).to(device)
     names = [f"{recipe.dataset.name}.{target}" for target in measurements]
     labels: list[float | None] = [None] * len(names)
     reason = None
-    # Restored afterwards; elsewhere the fastest convolution may be another one at each run.
+
+    def measured(perturbation: Perturbation | None) -> float:
+        return accuracy(
+            network,
+            test,
+            recipe.dataset,
+            batch_size=recipe.schedule.batch_size,
+            perturbation=perturbation,
+            seed=recipe.seed,
+        )
+
+    # Otherwise cuDNN may choose another convolution algorithm at each run.
     with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
         try:
             fit(
@@ -175,7 +188,7 @@ def _row(
                 on_epoch=on_epoch,
             )
             labels = [
-                statistics.fmean(_accuracy(recipe, network, test, each) for each in perturbations)
+                statistics.fmean(map(measured, perturbations))
                 for perturbations in measurements.values()
             ]
         except DivergedError as error:
@@ -184,16 +197,3 @@ def _row(
     schema |= {"reason": pl.String, "seconds": pl.Float64}
     row = [arch, *labels, reason, time.perf_counter() - start]
     return pl.DataFrame([row], schema=schema, orient="row")
-
-
-def _accuracy(
-    recipe: Recipe, network: nn.Module, test: Images, perturbation: Perturbation | None
-) -> float:
-    return accuracy(
-        network,
-        test,
-        recipe.dataset,
-        batch_size=recipe.schedule.batch_size,
-        perturbation=perturbation,
-        seed=recipe.seed,
-    )

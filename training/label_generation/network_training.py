@@ -1,4 +1,4 @@
-"""Training one network from scratch."""
+"""Trains one network from scratch, and measures its accuracy."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -16,20 +16,28 @@ from training.label_generation.images import Images, normalised
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """How a network is trained; by default as the benchmark of the topology space does.
+    """How a network is trained.
 
-    Dong and Yang, NAS-Bench-201, ICLR 2020, table 1: SGD with Nesterov momentum, a cosine from
-    ``lr`` to 0, random crops and horizontal flips.
+    The defaults are those of Dong and Yang, NAS-Bench-201, ICLR 2020, table 1: SGD with Nesterov
+    momentum, a cosine schedule from ``lr`` to 0, random crops and horizontal flips.
 
     Attributes
     ----------
-    epochs, batch_size, lr, momentum, weight_decay
-        Of the optimiser.
-    crop
-        Pixels of black around an image from which it is cropped again: an eighth of its side by
-        default; 0 does not crop.
-    flip
-        Whether half of the images are mirrored.
+    epochs : int, default=200
+        Passes over the training images.
+    batch_size : int, default=256
+        Images of a step.
+    lr : float, default=0.1
+        Initial learning rate.
+    momentum : float, default=0.9
+        Nesterov momentum.
+    weight_decay : float, default=5e-4
+        L2 penalty.
+    crop : int or None, default=None
+        Black pixels that are padded to each side before a random crop; None is an eighth of the
+        height, 0 does not crop.
+    flip : bool, default=True
+        Whether to mirror half of the images.
     """
 
     epochs: int = 200
@@ -54,11 +62,11 @@ class Schedule:
 
 
 Perturbation = Callable[[nn.Module, Tensor, Tensor, Dataset, torch.Generator], Tensor]
-"""An attack or a corruption; of a network, normalised images, classes, dataset and generator."""
+"""An attack or a corruption of (network, normalised images, classes, dataset, generator)."""
 
 
 class DivergedError(Exception):
-    """Training came to a loss that is no number."""
+    """The loss or the logits of a network are not finite."""
 
 
 def fit(
@@ -71,28 +79,30 @@ def fit(
     seed: int = 0,
     on_epoch: Callable[[int], None] = lambda _done: None,
 ) -> None:
-    """Train a network where it is, on any device.
+    """Train a network on the device that it is on.
 
     Parameters
     ----------
-    network
+    network : torch.nn.Module
         Freshly initialised.
-    images, dataset
-        What to train on.
-    schedule
-        How.
-    adversary
-        Replaces each image by an attacked one, which the network is attacked for as it trains
-        (Madry et al., ICLR 2018, equation 2.1).
-    seed
-        Of the order of images, crops, flips and the attack's random starts.
-    on_epoch
-        Called with the number of epochs done.
+    images : Images
+        Training images.
+    dataset : Dataset
+        Gives mean and standard deviation.
+    schedule : Schedule
+        How to train.
+    adversary : callable, optional
+        Attack that replaces each batch (adversarial training: Madry et al., ICLR 2018, equation
+        2.1).
+    seed : int, default=0
+        Seeds the order of images, crops, flips and the attack's random starts.
+    on_epoch : callable, optional
+        Called with the number of finished epochs.
 
     Raises
     ------
     DivergedError
-        When the loss is no longer a number.
+        If the loss is not finite.
     """
     device = next(network.parameters()).device
     generator = torch.Generator().manual_seed(seed)
@@ -119,7 +129,7 @@ def fit(
             optimiser.step()
             decay.step()
             total += loss.detach()
-        if not total.isfinite():  # asked once an epoch, since asking waits for the device
+        if not total.isfinite():  # once an epoch, since it waits for the device
             raise DivergedError(f"the loss is {total.item()} in epoch {epoch + 1}")
         on_epoch(epoch + 1)
 
@@ -133,17 +143,37 @@ def accuracy(
     perturbation: Perturbation | None = None,
     seed: int = 0,
 ) -> float:
-    """Percent of images that a network gets right, after a perturbation if one is given.
+    """Measure the accuracy of a network.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Trained network.
+    images : Images
+        Test images.
+    dataset : Dataset
+        Gives mean and standard deviation.
+    batch_size : int
+        Images of a forward pass.
+    perturbation : callable, optional
+        Attack or corruption of the images.
+    seed : int, default=0
+        Seeds the perturbation.
+
+    Returns
+    -------
+    float
+        Percent of images that are classified correctly.
 
     Raises
     ------
     DivergedError
-        When a logit is no number.
+        If a logit is not finite.
     """
     device = next(network.parameters()).device
     generator = torch.Generator().manual_seed(seed)
     network.eval()
-    right = 0
+    correct = 0
     for start in range(0, len(images), batch_size):
         rows = slice(start, start + batch_size)
         x = normalised(images.pixels[rows].to(device), dataset)
@@ -153,13 +183,13 @@ def accuracy(
         with torch.no_grad():
             logits = network(x)
         if not logits.isfinite().all():
-            raise DivergedError("the logits are not all numbers")
-        right += int((logits.argmax(dim=1) == y).sum())
-    return 100 * right / len(images)
+            raise DivergedError("the logits are not all finite")
+        correct += int((logits.argmax(dim=1) == y).sum())
+    return 100 * correct / len(images)
 
 
 def _batches(n: int, size: int, generator: torch.Generator) -> Iterator[Int[Tensor, " batch"]]:
-    """All images in a new order; one that is left over alone waits, as it has no variance."""
+    """All images in random order, without a last batch of one image, which has no variance."""
     for rows in torch.randperm(n, generator=generator).split(size):
         if len(rows) > 1:
             yield rows
@@ -168,7 +198,7 @@ def _batches(n: int, size: int, generator: torch.Generator) -> Iterator[Int[Tens
 def _augmented(
     pixels: UInt8[Tensor, "n 3 h w"], schedule: Schedule, generator: torch.Generator
 ) -> UInt8[Tensor, "n 3 h w"]:
-    """Crop from a black frame, and mirror."""
+    """Pad and crop at random, and mirror half of the images."""
     n, channels, height, width = pixels.shape
     margin = height // 8 if schedule.crop is None else schedule.crop
     if margin:

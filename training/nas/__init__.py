@@ -1,1 +1,1 @@
-"""Pareto search: the architectures that no other beats in everything at once."""
+"""Architecture search: the Pareto front of a trained bundle's predictions and the costs."""

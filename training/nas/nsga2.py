@@ -1,8 +1,8 @@
-"""NSGA-II over architectures: what to look at when a space is too large to look at all of it.
+"""NSGA-II over architectures, for spaces that are too large to evaluate as a whole.
 
 Deb et al., A fast and elitist multiobjective genetic algorithm: NSGA-II, IEEE Transactions on
 Evolutionary Computation 6(2), 2002. Children are mutations only, since spaces have no crossover.
-A network's cost is known without a prediction, so one beyond the limits is not even looked at.
+The cost of a network is known without a prediction, so networks beyond the limits are skipped.
 """
 
 import random
@@ -21,7 +21,15 @@ from training.nas.objectives import EvolutionSettings, Objectives
 from training.seeding import seeded
 
 TRIES = 10_000
-"""Architectures that may be drawn, or changed, in vain before a search gives up."""
+"""Architectures that may be drawn or mutated without finding a new one before a search stops."""
+
+
+@dataclass(eq=False)
+class _Individual:
+    """An architecture with its fitness, in the attributes that the library reads."""
+
+    arch: str
+    fitness: Any
 
 
 def evolve(
@@ -32,12 +40,25 @@ def evolve(
     *,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> pl.DataFrame:
-    """ArchitectureEvaluator functions, generation by generation, each once.
+    """Evaluate architectures generation by generation, each once.
+
+    Parameters
+    ----------
+    space : Space
+        Space to search.
+    evaluator : ArchitectureEvaluator
+        Evaluates the candidates.
+    objectives : Objectives
+        What to optimise, and within which limits.
+    settings : EvolutionSettings
+        Size of the search, and its seed.
+    on_progress : callable, optional
+        Called with (done, total) evaluations.
 
     Returns
     -------
     polars.DataFrame
-        Rows of :meth:`~training.nas.evaluator.ArchitectureEvaluator.evaluate`, one an
+        Rows of :meth:`~training.nas.evaluator.ArchitectureEvaluator.evaluate`, one for each
         architecture that was evaluated.
 
     Raises
@@ -45,50 +66,48 @@ def evolve(
     InputError
         If hardly any architecture keeps within the limits, or the space cannot be sampled.
     """
-    individual = _individual(len(objectives.names))
+
+    class Fitness(base.Fitness):  # type: ignore[misc, unused-ignore]
+        weights = (1.0,) * len(objectives.names)
+
     seen: set[str] = set()
     frames: list[pl.DataFrame] = []
 
-    def judged(archs: dict[str, str]) -> list[Any]:
-        """ArchitectureEvaluator new functions, by their canonical forms."""
-        frame = evaluator.evaluate([*archs])
+    def evaluated(archs: Iterator[str], wanted: int) -> list[_Individual]:
+        """Evaluate the next new architectures that keep within the limits."""
+        arch_of: dict[str, str] = {}  # as it was drawn, by its canonical form
+        for _ in range(TRIES):
+            if len(arch_of) == wanted:
+                break
+            arch = next(archs)
+            canonical = space.parse(arch).canonical
+            if canonical not in seen and objectives.affords(evaluator.cost(canonical)):
+                seen.add(canonical)
+                arch_of[canonical] = arch
+        if not arch_of:
+            return []
+        frame = evaluator.evaluate([*arch_of])
         frames.append(frame)
         on_progress(len(seen), settings.evaluations)
-        rows = zip(archs.values(), objectives.values(frame), strict=True)
-        return [individual(arch, values) for arch, values in rows]
+        rows = zip(arch_of.values(), objectives.values(frame), strict=True)
+        return [_Individual(arch, Fitness(tuple(map(float, values)))) for arch, values in rows]
 
     with seeded(settings.seed):
         seeds = (random.randrange(2**32) for _ in count())
-        first = _take(_drawn(space, seeds), space, evaluator, objectives, seen, settings.population)
+        first = evaluated(_drawn(space, seeds), settings.population)
         if len(first) < 4:
             raise InputError(
                 f"{len(first)} of {TRIES} architectures drawn from {space.name} keep within the "
                 "limits; expected more: raise them"
             )
-        parents = tools.selNSGA2(judged(first), len(first) - len(first) % 4)
+        parents = tools.selNSGA2(first, len(first) - len(first) % 4)
         while len(seen) < settings.evaluations:
             wanted = min(settings.population, settings.evaluations - len(seen))
-            children = _take(
-                _mutated(space, parents, seeds), space, evaluator, objectives, seen, wanted
-            )
-            if not children:  # everything within reach has been seen
+            children = evaluated(_mutated(space, parents, seeds), wanted)
+            if not children:  # everything within reach has been evaluated
                 break
-            parents = tools.selNSGA2(parents + judged(children), len(parents))
+            parents = tools.selNSGA2(parents + children, len(parents))
     return pl.concat(frames)
-
-
-def _individual(objectives: int) -> Callable[[str, Any], Any]:
-    """A class of individuals as the library wants them: with a fitness that says what is better."""
-
-    class Fitness(base.Fitness):  # type: ignore[misc, unused-ignore]
-        weights = (1.0,) * objectives
-
-    @dataclass(eq=False)
-    class Individual:
-        arch: str
-        fitness: Any
-
-    return lambda arch, values: Individual(arch, Fitness(tuple(map(float, values))))
 
 
 def _drawn(space: Space, seeds: Iterator[int]) -> Iterator[str]:
@@ -97,29 +116,8 @@ def _drawn(space: Space, seeds: Iterator[int]) -> Iterator[str]:
         yield from space.sample(min(100, most), seed=next(seeds))
 
 
-def _mutated(space: Space, parents: list[Any], seeds: Iterator[int]) -> Iterator[str]:
+def _mutated(space: Space, parents: list[_Individual], seeds: Iterator[int]) -> Iterator[str]:
     """Change one choice of the winners of tournaments."""
     while True:
         for parent in tools.selTournamentDCD(parents, len(parents)):
             yield space.mutate(parent.arch, seed=next(seeds))
-
-
-def _take(
-    archs: Iterator[str],
-    space: Space,
-    evaluator: ArchitectureEvaluator,
-    objectives: Objectives,
-    seen: set[str],
-    wanted: int,
-) -> dict[str, str]:
-    """Take new functions that the limits allow, and the spelling of each by its canonical form."""
-    found: dict[str, str] = {}
-    for _ in range(TRIES):
-        if len(found) == wanted:
-            break
-        arch = next(archs)
-        canonical = space.parse(arch).canonical
-        if canonical not in seen and objectives.affords(evaluator.cost(canonical)):
-            seen.add(canonical)
-            found[canonical] = arch
-    return found

@@ -1,4 +1,4 @@
-"""Objectives of a search, and the settings of its evolution."""
+"""Objectives and limits of an architecture search, and the settings of its evolution."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 from acorn.errors import InputError
 from acorn.spaces import Cost
 
-Floats = NDArray[np.float64]
-
 COSTS = ("params", "flops")
-"""Objectives that a search minimises; all others are targets of the forest."""
+"""Objectives that a search minimises; all others are targets of the bundle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +20,11 @@ class Objectives:
 
     Attributes
     ----------
-    names
+    names : sequence of str
         Targets, which are maximised, and names of :data:`COSTS`, which are minimised.
-    pessimistic
-        Whether the lower end of a target's interval counts in place of its value.
-    max_params, max_flops
+    pessimistic : bool, default=False
+        Whether to use the lower end of a target's interval in place of its value.
+    max_params, max_flops : float or None, default=None
         Most millions of parameters and of multiply-accumulates; None is no limit.
     """
 
@@ -37,21 +35,32 @@ class Objectives:
 
     @property
     def targets(self) -> list[str]:
-        """Those that a forest predicts."""
+        """Objectives that a bundle predicts."""
         return [name for name in self.names if name not in COSTS]
 
     def affords(self, cost: Cost) -> bool:
-        """Whether a network keeps within the limits."""
+        """Whether a network of this cost keeps within the limits."""
         return (self.max_params is None or cost.params <= self.max_params) and (
             self.max_flops is None or cost.flops <= self.max_flops
         )
 
-    def values(self, judged: pl.DataFrame) -> Floats:
-        """Objectives of shape (rows, names), more is better."""
+    def values(self, evaluated: pl.DataFrame) -> NDArray[np.float64]:
+        """Values of the objectives.
+
+        Parameters
+        ----------
+        evaluated : polars.DataFrame
+            Rows of :meth:`~training.nas.evaluator.ArchitectureEvaluator.evaluate`.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (rows, names); more is better.
+        """
         columns = [
-            -judged[name]
+            -evaluated[name]
             if name in COSTS
-            else judged[f"{name}.lower" if self.pessimistic else name]
+            else evaluated[f"{name}.lower" if self.pessimistic else name]
             for name in self.names
         ]
         return np.column_stack([column.to_numpy() for column in columns]).astype(np.float64)
@@ -59,15 +68,15 @@ class Objectives:
 
 @dataclass(frozen=True, slots=True)
 class EvolutionSettings:
-    """How far and how broadly to search.
+    """How far and how broadly evolution searches.
 
     Attributes
     ----------
-    population
-        Number of parents: a multiple of four, which NSGA-II's tournament needs.
-    evaluations
-        Most functions to judge.
-    seed
+    population : int, default=40
+        Number of parents: a multiple of four, as NSGA-II's tournament needs.
+    evaluations : int, default=1000
+        Most architectures to evaluate.
+    seed : int, default=0
         Seeds everything random.
     """
 

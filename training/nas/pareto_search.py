@@ -1,4 +1,4 @@
-"""Finding the front: all functions where their features are at hand, else by evolution."""
+"""Finds the Pareto front of a space: by evaluating all of it, or by evolution."""
 
 from collections.abc import Callable, Sequence
 
@@ -14,69 +14,68 @@ from training.nas.evaluator import ArchitectureEvaluator
 from training.nas.objectives import EvolutionSettings, Objectives
 
 
-def search(
+def find_front(
     space: Space,
     evaluator: ArchitectureEvaluator,
     objectives: Objectives,
+    evolution: EvolutionSettings,
     *,
     archs: str | None = None,
-    evolution: EvolutionSettings | None = None,
     in_domain: bool = False,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> tuple[pl.DataFrame, int]:
-    """Find the architectures that no other beats in all objectives.
+    """Find the architectures that no other one beats in all objectives.
 
     Parameters
     ----------
-    space
-        Where to look.
-    evaluator, objectives
-        What counts.
-    archs
+    space : Space
+        Space to search.
+    evaluator : ArchitectureEvaluator
+        Evaluates the candidates.
+    objectives : Objectives
+        What to optimise, and within which limits.
+    evolution : EvolutionSettings
+        How to search if there is no list of candidates.
+    archs : str, optional
         Candidates, as :func:`~training.features.compute.select_architectures` reads them. By
-        default the whole space if ``evaluator`` has the features of all of it, else what
-        ``evolution`` finds.
-    evolution
-        How to search a space that is not known as a whole.
-    in_domain
-        Whether architectures unlike those of the forest's training are left out.
-    on_progress
+        default the whole space if the features of all of it are in a table, else what evolution
+        finds.
+    in_domain : bool, default=False
+        Whether to leave out architectures unlike the training data of the forest.
+    on_progress : callable, optional
         Called with (done, total).
 
     Returns
     -------
-    tuple
-        The front, one row a function, the best by the first objective first; and the number of
-        functions that were judged.
+    front : polars.DataFrame
+        One row for each architecture, the best by the first objective first.
+    evaluated : int
+        Number of architectures that were evaluated.
 
     Raises
     ------
     InputError
-        If nothing keeps within the limits.
+        If no architecture keeps within the limits.
     """
     candidates = _candidates(space, evaluator, archs)
     if candidates is None:
         need("deap", extra="evolve")
         from training.nas.nsga2 import evolve
 
-        judged = evolve(
-            space, evaluator, objectives, evolution or EvolutionSettings(), on_progress=on_progress
-        )
+        evaluated = evolve(space, evaluator, objectives, evolution, on_progress=on_progress)
     else:
         affordable = [each for each in candidates if objectives.affords(evaluator.cost(each))]
-        judged = (
-            evaluator.evaluate(affordable, on_progress=on_progress)
-            if affordable
-            else pl.DataFrame()
-        )
-    if len(judged) and in_domain:
-        judged = judged.filter("in_domain")
-    if not len(judged):
-        raise InputError("no architecture keeps within the limits; expected wider ones")
-    values = objectives.values(judged)
+        if not affordable:
+            raise InputError("no architecture keeps within the limits; expected wider ones")
+        evaluated = evaluator.evaluate(affordable, on_progress=on_progress)
+    if in_domain:
+        evaluated = evaluated.filter("in_domain")
+        if not len(evaluated):
+            raise InputError("no architecture within the limits is in the domain of the forest")
+    values = objectives.values(evaluated)
     if not np.isfinite(values).all():
         raise InputError("too few labels calibrate the interval; expected a lower --interval")
-    return judged[pareto_front(values)], len(judged)
+    return evaluated[pareto_front(values)], len(evaluated)
 
 
 def _candidates(
@@ -86,5 +85,5 @@ def _candidates(
         return select_architectures(space, archs)
     if space.size is None:
         return None
-    every = select_architectures(space, "all")
-    return every if evaluator.has_features(every) else None
+    whole_space = select_architectures(space, "all")
+    return whole_space if evaluator.has_features(whole_space) else None

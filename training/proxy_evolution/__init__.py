@@ -1,1 +1,1 @@
-"""New proxies, bred by genetic programming over what layers show."""
+"""Proxy evolution: genetic programming of proxies from the statistics of layers."""

@@ -1,8 +1,8 @@
-"""How good a program is: the worst rank correlation on any of several draws of networks.
+"""Fitness of a program: its smallest rank correlation over several draws of networks.
 
-The smallest, not the mean, as in EZNAS (Akhauri et al., NeurIPS 2022), so that no task is given up
-for another. Half of the draws are spread evenly over accuracy, as in GreenMachine: the plain ones
-are mostly of networks that hardly differ, and say little about telling good from bad.
+The smallest rather than the mean, as in EZNAS (Akhauri et al., NeurIPS 2022), so that no target is
+sacrificed for another. Half of the draws are stratified by accuracy, as in GreenMachine, since
+networks that are drawn uniformly hardly differ in accuracy.
 """
 
 from dataclasses import dataclass
@@ -16,9 +16,10 @@ Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 WORST = -1.0
-"""Fitness of a program that gives some network no number, or all the same."""
+"""Fitness of a program that is not finite for some network, or equal for all of a draw."""
 
 STRATA = 5
+"""Equal parts of the range of accuracies, from which as many networks are drawn."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,24 +28,30 @@ class Fitness:
 
     Attributes
     ----------
-    tasks
-        For each draw, its networks and their labels.
+    tasks : list of (numpy.ndarray, numpy.ndarray)
+        Rows of the networks of each draw, and their labels.
     """
 
     tasks: list[tuple[Rows, Floats]]
 
     @classmethod
     def of(cls, Y: Floats, rows: Rows, *, draws: int, seed: int) -> "Fitness":
-        """Draw, for each target, ``draws`` halves at random and as many by accuracy.
+        """Draw halves of the networks for each target: uniformly, and stratified by accuracy.
 
         Parameters
         ----------
-        Y
-            Labels of shape (networks, targets), NaN where there is none.
-        rows
+        Y : numpy.ndarray
+            Labels, shape (networks, targets); NaN is missing.
+        rows : numpy.ndarray
             Networks to draw from.
-        draws, seed
-            How many of each kind, and their seed.
+        draws : int
+            Number of draws of each kind.
+        seed : int
+            Seeds the draws.
+
+        Returns
+        -------
+        Fitness
         """
         rng = np.random.default_rng(seed)
         tasks = []
@@ -59,7 +66,7 @@ class Fitness:
         return cls(tasks)
 
     def __call__(self, values: Floats) -> float:
-        """Smallest tau over the draws."""
+        """Smallest Kendall tau over the draws of values of shape (networks,)."""
         if not np.isfinite(values).all():
             return WORST
         return min(
@@ -69,7 +76,7 @@ class Fitness:
 
 
 def stratified(labels: Floats, n: int, rng: np.random.Generator) -> Rows:
-    """Draw up to ``n`` rows, as many from each of equal parts of the range of labels as it has."""
+    """Draw up to ``n`` rows, evenly from :data:`STRATA` equal parts of the range of labels."""
     edges = np.linspace(labels.min(), labels.max(), STRATA + 1)[1:-1]
     stratum = np.digitize(labels, edges)
     shuffled = rng.permutation(len(labels))

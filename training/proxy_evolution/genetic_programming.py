@@ -1,4 +1,4 @@
-"""Genetic programming: typed trees, crossover, mutation, and the fittest kept.
+"""Genetic programming over typed trees: crossover, mutation, and survival of the fittest.
 
 Koza, Genetic programming, MIT Press 1992; typed as in Montana, Strongly typed genetic programming,
 Evolutionary Computation 3(2), 1995.
@@ -21,19 +21,23 @@ MAX_HEIGHT = 8
 CROSSOVER, MUTATION = 0.6, 0.3
 TOURNAMENT = 4
 TRIES = 10
-"""At a tree whose fitness no other one of its generation has."""
+"""Attempts to create a tree whose fitness no other tree of its generation has."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProgramSearch:
-    """How many programs, for how long (EZNAS: 50, for 10 to 15 generations).
+    """Settings of the evolution (EZNAS: 50 programs, 10 to 15 generations).
 
     Attributes
     ----------
-    population, generations, seed
-        Programs at a time, times that they are replaced, and the seed of all chance.
-    kept
-        Best programs to give back.
+    population : int, default=50
+        Programs of a generation.
+    generations : int, default=15
+        Number of generations after the first.
+    seed : int, default=0
+        Seeds everything random.
+    kept : int, default=5
+        Number of best programs to return.
     """
 
     population: int = 50
@@ -50,17 +54,17 @@ class ProgramSearch:
 
 
 class _Layers:
-    """A number for each layer, to the library."""
+    """Type of a number for each layer."""
 
 
 class _Network:
-    """A number for a network, to the library."""
+    """Type of a number for a network."""
 
 
 _TYPES = {"layers": _Layers, "network": _Network}
 
 
-def breed(
+def evolve_programs(
     fitness: Callable[[Program], float],
     settings: ProgramSearch,
     *,
@@ -70,97 +74,99 @@ def breed(
 
     Parameters
     ----------
-    fitness
-        More is better; called once for each program.
-    settings
-        How many and for how long.
-    on_progress
+    fitness : callable
+        Fitness of a program, more is better; called once for each program.
+    settings : ProgramSearch
+        Size of the evolution, and its seed.
+    on_progress : callable, optional
         Called with (done, total) generations.
 
     Returns
     -------
-    list
-        The best programs that ever were, and their fitness, the best first; of those with the
-        same fitness the shortest.
+    list of (Program, float)
+        The best programs of all generations and their fitness, the best first; of programs with
+        the same fitness only the shortest.
     """
-    known: dict[Program, float] = {}
+    fitness_of: dict[Program, float] = {}
 
     def score(tree: Any) -> float:  # noqa: ANN401, RUF100
         program = Program(_nested(iter(tree)))
-        if program not in known:
-            known[program] = fitness(program)
-        return known[program]
+        if program not in fitness_of:
+            fitness_of[program] = fitness(program)
+        return fitness_of[program]
 
     primitives = _primitives()
-    grow = partial(gp.genHalfAndHalf, primitives, min_=1, max_=4, type_=_Network)
-    sprout = partial(gp.genFull, min_=0, max_=2)
+    random_tree = partial(gp.genHalfAndHalf, primitives, min_=1, max_=4, type_=_Network)
+    random_subtree = partial(gp.genFull, min_=0, max_=2)
     with seeded(settings.seed):
-        living, scores = _different(
-            lambda: gp.PrimitiveTree(grow()), score, settings.population, []
+        trees, scores = _distinct(
+            lambda: gp.PrimitiveTree(random_tree()), score, settings.population, []
         )
         for generation in range(settings.generations):
-            parents, fit = living, scores
-            best = max(range(len(parents)), key=fit.__getitem__)  # which lives on
-            living, scores = _different(
-                lambda: _child(parents, fit, primitives, sprout),  # noqa: B023 - called at once
+            parents, parent_scores = trees, scores
+            best = max(range(len(parents)), key=parent_scores.__getitem__)  # which survives
+            trees, scores = _distinct(
+                lambda: _child(parents, parent_scores, primitives, random_subtree),  # noqa: B023 - called at once
                 score,
                 settings.population,
                 [parents[best]],
             )
             on_progress(generation + 1, settings.generations)
-    shortest = sorted(known.items(), key=lambda each: (-each[1], len(str(each[0])), str(each[0])))
-    once: dict[float, Program] = {}
-    for program, fit_ in shortest:
-        once.setdefault(fit_, program)
-    return [(program, fit_) for fit_, program in once.items()][: settings.kept]
+    ranked = sorted(
+        fitness_of.items(), key=lambda item: (-item[1], len(str(item[0])), str(item[0]))
+    )
+    shortest: dict[float, Program] = {}
+    for program, value in ranked:
+        shortest.setdefault(value, program)
+    return [(program, value) for value, program in shortest.items()][: settings.kept]
 
 
-def _different(
-    make: Callable[[], Any], score: Callable[[Any], float], n: int, trees: list[Any]
+def _distinct(
+    create: Callable[[], Any], score: Callable[[Any], float], n: int, trees: list[Any]
 ) -> tuple[list[Any], list[float]]:
-    """Make trees of different fitness, since what ranks networks alike soon fills a population."""
+    """Create trees of different fitness, since equivalent trees soon fill a population."""
     trees, scores = list(trees), [score(tree) for tree in trees]
     while len(trees) < n:
         for _ in range(TRIES):
-            tree = make()
-            found = score(tree)
-            if found not in scores:
+            tree = create()
+            value = score(tree)
+            if value not in scores:
                 break
         trees.append(tree)
-        scores.append(found)
+        scores.append(value)
     return trees, scores
 
 
 def _child(
-    living: list[Any], scores: list[float], primitives: Any, sprout: Callable[..., Any]
+    parents: list[Any], scores: list[float], primitives: Any, random_subtree: Callable[..., Any]
 ) -> Any:
-    """Cross, mutate or copy winners of tournaments; what grows too high is its parent again."""
-    parent = copy.deepcopy(_winner(living, scores))
-    chance = random.random()
+    """Cross, mutate or copy winners of tournaments; a child that is too high is not used."""
+    parent = copy.deepcopy(_winner(parents, scores))
+    draw = random.random()
     child = copy.deepcopy(parent)
-    if chance < CROSSOVER:
-        child, _ = gp.cxOnePoint(child, copy.deepcopy(_winner(living, scores)))
-    elif chance < CROSSOVER + MUTATION:
-        (child,) = gp.mutUniform(child, sprout, primitives)
+    if draw < CROSSOVER:
+        child, _ = gp.cxOnePoint(child, copy.deepcopy(_winner(parents, scores)))
+    elif draw < CROSSOVER + MUTATION:
+        (child,) = gp.mutUniform(child, random_subtree, primitives)
     else:
         (child,) = gp.mutNodeReplacement(child, primitives)
     return child if child.height <= MAX_HEIGHT else parent
 
 
-def _winner(living: list[Any], scores: list[float]) -> Any:
-    drawn = tools.selRandom(range(len(living)), TOURNAMENT)
-    return living[max(drawn, key=scores.__getitem__)]
+def _winner(parents: list[Any], scores: list[float]) -> Any:
+    drawn = tools.selRandom(range(len(parents)), TOURNAMENT)
+    return parents[max(drawn, key=scores.__getitem__)]
 
 
 def _primitives() -> Any:
-    """Tell the library of operators and leaves; it never calls them."""
-    found = gp.PrimitiveSetTyped("program", [], _Network)
+    """Declare operators and leaves to the library, which never calls them."""
+    primitives = gp.PrimitiveSetTyped("program", [], _Network)
     for operator in OPERATORS.values():
         takes = [_TYPES[kind] for kind in operator.takes]
-        found.addPrimitive(operator.apply, takes, _TYPES[operator.gives], name=operator.name)
+        primitives.addPrimitive(operator.apply, takes, _TYPES[operator.gives], name=operator.name)
     for name, kind in LEAVES.items():
-        found.addTerminal(name, _TYPES[kind], name=name)
-    return found
+        primitives.addTerminal(name, _TYPES[kind], name=name)
+    return primitives
 
 
 def _nested(nodes: Iterator[Any]) -> Tree:

@@ -1,9 +1,9 @@
-"""What each layer of an untrained network shows, in numbers that programs are made of.
+"""Statistics of each layer of an untrained network, from which programs are composed.
 
-In the manner of EZNAS (Akhauri et al., NeurIPS 2022): the weight of each layer, and its input,
-output (the pre-activation) and their gradients under three inputs, images, noise and perturbed
-images; gradients are of the summed logits. Each tensor is reduced to a few numbers at once, since
-the tensors of hundreds of networks cannot be kept.
+As in EZNAS (Akhauri et al., NeurIPS 2022): the weight of each layer, and its input, output (the
+pre-activation) and their gradients for three inputs, images, noise and perturbed images; gradients
+are of the summed logits. Each tensor is reduced to a few numbers at once, since the tensors of
+hundreds of networks do not fit in memory.
 """
 
 from collections.abc import Iterator, Mapping
@@ -44,7 +44,7 @@ REDUCTIONS = {
     "positive": _positive,
     "rank": _rank,
 }
-"""Numbers of a tensor whose first dimension is images, or output channels."""
+"""Statistics of a tensor whose first dimension is images or output channels."""
 
 STATISTICS = (
     "weight.size",
@@ -55,22 +55,22 @@ STATISTICS = (
 
 
 def layer_statistics(network: nn.Module, images: Tensor, *, seed: int = 0) -> pl.DataFrame:
-    """Measure every layer of a network, which is left as it was.
+    """Measure every layer of a network; the network itself is not changed.
 
     Parameters
     ----------
-    network
-        A classifier on the images' device.
-    images
+    network : torch.nn.Module
+        A classifier on the device of the images.
+    images : torch.Tensor
         Normalised, shape (batch, channels, height, width).
-    seed
-        Of the noise.
+    seed : int, default=0
+        Seeds the noise.
 
     Returns
     -------
     polars.DataFrame
-        One row a use of a convolution or linear layer, in the order of use, with the columns
-        :data:`STATISTICS`; null where a number is not finite.
+        One row for each call of a convolution or linear layer, in the order of the calls, with the
+        columns :data:`STATISTICS`; null if a number is not finite.
     """
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn(images.shape, generator=generator).to(images.device)
@@ -93,14 +93,14 @@ def layer_statistics(network: nn.Module, images: Tensor, *, seed: int = 0) -> pl
 
 
 def _uses(network: MeasuredNetwork, images: Tensor) -> Iterator[Mapping[str, Tensor]]:
-    """Run a network, and show the tensors of each use of a layer."""
+    """Run a network, and yield the tensors of each call of a layer."""
     uses: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def keep(operation: Operation, out: Tensor) -> Tensor | None:
         if operation.weight is None:
             return None
         uses.append((operation.weight, operation.input, out))
-        return out.clone()  # what the network may write to from here on
+        return out.clone()  # the network may overwrite its own copy
 
     with network.operations.observing(dict.fromkeys(WEIGHTED, keep)):
         logits = network(images.detach().clone().requires_grad_(True))
@@ -118,4 +118,4 @@ def _uses(network: MeasuredNetwork, images: Tensor) -> Iterator[Mapping[str, Ten
 
 
 def _reduce(name: str, tensor: Tensor) -> dict[str, float]:
-    return {f"{name}.{each}": float(reduce(tensor)) for each, reduce in REDUCTIONS.items()}
+    return {f"{name}.{kind}": float(reduce(tensor)) for kind, reduce in REDUCTIONS.items()}

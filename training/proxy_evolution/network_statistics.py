@@ -1,10 +1,9 @@
-"""The statistics of many networks, measured once and kept."""
+"""Layer statistics of many networks, measured once and kept in a table."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
-from itertools import islice
 from pathlib import Path
+from typing import Self
 
 import joblib
 import numpy as np
@@ -12,67 +11,32 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
-from acorn.batches import Batch, open_batch
 from acorn.datasets import get_dataset
 from acorn.features.devices import find_device
+from acorn.features.extractor import build_seeded
+from acorn.features.recipe import FeatureRecipe
 from acorn.spaces import get_space
 from training.features.resumable_table import ResumableTable
 from training.proxy_evolution.layer_statistics import PERTURBATION, STATISTICS, layer_statistics
 
 KEY = "acorn.statistics"
 
-NETWORKS_A_PART = 8
-"""Networks that an interruption can cost."""
-
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """All that statistics depend on.
-
-    Attributes
-    ----------
-    space, dataset
-        Names.
-    images
-        A source that :func:`acorn.batches.open_batch` reads; None is the embedded batch.
-    batch_size, seed, device
-        Number of images; seed of weights and noise; where to measure.
-    """
-
-    space: str
-    dataset: str
-    images: str | None = None
-    batch_size: int = 16
-    seed: int = 0
-    device: str = "auto"
-
-    @property
-    def settings(self) -> dict[str, object]:
-        """What tells tables apart, by name."""
-        kept = {k: v for k, v in asdict(self).items() if k not in ("images", "device")}
-        return kept | {"batch": _batch(self).digest, "perturbation": PERTURBATION}
-
-
-@cache
-def _batch(source: Source) -> Batch:
-    return open_batch(source.images, get_dataset(source.dataset), size=source.batch_size)
 
 
 @dataclass(frozen=True, eq=False)
 class NetworkStatistics:
-    """Statistics of networks, those of all layers one behind the other.
+    """Statistics of the layers of several networks, in the order of the networks.
 
     Attributes
     ----------
-    archs
+    archs : sequence of str
         Canonical forms.
-    starts
-        Row of the first layer of each network.
-    columns
-        For each of :data:`~training.proxy_evolution.layer_statistics.STATISTICS`, the values of all
-        layers.
+    starts : numpy.ndarray
+        Row of the first layer of each network, shape (networks,).
+    columns : dict
+        For each of :data:`~training.proxy_evolution.layer_statistics.STATISTICS` the values of all
+        layers, shape (layers of all networks,).
     """
 
     archs: Sequence[str]
@@ -80,8 +44,20 @@ class NetworkStatistics:
     columns: dict[str, Floats]
 
     @classmethod
-    def of(cls, frame: pl.DataFrame, archs: Sequence[str]) -> "NetworkStatistics":
-        """Put the rows of these networks in order; each must be there."""
+    def of(cls, frame: pl.DataFrame, archs: Sequence[str]) -> Self:
+        """Select the rows of networks, all of which must be in the table.
+
+        Parameters
+        ----------
+        frame : polars.DataFrame
+            Rows of :func:`measure_networks`'s table.
+        archs : sequence of str
+            Canonical forms.
+
+        Returns
+        -------
+        NetworkStatistics
+        """
         order = pl.DataFrame({"arch": archs})
         rows = order.join(frame, on="arch", how="left", maintain_order="left_right")
         names = rows["arch"].to_numpy()
@@ -89,56 +65,84 @@ class NetworkStatistics:
         columns = {name: rows[name].fill_null(float("nan")).to_numpy() for name in STATISTICS}
         return cls(archs, starts, columns)
 
+    @property
+    def depths(self) -> NDArray[np.int64]:
+        """Number of layers of each network, shape (networks,)."""
+        return np.diff(self.starts, append=len(self.columns[STATISTICS[0]]))
 
-def measure(
-    source: Source,
+    def sums(self, x: Floats) -> Floats:
+        """Sum over the layers of each network: shape (layers,) to shape (networks,)."""
+        sums: Floats = np.add.reduceat(x, self.starts)
+        return sums
+
+    def per_layer(self, x: Floats) -> Floats:
+        """Repeat the number of each network for its layers: shape (networks,) to (layers,)."""
+        return np.repeat(x, self.depths)
+
+
+def statistics_settings(recipe: FeatureRecipe, space: str) -> dict[str, object]:
+    """Settings of a table of statistics, by name."""
+    return {"space": space, **asdict(recipe.settings), "perturbation": PERTURBATION}
+
+
+def measure_networks(
+    recipe: FeatureRecipe,
+    space: str,
     archs: Sequence[str],
     path: Path,
     *,
+    device: str = "auto",
     workers: int = 0,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> NetworkStatistics:
-    """Bring the table at ``path`` up to date with these networks, and read them.
+    """Bring a table of statistics up to date with networks, and select their rows.
 
     Parameters
     ----------
-    source
-        Where statistics come from.
-    archs
+    recipe : FeatureRecipe
+        Gives the dataset, the images and the seed; its names do not matter.
+    space : str
+        Space of the architectures.
+    archs : sequence of str
         Canonical forms.
-    path
-        Parquet file.
-    workers
-        Processes, one thread each; 0 is one a core.
-    on_progress
-        Called with (done, total) as networks are done.
+    path : pathlib.Path
+        Parquet file; several processes may add to it.
+    device : str, default="auto"
+        Where to measure, as :func:`~acorn.features.devices.find_device` reads it.
+    workers : int, default=0
+        Processes of one thread each; 0 is one for each core.
+    on_progress : callable, optional
+        Called with (done, total) after each network.
+
+    Returns
+    -------
+    NetworkStatistics
 
     Raises
     ------
     MismatchError
-        If ``path`` holds statistics from another source.
+        If ``path`` holds statistics of other settings.
     """
-    ledger = ResumableTable(path, key=KEY, settings=source.settings)
-    table = ledger.read()
-    there = set(table["arch"]) if len(table) else set()
-    todo = [arch for arch in archs if arch not in there]
+    growing = ResumableTable(path, key=KEY, settings=statistics_settings(recipe, space))
+    table = growing.read()
+    done = set(table["arch"]) if len(table) else set()
+    todo = [arch for arch in archs if arch not in done]
     parallel = joblib.Parallel(n_jobs=workers or -1, return_as="generator_unordered", batch_size=1)
-    frames: Iterable[pl.DataFrame] = parallel(
-        joblib.delayed(_measured)(source, arch) for arch in todo
-    )
-    rest, done = iter(frames), 0
-    while part := [*islice(rest, NETWORKS_A_PART)]:
-        ledger.append(pl.concat(part))
-        done += len(part)
-        on_progress(done, len(todo))
-    return NetworkStatistics.of(ledger.read(), archs)
+
+    def frames() -> Iterator[pl.DataFrame]:
+        computed = parallel(joblib.delayed(_measure)(recipe, space, device, arch) for arch in todo)
+        for number, frame in enumerate(computed, start=1):
+            yield frame
+            on_progress(number, len(todo))
+
+    growing.extend(frames())
+    return NetworkStatistics.of(growing.read(), archs)
 
 
-def _measured(source: Source, arch: str) -> pl.DataFrame:
+def _measure(recipe: FeatureRecipe, space: str, device: str, arch: str) -> pl.DataFrame:
     torch.set_num_threads(1)  # in the worker process
-    device = find_device(source.device)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(source.seed)
-        network = get_space(source.space).build(arch, get_dataset(source.dataset)).to(device)
-    frame = layer_statistics(network, _batch(source).images.to(device), seed=source.seed)
+    place, seed = find_device(device), recipe.settings.seed
+    dataset = get_dataset(recipe.settings.dataset)
+    network = build_seeded(get_space(space), arch, dataset, seed=seed).to(place)
+    frame = layer_statistics(network, recipe.batch.images.to(place), seed=seed)
     return frame.select(pl.lit(arch).alias("arch"), pl.all())

@@ -2,7 +2,7 @@
 
 A program is a tree of operators over two types: *layers*, a number for each layer, and *network*,
 a number for the whole network. On disk it is JSON, ``["reduce.sum", ["layers.log", "weight.l2"]]``,
-which is read against the operators below and never run as code.
+which is checked against the operators below and never run as code.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ Kind = Literal["layers", "network"]
 MAX_DEPTH, MAX_NODES = 16, 200
 
 COUNTS = ("network.layers", "network.weights")
-"""Numbers of layers and of weights, which are there without measurement."""
+"""Numbers of layers and of weights."""
 
 
 def _log(x: Floats) -> Floats:
@@ -37,7 +37,7 @@ def _sigmoid(x: Floats) -> Floats:
     return 0.5 + 0.5 * np.tanh(x / 2)
 
 
-UNARY: dict[str, Callable[[Floats], Floats]] = {
+UNARY: dict[str, Callable[..., Floats]] = {
     "abs": np.abs,
     "inverse": _inverse,
     "log": _log,
@@ -49,7 +49,7 @@ UNARY: dict[str, Callable[[Floats], Floats]] = {
     "square": np.square,
     "tanh": np.tanh,
 }
-BINARY: dict[str, Callable[[Floats, Floats], Floats]] = {
+BINARY: dict[str, Callable[..., Floats]] = {
     "add": np.add,
     "divide": lambda x, y: x * _inverse(y),
     "less": lambda x, y: (x < y).astype(np.float64),
@@ -60,44 +60,34 @@ BINARY: dict[str, Callable[[Floats, Floats], Floats]] = {
 }
 
 
-def _sums(x: Floats, bank: NetworkStatistics) -> Floats:
-    found: Floats = np.add.reduceat(x, bank.starts)
-    return found
+def _means(x: Floats, networks: NetworkStatistics) -> Floats:
+    return networks.sums(x) / networks.depths
 
 
-def _lengths(bank: NetworkStatistics) -> NDArray[np.int64]:
-    ends = np.append(bank.starts[1:], len(bank.columns[STATISTICS[0]]))
-    return ends - bank.starts
+def _deviations(x: Floats, networks: NetworkStatistics) -> Floats:
+    centred = x - networks.per_layer(_means(x, networks))
+    return np.sqrt(_means(np.square(centred), networks))
 
 
-def _means(x: Floats, bank: NetworkStatistics) -> Floats:
-    return _sums(x, bank) / _lengths(bank)
+def _shares(x: Floats, networks: NetworkStatistics) -> Floats:
+    """Share of each layer in the sum of absolute values over its network."""
+    return x * networks.per_layer(_inverse(networks.sums(np.abs(x))))
 
 
-def _deviations(x: Floats, bank: NetworkStatistics) -> Floats:
-    apart = x - np.repeat(_means(x, bank), _lengths(bank))
-    return np.sqrt(_means(np.square(apart), bank))
-
-
-def _shares(x: Floats, bank: NetworkStatistics) -> Floats:
-    """Each layer's share of the sum of absolute values over its network."""
-    return x * np.repeat(_inverse(_sums(np.abs(x), bank)), _lengths(bank))
-
-
-def _changes(x: Floats, bank: NetworkStatistics) -> Floats:
-    """Difference from the layer before; nothing at a network's first layer."""
-    found = np.diff(x, prepend=x[:1])
-    found[bank.starts] = 0.0
-    return found
+def _changes(x: Floats, networks: NetworkStatistics) -> Floats:
+    """Difference from the previous layer; 0 at the first layer of a network."""
+    changes = np.diff(x, prepend=x[:1])
+    changes[networks.starts] = 0.0
+    return changes
 
 
 REDUCE: dict[str, Callable[[Floats, NetworkStatistics], Floats]] = {
-    "last": lambda x, bank: x[bank.starts + _lengths(bank) - 1],
-    "maximum": lambda x, bank: np.maximum.reduceat(x, bank.starts),
+    "last": lambda x, networks: x[networks.starts + networks.depths - 1],
+    "maximum": lambda x, networks: np.maximum.reduceat(x, networks.starts),
     "mean": _means,
-    "minimum": lambda x, bank: np.minimum.reduceat(x, bank.starts),
+    "minimum": lambda x, networks: np.minimum.reduceat(x, networks.starts),
     "std": _deviations,
-    "sum": _sums,
+    "sum": lambda x, networks: networks.sums(x),
 }
 ALONG: dict[str, Callable[[Floats, NetworkStatistics], Floats]] = {
     "change": _changes,
@@ -107,7 +97,19 @@ ALONG: dict[str, Callable[[Floats, NetworkStatistics], Floats]] = {
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """Name, types, and what it does; ``apply`` also gets the bank."""
+    """A node of a program.
+
+    Attributes
+    ----------
+    name : str
+        Name in programs.
+    takes : tuple of str
+        Types of the arguments.
+    gives : str
+        Type of the result.
+    apply : callable
+        Computes the result from the arguments and the statistics.
+    """
 
     name: str
     takes: tuple[Kind, ...]
@@ -116,24 +118,26 @@ class Operator:
 
 
 def _operators() -> dict[str, Operator]:
-    found: list[Operator] = []
+    operators: list[Operator] = []
     kinds: tuple[Kind, ...] = ("layers", "network")
+    elementwise: tuple[tuple[int, dict[str, Callable[..., Floats]]], ...] = (
+        (1, UNARY),
+        (2, BINARY),
+    )
     for kind in kinds:
-        for name, unary in UNARY.items():
-            apply = _without_bank(unary)
-            found.append(Operator(f"{kind}.{name}", (kind,), kind, apply))
-        for name, binary in BINARY.items():
-            apply = _without_bank(binary)
-            found.append(Operator(f"{kind}.{name}", (kind, kind), kind, apply))
+        for arity, functions in elementwise:
+            for name, function in functions.items():
+                apply = _without_statistics(function)
+                operators.append(Operator(f"{kind}.{name}", (kind,) * arity, kind, apply))
     for name, along in ALONG.items():
-        found.append(Operator(f"layers.{name}", ("layers",), "layers", along))
+        operators.append(Operator(f"layers.{name}", ("layers",), "layers", along))
     for name, reduce in REDUCE.items():
-        found.append(Operator(f"reduce.{name}", ("layers",), "network", reduce))
-    return {operator.name: operator for operator in found}
+        operators.append(Operator(f"reduce.{name}", ("layers",), "network", reduce))
+    return {operator.name: operator for operator in operators}
 
 
-def _without_bank(apply: Callable[..., Floats]) -> Callable[..., Floats]:
-    return lambda *arguments: apply(*arguments[:-1])
+def _without_statistics(function: Callable[..., Floats]) -> Callable[..., Floats]:
+    return lambda *arguments: function(*arguments[:-1])
 
 
 OPERATORS = _operators()
@@ -149,21 +153,35 @@ Tree = str | tuple["str | Tree", ...]
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A tree that gives a number for each network."""
+    """A tree that computes a number for each network.
+
+    Attributes
+    ----------
+    tree : str or tuple
+        A leaf, or an operator's name and its arguments.
+    """
 
     tree: Tree
 
     @classmethod
     def parse(cls, document: object) -> "Program":
-        """Read a program from JSON that was read already.
+        """Check and convert a program in JSON form.
+
+        Parameters
+        ----------
+        document : object
+            Nested lists and strings.
+
+        Returns
+        -------
+        Program
 
         Raises
         ------
         InputError
-            For what is no program, says which part and why.
+            Says which part is no program, and why.
         """
-        nodes = [0]
-        return cls(_parse(document, "network", 0, nodes))
+        return cls(_parse(document, "network", 0, [0]))
 
     def document(self) -> object:
         """The program as lists and strings, for JSON."""
@@ -172,10 +190,21 @@ class Program:
     def __str__(self) -> str:
         return _text(self.tree)
 
-    def __call__(self, bank: NetworkStatistics) -> Floats:
-        """One number a network; what cannot be computed is not finite."""
+    def __call__(self, networks: NetworkStatistics) -> Floats:
+        """Compute the numbers of networks.
+
+        Parameters
+        ----------
+        networks : NetworkStatistics
+            Statistics of the networks.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (networks,); not finite if a number cannot be computed.
+        """
         with np.errstate(all="ignore"):
-            return np.asarray(_evaluate(self.tree, bank), np.float64)
+            return np.asarray(_evaluate(self.tree, networks), np.float64)
 
 
 def _parse(document: object, wanted: Kind, depth: int, nodes: list[int]) -> Tree:
@@ -199,16 +228,16 @@ def _parse(document: object, wanted: Kind, depth: int, nodes: list[int]) -> Tree
     )
 
 
-def _evaluate(tree: Tree, bank: NetworkStatistics) -> Floats:
+def _evaluate(tree: Tree, networks: NetworkStatistics) -> Floats:
     if isinstance(tree, str):
         if tree == "network.layers":
-            return _lengths(bank).astype(np.float64)
+            return networks.depths.astype(np.float64)
         if tree == "network.weights":
-            return _sums(bank.columns["weight.size"], bank)
-        return bank.columns[tree]
+            return networks.sums(networks.columns["weight.size"])
+        return networks.columns[tree]
     name, *arguments = tree
-    values = [_evaluate(each, bank) for each in arguments]
-    return OPERATORS[str(name)].apply(*values, bank)
+    values = [_evaluate(argument, networks) for argument in arguments]
+    return OPERATORS[str(name)].apply(*values, networks)
 
 
 def _lists(tree: Tree) -> object:

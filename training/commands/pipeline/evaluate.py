@@ -5,46 +5,36 @@ from typing import Annotated, Any
 
 import typer
 
-from training.commands.shared.options import AsJson, LabelFiles
-from training.commands.shared.output import number, print_line, print_result
+from training.commands.shared import options
+from training.commands.shared.output import number, print_json, print_table
 from training.labels.reading import read_labels
+
+SCORES = ("n", "kendall_tau", "spearman_rho", "r2", "mae", "coverage", "median_width")
 
 
 def evaluate(
     bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
-    labels: LabelFiles,
+    labels: options.LabelFiles,
     features: Annotated[
         Path | None,
-        typer.Option(
-            help="Features of functions that the bundle's table lacks. [default: none]",
-            show_default=False,
-        ),
+        options.optional("Features of architectures that the bundle's table lacks."),
     ] = None,
     include_seen: Annotated[
-        bool, typer.Option(help="Also score functions that the bundle was trained on.")
+        bool, typer.Option(help="Also score architectures that the bundle was trained on.")
     ] = False,
     report: Annotated[
-        Path | None,
-        typer.Option(
-            help="Page (HTML) to write, with all figures in it. [default: none]",
-            show_default=False,
-        ),
+        Path | None, options.optional("Page (HTML) to write, with all figures in it.")
     ] = None,
     curves: Annotated[
         Path | None,
-        typer.Option(
-            help="Learning curves (JSON) for the page. [default: curves.json of the bundle]",
-            show_default=False,
+        options.optional(
+            "Learning curves (JSON) for the page.", default="curves.json of the bundle"
         ),
     ] = None,
     protocols: Annotated[
-        Path | None,
-        typer.Option(
-            help="Scores under published protocols (JSON) for the page. [default: none]",
-            show_default=False,
-        ),
+        Path | None, options.optional("Scores under published protocols (JSON) for the page.")
     ] = None,
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Score a bundle on labelled rows that it never saw.
 
@@ -57,7 +47,7 @@ def evaluate(
     from training.evaluation.evaluate import examine
 
     page: dict[str, Any] = {}
-    if report is not None:  # refuse what it cannot be made of before the work, not after it
+    if report is not None:  # refuse bad inputs of the page before the work, not after it
         from training.evaluation.report import check_libraries, read_curves, read_protocols
 
         check_libraries()
@@ -76,12 +66,12 @@ def evaluate(
         from training.evaluation.report import write_report
 
         write_report(evaluation, bundle, report, **page)
-    result = evaluation.result
     if as_json:
-        print_result(result, as_json=True)
+        print_json(evaluation.result)
         return
-    columns = ("n", "kendall_tau", "spearman_rho", "r2", "mae", "coverage", "median_width")
-    print_line("target", "rows", *columns)
-    for target, scores in result["targets"].items():
-        for rows, found in scores.items():
-            print_line(target, rows, *(number(found[column]) for column in columns))
+    rows = [
+        [target, kind, *(number(scores[name]) for name in SCORES)]
+        for target, kinds in evaluation.result["targets"].items()
+        for kind, scores in kinds.items()
+    ]
+    print_table(["target", "rows", *SCORES], rows)

@@ -7,7 +7,7 @@ import polars as pl
 import typer
 
 from acorn.errors import InputError
-from training.commands.shared.options import AsJson
+from training.commands.shared import options
 from training.commands.shared.output import print_result
 from training.labels.importers import import_robustness, import_table
 from training.labels.reading import PERCENT, split_marks
@@ -26,8 +26,8 @@ def _group() -> None:
     """
 
 
-@app.command("robustness")
-def robustness(source: Path, out: Out, as_json: AsJson = False) -> None:
+@app.command()
+def robustness(source: Path, out: Out, as_json: options.AsJson = False) -> None:
     """Read the folder of the robustness dataset of Jung et al. (ICLR 2023).
 
     Examples
@@ -37,7 +37,7 @@ def robustness(source: Path, out: Out, as_json: AsJson = False) -> None:
     _write(import_robustness(source), out, as_json=as_json)
 
 
-@app.command("table")
+@app.command()
 def table(
     source: Annotated[
         str,
@@ -48,7 +48,7 @@ def table(
         list[str] | None,
         typer.Option("--column", help="NEW=OLD renames a column; may be given several times."),
     ] = None,
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Read any CSV or Parquet table, renaming its columns.
 

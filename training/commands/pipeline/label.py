@@ -7,15 +7,15 @@ import typer
 
 from acorn.datasets import get_dataset
 from acorn.spaces import get_space
-from training.commands.shared.options import AsJson, Dataset, Device, Seed, Shard, Space, names
+from training.commands.shared import options
 from training.commands.shared.output import print_result
 from training.commands.shared.progress import progress
 
 
 def label(
-    space: Space,
-    archs: Annotated[str, typer.Option(help="all, sample:N, or a file with one a line.")],
-    dataset: Dataset,
+    space: options.Space,
+    archs: options.Archs,
+    dataset: options.Dataset,
     images: Annotated[
         Path,
         typer.Option(
@@ -33,29 +33,26 @@ def label(
     ] = "",
     adversarial: Annotated[
         float | None,
-        typer.Option(
-            help="Train adversarially, with PGD of this budget in 1/255. [default: do not]",
-            show_default=False,
+        options.optional(
+            "Train adversarially, with PGD of this budget in 1/255.", default="do not"
         ),
     ] = None,
-    epochs: Annotated[int, typer.Option(help="Times that all images are seen.")] = 200,
-    batch_size: Annotated[int, typer.Option(help="Images a step.")] = 256,
-    lr: Annotated[float, typer.Option(help="Learning rate at the start.")] = 0.1,
+    epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 200,
+    batch_size: Annotated[int, typer.Option(help="Images of a training step.")] = 256,
+    lr: Annotated[float, typer.Option(help="Initial learning rate.")] = 0.1,
     momentum: Annotated[float, typer.Option(help="Nesterov momentum.")] = 0.9,
     weight_decay: Annotated[float, typer.Option(help="L2 penalty.")] = 5e-4,
     crop: Annotated[
         int | None,
-        typer.Option(
-            min=0,
-            help="Pixels by which crops may be off. [default: an eighth of the side]",
-            show_default=False,
+        options.optional(
+            "Pixels of padding before a random crop.", default="an eighth of the side", min=0
         ),
     ] = None,
     flip: Annotated[bool, typer.Option(help="Mirror half of the images.")] = True,
-    seed: Seed = 0,
-    device: Device = "auto",
-    shard: Shard = None,
-    as_json: AsJson = False,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    shard: options.Shard = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Train networks from scratch and attack them; a rerun trains only what is missing.
 
@@ -69,26 +66,23 @@ def label(
     """
     from training.features.compute import select_architectures
     from training.label_generation.images import load_images
-    from training.label_generation.label_table import Recipe
-    from training.label_generation.label_table import label as bring_up_to_date
+    from training.label_generation.label_table import LabelRecipe, generate_labels
     from training.label_generation.network_training import Schedule
 
-    schedule = Schedule(epochs, batch_size, lr, momentum, weight_decay, crop, flip)
-    task = get_dataset(dataset)
-    recipe = Recipe(
+    recipe = LabelRecipe(
         get_space(space),
-        task,
-        schedule,
-        tuple(names(attacks)),
-        tuple(names(corruptions)),
+        get_dataset(dataset),
+        Schedule(epochs, batch_size, lr, momentum, weight_decay, crop, flip),
+        options.names(attacks),
+        options.names(corruptions),
         adversarial,
         seed,
     )
-    chosen = select_architectures(recipe.space, archs, shard=shard)
-    train, test = load_images(images, task)
+    canonical = select_architectures(recipe.space, archs, shard=shard)
+    train, test = load_images(images, recipe.dataset)
     with progress("epochs") as on_progress:
-        table = bring_up_to_date(
-            recipe, chosen, train, test, out, device=device, on_progress=on_progress
+        table = generate_labels(
+            recipe, canonical, train, test, out, device=device, on_progress=on_progress
         )
     print_result(
         {

@@ -9,8 +9,8 @@ import typer
 from acorn.datasets import get_dataset
 from acorn.errors import InputError
 from acorn.spaces import UNIVERSAL, get_space
-from training.commands.shared.options import AsJson, Device, Seed, Workers, names
-from training.commands.shared.output import print_line, print_result
+from training.commands.shared import options
+from training.commands.shared.output import print_json, print_table
 from training.commands.shared.progress import progress
 from training.result_tables import check_suffix, write_table
 
@@ -26,57 +26,43 @@ def search(
         ),
     ] = "clean,params",
     space: Annotated[
-        str | None,
-        typer.Option(help="Space to search. [default: the bundle's]", show_default=False),
+        str | None, options.optional("Space to search.", default="the bundle's")
     ] = None,
     archs: Annotated[
         str | None,
-        typer.Option(
-            help="Candidates: all, sample:N, or a file with one a line. [default: the whole space "
-            "where its features are known, else evolution]",
-            show_default=False,
+        options.optional(
+            "Candidates: all, sample:N, or a file with one a line.",
+            default="the whole space if its features are known, else evolution",
         ),
     ] = None,
     max_params: Annotated[
-        float | None,
-        typer.Option(min=0, help="Most millions of parameters. [default: any]", show_default=False),
+        float | None, options.optional("Most millions of parameters.", default="any", min=0)
     ] = None,
     max_flops: Annotated[
         float | None,
-        typer.Option(
-            min=0,
-            help="Most millions of multiply-accumulates. [default: any]",
-            show_default=False,
-        ),
+        options.optional("Most millions of multiply-accumulates.", default="any", min=0),
     ] = None,
     pessimistic: Annotated[
         bool, typer.Option("--pessimistic", help="Compare lower ends of intervals, not values.")
     ] = False,
     in_domain: Annotated[
-        bool, typer.Option("--in-domain", help="Leave out what is unlike the forest's training.")
+        bool,
+        typer.Option("--in-domain", help="Leave out what is unlike the forest's training data."),
     ] = False,
     interval: Annotated[float, typer.Option(help="Level of the intervals, inside (0, 1).")] = 0.9,
     population: Annotated[int, typer.Option(help="Of evolution: a multiple of four.")] = 40,
-    evaluations: Annotated[int, typer.Option(help="Most functions that evolution judges.")] = 1000,
+    evaluations: Annotated[
+        int, typer.Option(help="Most architectures that evolution evaluates.")
+    ] = 1000,
     features: Annotated[
         Path | None,
-        typer.Option(
-            help="Feature table to keep what has to be computed. [default: beside OUT]",
-            show_default=False,
-        ),
+        options.optional("Feature table for what has to be computed.", default="beside OUT"),
     ] = None,
-    images: Annotated[
-        str | None,
-        typer.Option(
-            help="Images for the proxies, if the bundle's are not the embedded ones. "
-            "[default: embedded]",
-            show_default=False,
-        ),
-    ] = None,
-    seed: Seed = 0,
-    device: Device = "auto",
-    workers: Workers = 0,
-    as_json: AsJson = False,
+    images: options.Images = None,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    workers: options.Workers = 0,
+    as_json: options.AsJson = False,
 ) -> None:
     """Search for architectures that no other beats in all objectives at once.
 
@@ -91,23 +77,23 @@ def search(
     from acorn.forests import Bundle
     from training.nas.evaluator import ArchitectureEvaluator
     from training.nas.objectives import EvolutionSettings, Objectives
-    from training.nas.pareto_search import search as find
+    from training.nas.pareto_search import find_front
 
     check_suffix(out)
-    wanted = Objectives(names(objectives), pessimistic, max_params, max_flops)
-    if not wanted.names:
+    goals = Objectives(options.names(objectives), pessimistic, max_params, max_flops)
+    if not goals.names:
         raise InputError("got no objectives; expected targets, params or flops")
     loaded = Bundle.load(bundle)
     if space is None and loaded.space == UNIVERSAL:
         raise InputError(f"{loaded.name} is for any space; expected --space")
     if space is not None and loaded.space not in (space, UNIVERSAL):
         raise InputError(f"got --space {space}; {loaded.name} is for {loaded.space}")
-    place = get_space(space or loaded.space)
+    searched = get_space(space or loaded.space)
     evaluator = ArchitectureEvaluator(
         loaded,
-        place,
+        searched,
         get_dataset(loaded.dataset),
-        wanted,
+        goals,
         interval=interval,
         store=features or out.with_name(f"{out.stem}.features.parquet"),
         images=images,
@@ -115,20 +101,17 @@ def search(
         workers=workers,
     )
     with progress("search") as on_progress:
-        front, judged = find(
-            place,
+        front, evaluated = find_front(
+            searched,
             evaluator,
-            wanted,
+            goals,
+            EvolutionSettings(population, evaluations, seed),
             archs=archs,
-            evolution=EvolutionSettings(population, evaluations, seed),
             in_domain=in_domain,
             on_progress=on_progress,
         )
     write_table(front, out)
     if as_json:
-        found = {"out": str(out), "judged": judged, "front": front.to_dicts()}
-        print_result(found, as_json=True)
-        return
-    print_line(*front.columns)
-    for row in front.with_columns(pl.selectors.float().round(3)).rows():
-        print_line(*row)
+        print_json({"out": str(out), "judged": evaluated, "front": front.to_dicts()})
+    else:
+        print_table(front.columns, front.with_columns(pl.selectors.float().round(3)).rows())

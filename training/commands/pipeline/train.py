@@ -5,23 +5,22 @@ from typing import Annotated
 
 import typer
 
-from training.commands.shared.options import AsJson, Dataset, LabelFiles, Seed, Space
+from training.commands.shared import options
 from training.commands.shared.output import print_result
 from training.labels.reading import read_labels
 
 
 def train(
-    space: Space,
-    dataset: Dataset,
-    labels: LabelFiles,
-    features: Annotated[Path, typer.Option(help="Feature table of the labelled functions.")],
+    space: options.Space,
+    dataset: options.Dataset,
+    labels: options.LabelFiles,
+    features: Annotated[Path, typer.Option(help="Feature table of the labelled architectures.")],
     out: Annotated[Path, typer.Option(help="Folder of the bundle; its name is the bundle's.")],
     targets: Annotated[
-        str | None,
-        typer.Option(help="Targets, with commas between. [default: all]", show_default=False),
+        str | None, options.optional("Targets, with commas between.", default="all")
     ] = None,
-    seed: Seed = 0,
-    as_json: AsJson = False,
+    seed: options.Seed = 0,
+    as_json: options.AsJson = False,
 ) -> None:
     """Fit forests to labels and write them as a bundle.
 
@@ -36,7 +35,7 @@ def train(
         read_labels(labels, space=space, dataset=dataset, companions=True),
         FeatureTable.read(features),
         out,
-        targets=None if targets is None else [name.strip() for name in targets.split(",")],
+        targets=None if targets is None else options.names(targets),
         seed=seed,
     )
     scores = bundle.manifest.scores

@@ -18,6 +18,11 @@ def setting(name: str, **options: Any) -> Any:  # noqa: ANN401, RUF100 (typer.Op
     return typer.Option(help=f"{field.description}{described}", show_default=False, **options)
 
 
+def optional(text: str, *, default: str = "none", **options: Any) -> Any:  # noqa: ANN401, RUF100
+    """Make an option that may be left out, with words for what happens then."""
+    return typer.Option(help=f"{text} [default: {default}]", show_default=False, **options)
+
+
 def names(text: str) -> list[str]:
     """Split a list with commas between, without empty names and repetitions."""
     return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
@@ -47,15 +52,9 @@ LabelFiles = Annotated[
 Archs = Annotated[str, typer.Option(help="all, sample:N, or a file with one a line.")]
 Images = Annotated[
     str | None,
-    typer.Option(
-        help="Images for the proxies: npz, image folder or CIFAR root. [default: embedded]",
-        show_default=False,
-    ),
+    optional("Images to measure with: npz, image folder or CIFAR root.", default="embedded"),
 ]
-Shard = Annotated[
-    str | None,
-    typer.Option(help="i/n computes the i-th of n parts. [default: all]", show_default=False),
-]
+Shard = Annotated[str | None, optional("i/n computes the i-th of n parts.", default="all")]
 Workers = Annotated[int, typer.Option(min=0, help="Processes; 0 is one a core.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:INDEX.", autocompletion=devices)]
 Seed = Annotated[int, typer.Option(help="Seeds everything random.")]
