@@ -56,7 +56,8 @@ check: $(VENV)/.installed-test ## Lint, format, types, layers
 bench: $(VENV)/.installed-test ## Measure what sharing passes is worth
 	$(VENV)/bin/python -m benchmarks.passes
 
-docs: $(VENV)/.installed-test ## Build the documentation in site/
+docs: $(VENV)/.installed-test ## Build the documentation in build/site/
+	$(VENV)/bin/python -m tests.docs.api_reference docs/api
 	$(VENV)/bin/zensical build --strict
 
 wheel: $(VENV)/.installed ## Build the wheel in dist/

@@ -11,7 +11,12 @@ from typing import Any
 from markdown_it import MarkdownIt
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+GENERATED = ROOT / "docs" / "api"
+"""Pages that ``make docs`` writes from docstrings; they are not tracked."""
+PAGES = [
+    ROOT / "README.md",
+    *(page for page in sorted((ROOT / "docs").rglob("*.md")) if GENERATED not in page.parents),
+]
 SHELL = ("bash", "console")
 MORE = "…"
 
