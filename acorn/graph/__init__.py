@@ -19,13 +19,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from acorn.graph.layer_graph import CONVOLUTIONS, POOLS, WEIGHTED, Kind, Layer, LayerGraph
-from acorn.graph.structure import COLUMNS, structure_features
+from acorn.graph.structure import structure_features
 
 if TYPE_CHECKING:
     from acorn.graph.tracing import count_params, trace
 
 __all__ = [
-    "COLUMNS",
     "CONVOLUTIONS",
     "POOLS",
     "WEIGHTED",

@@ -1,136 +1,133 @@
-"""Structure features: what the shape of a network says before any weight is drawn.
+"""Structure features: columns that describe the shape of a network before any weight is drawn.
 
 The same columns for every network, computed from its layer graph alone. In the spirit of GRAF
 (Kadlecova et al., ICML 2024), which counts operations and measures paths under subsets of
 operations in cells; here on whole networks, so that spaces can be compared.
 
 Paths run from the input to the outputs and are measured by dynamic programming; a path that uses
-a node's output twice (x + x) counts as two. A network whose output does not depend on its input
-has no paths: their lengths are 0.
+the output of a node twice (x + x) counts as two. A network whose output does not depend on its
+input has no paths: their lengths are 0.
 """
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, replace
 
 from acorn.graph.layer_graph import CONVOLUTIONS, POOLS, WEIGHTED, Kind, Layer, LayerGraph
 
 STAGES = 5
 
-_STAGE_COLUMNS = {
-    "side": "square root of the number of positions (pixels, tokens)",
-    "layers": "number of weighted layers",
-    "width": "mean number of output channels of the weighted layers",
-    "macs_share": "share of the network's multiply-accumulates",
-}
-
-COLUMNS: Mapping[str, str] = MappingProxyType(
-    {
-        "log_params": "log(1 + parameters)",
-        "log_macs": "log(1 + multiply-accumulates of convolutions, linear layers, products)",
-        "log_flops": "log(1 + operations), see acorn.graph",
-        "log_macs_per_param": "log_macs - log_params",
-        "log_activations": "log(1 + output elements of all weighted layers)",
-        "log_largest_activation": "log(1 + output elements of the largest weighted layer)",
-        "head_params_share": "share of the parameters in linear layers at a single position",
-        "width_min": "fewest output channels of a weighted layer before the head",
-        "width_max": "most output channels of a weighted layer before the head",
-        "width_growth": "log of last over first width before the head",
-        "downsampling": "input side over the side of the coarsest stage",
-        "nodes": "number of nodes",
-        "count_conv": "convolutions",
-        "count_spatial": "convolutions with a kernel larger than one",
-        "count_pointwise": "convolutions with a kernel of one",
-        "count_depthwise": "depthwise convolutions",
-        "count_linear": "linear layers",
-        "count_norm": "normalisations",
-        "count_activation": "activations",
-        "count_max_pool": "maximum poolings, global ones not counted",
-        "count_avg_pool": "average poolings, global ones not counted",
-        "count_global_pool": "poolings over the whole map",
-        "count_add": "sums of computed tensors (of two operands each)",
-        "count_concat": "concatenations",
-        "count_mul": "products of two computed tensors, element by element",
-        "count_matmul": "matrix products of two computed tensors",
-        "count_strided": "convolutions and poolings with a stride",
-        "share_pool": "poolings among poolings and weighted layers, global ones not counted",
-        "share_pointwise": "pointwise among convolutions",
-        "share_grouped": "grouped (also depthwise) among convolutions",
-        "norms_per_layer": "normalisations over weighted layers",
-        "activations_per_layer": "activations over weighted layers",
-        "kernel_area_sum": "sum of kernel areas of convolutions",
-        "kernel_area_mean": "mean kernel area of convolutions",
-        "kernel_area_max": "largest kernel area of convolutions",
-        "kernel_area_by_params": "mean kernel area of convolutions, weighted by parameters",
-        "kernel_area_by_macs": "mean kernel area of convolutions, weighted by MACs",
-        "path_log_count": "log(1 + number of paths)",
-        "path_shortest": "weighted layers on the shortest path",
-        "path_longest": "weighted layers on the longest path (depth)",
-        "path_mean": "weighted layers on a path, mean over all paths",
-        "path_std": "weighted layers on a path, standard deviation over all paths",
-        "path_shortest_spatial": "fewest convolutions with a kernel larger than one on a path",
-        "path_longest_spatial": "most convolutions with a kernel larger than one on a path",
-        "path_shortest_pointwise": "fewest pointwise convolutions on a path",
-        "path_longest_pointwise": "most pointwise convolutions on a path",
-        "path_shortest_pool": "fewest poolings on a path, global ones not counted",
-        "path_longest_pool": "most poolings on a path, global ones not counted",
-        "path_shortest_activation": "fewest activations on a path",
-        "path_longest_activation": "most activations on a path",
-        "path_log_count_without_pool": "log(1 + paths without pooling, global ones not counted)",
-        "path_share_without_pool": "share of the paths without pooling",
-        "field_shortest": "receptive field in pixels on the path where it is smallest",
-        "field_longest": "receptive field in pixels on the path where it is largest",
-        "field_mean": "receptive field in pixels, mean over all paths",
-        "field_std": "receptive field in pixels, standard deviation over all paths",
-        "field_ratio": "largest receptive field over the input's side",
-        "joins": "sums and concatenations, nested ones as one",
-        "join_fan_in_mean": "mean number of operands of a join",
-        "join_fan_in_max": "largest number of operands of a join",
-        "skip_edges": "operands of joins that another operand of the join is computed from",
-        "skip_share": "skip edges among the operands of joins",
-        "skip_length_mean": "weighted layers that a skip edge passes by, mean",
-        "skip_length_max": "weighted layers that a skip edge passes by, largest",
-        "out_degree_mean": "mean number of readers of a node",
-        "out_degree_max": "largest number of readers of a node",
-    }
-    | {
-        f"stage_{stage}_{name}": f"{meaning}, at the {stage + 1}. finest resolution (0: none)"
-        for stage in range(STAGES)
-        for name, meaning in _STAGE_COLUMNS.items()
-    }
-)
-"""Name (without the prefix ``graph.``) and meaning of every column.
-
-A *weighted layer* is a convolution or a linear layer. A *stage* is all weighted layers that are
-applied at the same number of positions, more than one; the head is those at a single position.
-Stages beyond the last count as part of it.
-"""
-
 
 def structure_features(graph: LayerGraph) -> dict[str, float]:
-    """Compute every column of :data:`COLUMNS`, under the name ``graph.<column>``.
+    """Compute the structure features of a network.
 
     Parameters
     ----------
-    graph
+    graph : LayerGraph
         As :func:`acorn.graph.trace` makes it, or as declared; dead nodes count like others.
 
     Returns
     -------
-    dict
-        All columns, in the order of :data:`COLUMNS`; finite for every graph.
+    dict of str to float
+        Finite values of all columns, under ``graph.<column>``.
+
+    Notes
+    -----
+    A *weighted layer* is a convolution or a linear layer. A *stage* is all weighted layers that are
+    applied at the same number of positions, more than one; the head is those at a single position.
+    Stages beyond the fifth count as part of it. The columns are:
+
+        - ``log_params``: log(1 + parameters)
+        - ``log_macs``: log(1 + multiply-accumulates of convolutions, linear layers, products)
+        - ``log_flops``: log(1 + operations), in the convention of :mod:`acorn.graph`
+        - ``log_macs_per_param``: log_macs - log_params
+        - ``log_activations``: log(1 + output elements of all weighted layers)
+        - ``log_largest_activation``: log(1 + output elements of the largest weighted layer)
+        - ``head_params_share``: share of the parameters in linear layers at a single position
+        - ``width_min``: fewest output channels of a weighted layer before the head
+        - ``width_max``: most output channels of a weighted layer before the head
+        - ``width_growth``: log of last over first width before the head
+        - ``downsampling``: input side over the side of the coarsest stage
+        - ``nodes``: number of nodes
+        - ``count_conv``: convolutions
+        - ``count_spatial``: convolutions with a kernel larger than one
+        - ``count_pointwise``: convolutions with a kernel of one
+        - ``count_depthwise``: depthwise convolutions
+        - ``count_linear``: linear layers
+        - ``count_norm``: normalisations
+        - ``count_activation``: activations
+        - ``count_max_pool``: maximum poolings, global ones not counted
+        - ``count_avg_pool``: average poolings, global ones not counted
+        - ``count_global_pool``: poolings over the whole map
+        - ``count_add``: sums of computed tensors (of two operands each)
+        - ``count_concat``: concatenations
+        - ``count_mul``: products of two computed tensors, element by element
+        - ``count_matmul``: matrix products of two computed tensors
+        - ``count_strided``: convolutions and poolings with a stride
+        - ``share_pool``: poolings among poolings and weighted layers, global ones not counted
+        - ``share_pointwise``: pointwise among convolutions
+        - ``share_grouped``: grouped (also depthwise) among convolutions
+        - ``norms_per_layer``: normalisations over weighted layers
+        - ``activations_per_layer``: activations over weighted layers
+        - ``kernel_area_sum``: sum of kernel areas of convolutions
+        - ``kernel_area_mean``: mean kernel area of convolutions
+        - ``kernel_area_max``: largest kernel area of convolutions
+        - ``kernel_area_by_params``: mean kernel area of convolutions, weighted by parameters
+        - ``kernel_area_by_macs``: mean kernel area of convolutions, weighted by MACs
+        - ``path_log_count``: log(1 + number of paths)
+        - ``path_shortest``: weighted layers on the shortest path
+        - ``path_longest``: weighted layers on the longest path (depth)
+        - ``path_mean``: weighted layers on a path, mean over all paths
+        - ``path_std``: weighted layers on a path, standard deviation over all paths
+        - ``path_shortest_spatial``: fewest convolutions with a kernel larger than one on a path
+        - ``path_longest_spatial``: most convolutions with a kernel larger than one on a path
+        - ``path_shortest_pointwise``: fewest pointwise convolutions on a path
+        - ``path_longest_pointwise``: most pointwise convolutions on a path
+        - ``path_shortest_pool``: fewest poolings on a path, global ones not counted
+        - ``path_longest_pool``: most poolings on a path, global ones not counted
+        - ``path_shortest_activation``: fewest activations on a path
+        - ``path_longest_activation``: most activations on a path
+        - ``path_log_count_without_pool``: log(1 + paths without pooling, global ones not counted)
+        - ``path_share_without_pool``: share of the paths without pooling
+        - ``field_shortest``: receptive field in pixels on the path where it is smallest
+        - ``field_longest``: receptive field in pixels on the path where it is largest
+        - ``field_mean``: receptive field in pixels, mean over all paths
+        - ``field_std``: receptive field in pixels, standard deviation over all paths
+        - ``field_ratio``: largest receptive field over the input's side
+        - ``joins``: sums and concatenations, nested ones as one
+        - ``join_fan_in_mean``: mean number of operands of a join
+        - ``join_fan_in_max``: largest number of operands of a join
+        - ``skip_edges``: operands of joins that another operand of the join is computed from
+        - ``skip_share``: skip edges among the operands of joins
+        - ``skip_length_mean``: weighted layers that a skip edge passes by, mean
+        - ``skip_length_max``: weighted layers that a skip edge passes by, largest
+        - ``out_degree_mean``: mean number of readers of a node
+        - ``out_degree_max``: largest number of readers of a node
+        - ``stage_<i>_side``: square root of the number of positions (pixels, tokens), at the i-th
+      finest resolution from 0 (0 if there is none)
+        - ``stage_<i>_layers``: number of weighted layers, at the i-th finest resolution from 0 (0
+      if there is none)
+        - ``stage_<i>_width``: mean number of output channels of the weighted layers, at the i-th
+      finest resolution from 0 (0 if there is none)
+        - ``stage_<i>_macs_share``: share of the network's multiply-accumulates, at the i-th finest
+      resolution from 0 (0 if there is none)
     """
-    values = (
-        _sizes(graph) | _counts(graph) | _kernels(graph) | _paths(graph) | _joins(graph)
-    ) | _stages(graph)
-    return {f"graph.{name}": float(values[name]) for name in COLUMNS}
+    values: dict[str, float] = {
+        **_sizes(graph),
+        **_counts(graph),
+        **_kernels(graph),
+        **_paths(graph),
+        **_joins(graph),
+        **_stages(graph),
+    }
+    return {f"graph.{name}": float(value) for name, value in values.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class _Lengths:
-    """Number of paths, and the lengths of all of them."""
+    """Number of paths, and statistics of their lengths."""
 
     count: int
     shortest: float = 0.0
@@ -139,24 +136,21 @@ class _Lengths:
     variance: float = 0.0
 
 
-def _measure(graph: LayerGraph, costs: Sequence[float]) -> _Lengths:
-    """Measure all paths from the input to the outputs, where node i adds ``costs[i]``.
+def _measure(graph: LayerGraph, length: Callable[[Layer], float]) -> _Lengths:
+    """Measure all paths from the input to the outputs, where each layer after it adds a length.
 
     Counts are exact integers: they outgrow floats in deep networks, their ratios do not.
     """
-    at: list[_Lengths] = [_Lengths(1)]
-    for layer, cost in zip(graph.layers[1:], costs[1:], strict=True):
-        before = _merge([at[source] for source in layer.inputs])
+    at = [_Lengths(1)]
+    for layer in graph.layers[1:]:
+        before, added = _merge([at[source] for source in layer.inputs]), length(layer)
         at.append(
-            _Lengths(
-                before.count,
-                before.shortest + cost,
-                before.longest + cost,
-                before.mean + cost,
-                before.variance,
+            replace(
+                before,
+                shortest=before.shortest + added,
+                longest=before.longest + added,
+                mean=before.mean + added,
             )
-            if before.count
-            else before
         )
     return _merge([at[output] for output in graph.outputs])
 
@@ -192,46 +186,47 @@ def _count_without(graph: LayerGraph, avoided: Callable[[Layer], bool]) -> int:
 
 
 def _paths(graph: LayerGraph) -> dict[str, float]:
-    layers = graph.layers
-    all_paths = _measure(graph, [float(_is_weighted(layer)) for layer in layers])
-    without_pool = _count_without(graph, _is_pool)
-    field = _measure(graph, _field_growth(graph))
-    # The input itself is one pixel; without a path nothing of it is seen.
-    pixel = float(field.count > 0)
+    all_paths = _measure(graph, _is_weighted)
     values = {
         "path_log_count": math.log(all_paths.count + 1),
         "path_shortest": all_paths.shortest,
         "path_longest": all_paths.longest,
         "path_mean": all_paths.mean,
         "path_std": math.sqrt(all_paths.variance),
-        "path_log_count_without_pool": math.log(without_pool + 1),
-        "path_share_without_pool": _ratio(without_pool, all_paths.count),
+    }
+    for name, belongs in _SUBSETS.items():
+        lengths = _measure(graph, belongs)
+        values[f"path_shortest_{name}"] = lengths.shortest
+        values[f"path_longest_{name}"] = lengths.longest
+    without_pool = _count_without(graph, _is_pool)
+    values["path_log_count_without_pool"] = math.log(without_pool + 1)
+    values["path_share_without_pool"] = _ratio(without_pool, all_paths.count)
+    field = _measure(graph, _field_growth(graph))
+    # The input itself is one pixel; without a path nothing of it is seen.
+    pixel = float(field.count > 0)
+    return values | {
         "field_shortest": field.shortest + pixel,
         "field_longest": field.longest + pixel,
         "field_mean": field.mean + pixel,
         "field_std": math.sqrt(field.variance),
-        "field_ratio": _ratio(field.longest + pixel, _side(layers[0])),
+        "field_ratio": _ratio(field.longest + pixel, _side(graph.layers[0])),
     }
-    for name, belongs in _SUBSETS.items():
-        lengths = _measure(graph, [float(belongs(layer)) for layer in layers])
-        values[f"path_shortest_{name}"] = lengths.shortest
-        values[f"path_longest_{name}"] = lengths.longest
-    return values
 
 
-def _field_growth(graph: LayerGraph) -> list[float]:
-    """Input pixels that each node adds to the receptive field, along the first axis of the map.
+def _field_growth(graph: LayerGraph) -> Callable[[Layer], float]:
+    """Make a function of the input pixels that a layer adds to the receptive field, by its height.
 
-    The distance of neighbouring elements of a node's operand, in input pixels, follows from the
+    The distance of neighbouring elements of a layer's operand, in input pixels, follows from the
     shapes, so that upsampling and declared graphs need no rule of their own.
     """
     side = graph.layers[0].shape[1] if len(graph.layers[0].shape) > 1 else 1
-    return [
-        (layer.kernel[0] - 1) * layer.dilation[0] * side / (height * layer.stride[0])
-        if _is_windowed(layer) and (height := layer.shape[-len(layer.kernel)])
-        else 0.0
-        for layer in graph.layers
-    ]
+
+    def growth(layer: Layer) -> float:
+        if not _is_windowed(layer) or not (height := layer.shape[-len(layer.kernel)]):
+            return 0.0
+        return (layer.kernel[0] - 1) * layer.dilation[0] * side / (height * layer.stride[0])
+
+    return growth
 
 
 def _sizes(graph: LayerGraph) -> dict[str, float]:
@@ -239,6 +234,7 @@ def _sizes(graph: LayerGraph) -> dict[str, float]:
     body = [layer for layer in weighted if layer.positions > 1]
     head = sum(layer.params for layer in weighted if layer.positions == 1)
     widths = [layer.out_channels for layer in body]
+    coarsest = math.sqrt(min((layer.positions for layer in body), default=0))
     return {
         "log_params": math.log1p(graph.params),
         "log_macs": math.log1p(graph.macs),
@@ -250,42 +246,31 @@ def _sizes(graph: LayerGraph) -> dict[str, float]:
         "width_min": min(widths, default=0),
         "width_max": max(widths, default=0),
         "width_growth": math.log(widths[-1] / widths[0]) if widths else 0.0,
+        "downsampling": _ratio(_side(graph.layers[0]), coarsest),
     }
 
 
 def _counts(graph: LayerGraph) -> dict[str, float]:
     layers = graph.layers
-    kinds = dict.fromkeys(Kind, 0)
-    for layer in layers:
-        kinds[layer.kind] += 1
+    kinds = Counter(layer.kind for layer in layers)
     convolutions = [layer for layer in layers if layer.kind in CONVOLUTIONS]
     pools = kinds[Kind.MAX_POOL] + kinds[Kind.AVG_POOL]
     weighted = len(convolutions) + kinds[Kind.LINEAR]
     pointwise = sum(layer.area == 1 for layer in convolutions)
+    others = (Kind.INPUT, *CONVOLUTIONS, Kind.RESHAPE, Kind.OTHER)
     return {
         "nodes": len(layers),
         "count_conv": len(convolutions),
         "count_spatial": len(convolutions) - pointwise,
         "count_pointwise": pointwise,
         "count_depthwise": kinds[Kind.DEPTHWISE_CONV],
-        "count_linear": kinds[Kind.LINEAR],
-        "count_norm": kinds[Kind.NORM],
-        "count_activation": kinds[Kind.ACTIVATION],
-        "count_max_pool": kinds[Kind.MAX_POOL],
-        "count_avg_pool": kinds[Kind.AVG_POOL],
-        "count_global_pool": kinds[Kind.GLOBAL_POOL],
-        "count_add": kinds[Kind.ADD],
-        "count_concat": kinds[Kind.CONCAT],
-        "count_mul": kinds[Kind.MUL],
-        "count_matmul": kinds[Kind.MATMUL],
+        **{f"count_{kind}": kinds[kind] for kind in Kind if kind not in others},
         "count_strided": sum(_is_windowed(la) and max(la.stride) > 1 for la in layers),
         "share_pool": _ratio(pools, pools + weighted),
         "share_pointwise": _ratio(pointwise, len(convolutions)),
         "share_grouped": _ratio(sum(layer.grouped for layer in convolutions), len(convolutions)),
         "norms_per_layer": _ratio(kinds[Kind.NORM], weighted),
         "activations_per_layer": _ratio(kinds[Kind.ACTIVATION], weighted),
-        "out_degree_mean": _ratio(sum(map(len, graph.consumers)), len(layers)),
-        "out_degree_max": max(map(len, graph.consumers)),
     }
 
 
@@ -309,11 +294,11 @@ def _joins(graph: LayerGraph) -> dict[str, float]:
     ancestors = [0]  # bit sets: bit i of entry j tells whether node j is computed from node i
     depths = [0]  # weighted layers on the longest path to each node
     for layer in layers[1:]:
-        seen, depth = 0, 0
+        before, depth = 0, 0
         for source in layer.inputs:
-            seen |= ancestors[source] | 1 << source
+            before |= ancestors[source] | 1 << source
             depth = max(depth, depths[source])
-        ancestors.append(seen)
+        ancestors.append(before)
         depths.append(depth + _is_weighted(layer))
     fan_ins: list[int] = []
     skips: list[int] = []
@@ -333,11 +318,13 @@ def _joins(graph: LayerGraph) -> dict[str, float]:
         "skip_share": _ratio(len(skips), sum(fan_ins)),
         "skip_length_mean": _ratio(sum(skips), len(skips)),
         "skip_length_max": max(skips, default=0),
+        "out_degree_mean": _ratio(sum(map(len, graph.consumers)), len(layers)),
+        "out_degree_max": max(map(len, graph.consumers)),
     }
 
 
 def _join_operands(graph: LayerGraph) -> list[list[int]]:
-    """Operands of each join; a sum that only a sum reads is part of that one."""
+    """List the operands of each join; a sum that only a sum reads is part of the latter."""
     layers, consumers = graph.layers, graph.consumers
 
     def inner(index: int) -> bool:
@@ -367,8 +354,7 @@ def _stages(graph: LayerGraph) -> dict[str, float]:
             stages.setdefault(layer.positions, []).append(layer)
     groups = [stages[positions] for positions in sorted(stages, reverse=True)]
     groups[STAGES - 1 :] = [list(itertools.chain.from_iterable(groups[STAGES - 1 :]))]
-    coarsest = math.sqrt(min(stages, default=0))
-    values = {"downsampling": _ratio(_side(graph.layers[0]), coarsest)}
+    values: dict[str, float] = {}
     for stage in range(STAGES):
         members = groups[stage] if stage < len(groups) else []
         values |= {
