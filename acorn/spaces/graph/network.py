@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from acorn.spaces.graph.layers import resolve_classes
-from acorn.spaces.graph.operations import Shape, same_padding
+from acorn.spaces.graph.operations import ACTIVATIONS, Shape, same_padding
 from acorn.spaces.graph.options import Options
 from acorn.spaces.graph.spec import INPUT, GraphSpec
 
@@ -146,28 +146,9 @@ def _batch_norm(options: Options, shape: Shape) -> nn.Module:
     return norm(shape[0], affine=options["affine"])
 
 
-def _layer_norm(options: Options, shape: Shape) -> nn.Module:
-    return ChannelNorm(shape[0], affine=options["affine"])
-
-
-def _group_norm(options: Options, shape: Shape) -> nn.Module:
-    return nn.GroupNorm(options["groups"], shape[0], affine=options["affine"])
-
-
-def _linear(options: Options, shape: Shape) -> nn.Module:
-    return nn.Linear(shape[0], options["out_features"], bias=options["bias"])
-
-
-def _max_pool(options: Options, shape: Shape) -> nn.Module:  # noqa: ARG001
-    return nn.MaxPool2d(options["kernel"], options["stride"], options["padding"])
-
-
-def _avg_pool(options: Options, shape: Shape) -> nn.Module:  # noqa: ARG001
-    return nn.AvgPool2d(
-        options["kernel"],
-        options["stride"],
-        options["padding"],
-        count_include_pad=options["count_include_pad"],
+def _pool(module: Callable[..., nn.Module]) -> _Maker:
+    return lambda options, shape: module(  # noqa: ARG005
+        **{"kernel_size" if name == "kernel" else name: value for name, value in options.items()}
     )
 
 
@@ -178,25 +159,17 @@ def _plain(make: Callable[[], nn.Module]) -> _Maker:
 _MODULES: Mapping[str, _Maker] = {
     "conv": _conv,
     "depthwise_conv": _conv,
-    "linear": _linear,
+    "linear": lambda options, shape: nn.Linear(
+        shape[0], options["out_features"], bias=options["bias"]
+    ),
     "batch_norm": _batch_norm,
-    "layer_norm": _layer_norm,
-    "group_norm": _group_norm,
-    "relu": _plain(nn.ReLU),
-    "relu6": _plain(nn.ReLU6),
-    "leaky_relu": _plain(nn.LeakyReLU),
-    "elu": _plain(nn.ELU),
-    "selu": _plain(nn.SELU),
-    "gelu": _plain(nn.GELU),
-    "silu": _plain(nn.SiLU),
-    "mish": _plain(nn.Mish),
-    "hardswish": _plain(nn.Hardswish),
-    "hardsigmoid": _plain(nn.Hardsigmoid),
-    "sigmoid": _plain(nn.Sigmoid),
-    "tanh": _plain(nn.Tanh),
-    "softplus": _plain(nn.Softplus),
-    "max_pool": _max_pool,
-    "avg_pool": _avg_pool,
+    "layer_norm": lambda options, shape: ChannelNorm(shape[0], affine=options["affine"]),
+    "group_norm": lambda options, shape: nn.GroupNorm(
+        options["groups"], shape[0], affine=options["affine"]
+    ),
+    **{name: _plain(getattr(nn, module)) for name, module in ACTIVATIONS.items()},
+    "max_pool": _pool(nn.MaxPool2d),
+    "avg_pool": _pool(nn.AvgPool2d),
     "global_avg_pool": _plain(lambda: nn.AdaptiveAvgPool2d(1)),
     "global_max_pool": _plain(lambda: nn.AdaptiveMaxPool2d(1)),
     "add": _plain(Add),

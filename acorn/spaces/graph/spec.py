@@ -1,12 +1,12 @@
-"""Reading a declared graph: from JSON to nodes that follow the rules, before any shape is known.
+"""Reads declared graphs: from JSON to checked nodes, before any shape is known.
 
-Everything is bounded before it is walked, nothing is walked recursively, and every error is one
-line that names the node.
+Sizes are checked before a loop, nothing recurses, and every error is one line that names the node.
 """
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from heapq import heappop, heappush
 from typing import Any
 
@@ -26,7 +26,17 @@ _FORM = "an object with nodes, output and, where images are to be resized, resol
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One node: an operation with all its options, on named inputs."""
+    """One node: an operation with all its options, on named inputs.
+
+    Attributes
+    ----------
+    name, op : str
+        Its name, and that of its operation.
+    inputs : tuple of str
+        Names of nodes, or :data:`INPUT`.
+    options : mapping
+        Values of all options of the operation.
+    """
 
     name: str
     op: str
@@ -40,11 +50,11 @@ class GraphSpec:
 
     Attributes
     ----------
-    nodes
+    nodes : tuple of Node
         Each after those that it reads.
-    output
+    output : str
         Name of the node whose value the network returns.
-    resolution
+    resolution : tuple of int or None, default=None
         (height, width) that images are resized to first; None leaves them as they are.
     """
 
@@ -54,7 +64,19 @@ class GraphSpec:
 
 
 def read_graph(spec: object, limits: NetworkLimits) -> GraphSpec:
-    """Read a graph from a JSON object, or from its text.
+    """Read a graph.
+
+    Parameters
+    ----------
+    spec : dict or str
+        A JSON object, or its text.
+    limits : NetworkLimits
+        Bounds on characters, nodes, inputs and resolution.
+
+    Returns
+    -------
+    GraphSpec
+        The nodes in topological order, with all options.
 
     Raises
     ------
@@ -92,7 +114,7 @@ def read_graph(spec: object, limits: NetworkLimits) -> GraphSpec:
 
 
 def write_graph(spec: GraphSpec) -> str:
-    """Spell a graph as compact JSON: sorted keys, all options."""
+    """Write a graph as compact JSON with sorted keys and all options."""
     nodes = [
         {"name": node.name, "op": node.op, "inputs": list(node.inputs)}
         | {name: write_option(value) for name, value in node.options.items()}
@@ -153,30 +175,28 @@ def _is_name(name: str) -> bool:
 
 def _in_order(nodes: Mapping[str, Node]) -> list[Node]:
     """Sort nodes so that each comes after its inputs; keep an order that is sorted already."""
-    waiting: dict[str, int] = {}
-    readers: dict[str, list[str]] = {name: [] for name in nodes}
+    sorter: TopologicalSorter[str] = TopologicalSorter()
     for node in nodes.values():
-        sources = [source for source in node.inputs if source != INPUT]
-        for source in sources:
-            if source not in nodes:
+        for source in node.inputs:
+            if source != INPUT and source not in nodes:
                 raise _at(
                     node.name, f"got input {abbreviate(source)}; expected {INPUT!r} or a node"
                 )
-            readers[source].append(node.name)
-        waiting[node.name] = len(sources)
-    place = {name: index for index, name in enumerate(nodes)}
-    ready = [(place[name], name) for name, count in waiting.items() if count == 0]
+        sorter.add(node.name, *(source for source in node.inputs if source != INPUT))
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        raise _at(error.args[1][0], "got a cycle; expected a graph without cycles") from None
+    names = [*nodes]
+    place = {name: index for index, name in enumerate(names)}
+    ready: list[int] = []
     ordered: list[Node] = []
-    while ready:
-        _, name = heappop(ready)
+    while sorter.is_active():
+        for name in sorter.get_ready():
+            heappush(ready, place[name])
+        name = names[heappop(ready)]
         ordered.append(nodes[name])
-        for reader in readers[name]:
-            waiting[reader] -= 1
-            if waiting[reader] == 0:
-                heappush(ready, (place[reader], reader))
-    if len(ordered) < len(nodes):
-        stuck = next(name for name, count in waiting.items() if count)
-        raise _at(stuck, "got a cycle, here or before it; expected a graph without cycles")
+        sorter.done(name)
     return ordered
 
 
