@@ -127,10 +127,8 @@ network = torch.nn.Sequential(
 )
 proxies = acorn.compute_proxies(network, (3, 32, 32), 10, proxies=["params", "synflow"])
 assert not proxies.errors, proxies.errors
-bundle = acorn.load_bundle("nats_tss-cifar10")
-row = [*bundle.table.ids].index("nats_tss/" + {CELL!r})
-features = bundle.table.matrix(bundle.feature_names)[row : row + 1]
-clean = bundle.predict(features, targets=["clean"])["clean"]
+predictor = acorn.load_bundle("nats_tss-cifar10")
+clean = predictor.predict([{{"space": "nats_tss", "arch": {CELL!r}}}], targets=["clean"])["clean"]
 import models, service, training, utils
 print(json.dumps({{
     "file": acorn.__file__,
