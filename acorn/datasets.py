@@ -1,4 +1,4 @@
-"""The datasets that the labels speak of: input shape and number of classes."""
+"""Datasets of the labels: input shape, number of classes and normalisation."""
 
 import re
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ class Dataset:
 
     Attributes
     ----------
-    name
-        The benchmark's own spelling, as it stands in label columns.
-    height, width
+    name : str
+        The benchmark's own spelling, as in label columns.
+    height, width : int
         Input size in pixels; inputs are RGB.
-    num_classes
+    num_classes : int
         Number of classes.
-    mean, std
+    mean, std : tuple of float, length 3
         Per-channel normalisation of pixels in 0..1, as the benchmarks trained with.
     """
 
@@ -55,9 +55,14 @@ def get_dataset(name: str) -> Dataset:
 
     Parameters
     ----------
-    name
-        Case does not matter, nor does what stands before a number (``-``, ``_``, a space or
+    name : str
+        Case does not matter, nor does the separator before a number (``-``, ``_``, a space or
         nothing): ``CIFAR10``, ``cifar-10`` and ``imagenet16_120`` are found.
+
+    Returns
+    -------
+    Dataset
+        The registered dataset.
 
     Raises
     ------
@@ -78,9 +83,14 @@ def canonical_name(name: str) -> str:
 
     Parameters
     ----------
-    name
+    name : str
         As :func:`get_dataset` reads it. Label tables may have columns of datasets that are not
         registered, so an unknown name is no error here.
+
+    Returns
+    -------
+    str
+        Name of the dataset.
     """
     dataset = DATASETS.get(name) or _find_by_spelling(name)
     return name if dataset is None else dataset.name
@@ -90,7 +100,7 @@ def _find_by_spelling(name: object) -> Dataset | None:
     if not isinstance(name, str) or len(name) > _LONGEST_NAME:
         return None
     parts = _split(name)
-    return next((each for each in DATASETS.values() if _split(each.name) == parts), None)
+    return next((known for known in DATASETS.values() if _split(known.name) == parts), None)
 
 
 def _split(name: str) -> list[str]:

@@ -3,14 +3,14 @@
 ::
 
     AcornError
-    ├── InputError                   what the caller sent cannot be used (exit code 2, HTTP 4xx)
+    ├── InputError                   input of the caller cannot be used (exit code 2, HTTP 4xx)
     │   ├── UnknownSpaceError
     │   ├── UnknownDatasetError
     │   ├── UnknownTargetError
     │   ├── UnknownProxyError
     │   ├── InvalidArchitectureError
     │   ├── InvalidBatchError
-    │   ├── InvalidTableError        a label or feature table that lacks what it must have
+    │   ├── InvalidTableError        a label or feature table that lacks a required part
     │   └── TimeBudgetError          more to compute than fits in the time allowed
     ├── BundleError                  a forest bundle that is missing, changed, malformed or too new
     └── MismatchError                features of one setting offered to a forest of another
@@ -28,21 +28,22 @@ E = TypeVar("E", bound="AcornError")
 class AcornError(Exception):
     """Base of all errors that Acorn raises on purpose.
 
-    Errors cross process borders and are copied with their message and attributes, whatever
-    arguments their class takes. Cause, context and traceback stay behind, as they do for every
-    Python exception: they may hold what cannot be pickled.
+    Errors are pickled and copied with their message and attributes, whatever arguments their class
+    takes. Cause, context and traceback are lost, as for every Python exception, because they may
+    hold objects that cannot be pickled.
     """
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Rebuild from message and attributes.
 
-        Python calls the class with ``args``, the message, which is not what most classes here take.
+        By default Python calls the class with ``args``, here the message, but most classes take
+        other arguments.
         """
         return _rebuild, (type(self), self.args), self.__dict__.copy()
 
 
 class InputError(AcornError):
-    """What the caller sent cannot be used."""
+    """Input of the caller that cannot be used."""
 
 
 class UnknownNameError(InputError):
@@ -65,7 +66,7 @@ class UnknownSpaceError(UnknownNameError):
 
 
 class UnknownDatasetError(UnknownNameError):
-    """A dataset that is not registered, or that a space or forest has nothing for."""
+    """A dataset that is not registered, or that a space or bundle does not cover."""
 
     kind = "dataset"
 
@@ -91,7 +92,7 @@ class InvalidBatchError(InputError):
 
 
 class InvalidTableError(InputError):
-    """A label or feature table that lacks what it must have."""
+    """A label or feature table that lacks a required part."""
 
 
 class TimeBudgetError(InputError):
@@ -118,13 +119,26 @@ def one_line(error: BaseException) -> str:
 
 
 def abbreviate(value: object, limit: int = 80) -> str:
-    """Quote ``value`` for an error message, on one line, in at most about ``limit`` characters."""
+    """Quote a value for an error message.
+
+    Parameters
+    ----------
+    value : object
+        Anything, however large or deeply nested.
+    limit : int, default=80
+        Largest number of characters, about.
+
+    Returns
+    -------
+    str
+        Its ``repr`` on one line, cut short.
+    """
     text = _bounded_repr(value)
     return text if len(text) <= limit else f"{text[: limit - 1]}… ({len(text)} characters)"
 
 
 def _bounded_repr(value: object, depth: int = 3, width: int = 8) -> str:
-    """Like ``repr``, in short time also for what is huge, nested without end, or a huge integer."""
+    """Like ``repr``, but quick for huge integers and for huge or endlessly nested containers."""
     if isinstance(value, int) and value.bit_length() > 1_000:
         return f"<integer of {value.bit_length()} bits>"  # repr refuses integers this long
     if not isinstance(value, list | tuple | dict):
@@ -133,7 +147,7 @@ def _bounded_repr(value: object, depth: int = 3, width: int = 8) -> str:
     parts = ["…"]
     if depth:
         parts = [
-            ": ".join(_bounded_repr(each, depth - 1) for each in item)
+            ": ".join(_bounded_repr(part, depth - 1) for part in item)
             if isinstance(value, dict)
             else _bounded_repr(item, depth - 1)
             for item in islice(items, width)

@@ -1,4 +1,4 @@
-"""Which rows no other row dominates."""
+"""Pareto fronts: rows that no other row dominates."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,15 +7,20 @@ Floats = NDArray[np.float64]
 
 
 def is_best(values: Floats) -> NDArray[np.bool_]:
-    """Mark the rows that no other dominates.
+    """Mark the rows that no other row dominates.
 
     Parameters
     ----------
-    values
-        Shape (n, objectives); more is better. A row dominates another if it is nowhere worse and
-        somewhere better, so equal rows do not dominate each other.
+    values : ndarray of float, shape (n, objectives)
+        More is better. A row dominates another if it is nowhere worse and somewhere better, so
+        equal rows do not dominate each other.
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+        Whether each row is on the front.
     """
-    # What comes first by the sum of its objectives is dominated by nothing behind it.
+    # No row is dominated by one with a smaller sum of objectives.
     order = np.argsort(-values.sum(axis=1), kind="stable")
     left = values[order]
     place = 0
@@ -30,6 +35,17 @@ def is_best(values: Floats) -> NDArray[np.bool_]:
 
 
 def pareto_front(values: Floats) -> NDArray[np.int64]:
-    """Numbers of the rows of :func:`is_best`, the largest first objective first."""
+    """List the rows that no other row dominates.
+
+    Parameters
+    ----------
+    values : ndarray of float, shape (n, objectives)
+        More is better.
+
+    Returns
+    -------
+    ndarray of int, shape (k,)
+        Indices of the rows of :func:`is_best`, the largest first objective first.
+    """
     rows = np.flatnonzero(is_best(values))
     return rows[np.lexsort(-values[rows].T[::-1])]

@@ -19,24 +19,26 @@ def sized_images(
 ) -> tuple[Tensor, Tensor]:
     """Generate images of any size with one or three channels.
 
-    Where shape and number of classes are those of a registered dataset, it is that dataset's
-    :func:`~acorn.batches.batch.embedded_batch`; else the normalisation is CIFAR-10's.
+    For the shape and number of classes of a registered dataset, the images are those of
+    :func:`~acorn.batches.batch.embedded_batch`; otherwise the normalisation is CIFAR-10's.
 
     Parameters
     ----------
-    input_shape
+    input_shape : tuple of int
         (channels, height, width); one channel is the mean of the colours.
-    num_classes
+    num_classes : int
         Labels are 0, 1, ..., num_classes - 1, 0, 1, ...
-    size
+    size : int, optional
         Number of images; by default 32 of up to 64 pixels a side, 8 of larger ones.
-    seed
+    seed : int, default=0
         Another seed gives other images.
 
     Returns
     -------
-    tuple
-        Images (size, *input_shape), and labels (size,).
+    images : torch.Tensor, shape (size, channels, height, width)
+        Normalised float32 images.
+    labels : torch.Tensor, shape (size,)
+        int64 labels.
 
     Raises
     ------

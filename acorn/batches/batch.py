@@ -21,14 +21,13 @@ class Batch:
 
     Attributes
     ----------
-    images
-        float32 tensor of shape (n, 3, height, width), normalised per channel by the dataset's
-        mean and standard deviation.
-    labels
-        int64 tensor of shape (n,), each in 0..num_classes-1.
-    name
-        Where the images come from, for people to read.
-    digest
+    images : torch.Tensor, shape (n, 3, height, width)
+        float32, normalised per channel by the dataset's mean and standard deviation.
+    labels : torch.Tensor, shape (n,)
+        int64, each in 0..num_classes-1.
+    name : str
+        Source of the images, for people to read.
+    digest : str
         SHA-256, in hexadecimal, of the dtypes, shapes and bytes of images and labels.
     """
 
@@ -45,14 +44,19 @@ def make_batch(
 
     Parameters
     ----------
-    pixels
-        uint8 array of shape (n, height, width, 3).
-    labels
-        int64 array of shape (n,).
-    dataset
+    pixels : ndarray of uint8, shape (n, height, width, 3)
+        Images.
+    labels : ndarray of int64, shape (n,)
+        Classes.
+    dataset : Dataset
         Gives the mean and the standard deviation.
-    name
-        Goes to :attr:`Batch.name`.
+    name : str
+        Becomes :attr:`Batch.name`.
+
+    Returns
+    -------
+    Batch
+        The normalised images.
     """
     mean = np.array(dataset.mean, dtype=np.float32)
     std = np.array(dataset.std, dtype=np.float32)
@@ -71,17 +75,22 @@ def embedded_batch(dataset: Dataset, *, size: int = 64, seed: int = 0) -> Batch:
 
     Parameters
     ----------
-    dataset
+    dataset : Dataset
         Gives the shape, the number of classes and the normalisation.
-    size
+    size : int, default=64
         Number of images; their labels are 0, 1, ..., num_classes-1, 0, 1, ...
-    seed
+    seed : int, default=0
         Another seed gives other images.
+
+    Returns
+    -------
+    Batch
+        The images and their labels.
 
     Raises
     ------
     InvalidBatchError
-        When ``size`` is not positive.
+        If ``size`` is not positive.
 
     See Also
     --------

@@ -26,7 +26,7 @@ _SPLITS = (
 
 @dataclass(slots=True)
 class _PickledArray:
-    """What a pickle says of an array; NumPy's own ``__setstate__`` trusts its argument."""
+    """State of an array in a pickle; NumPy's own ``__setstate__`` trusts its argument."""
 
     state: object = None
 
@@ -34,7 +34,7 @@ class _PickledArray:
         self.state = state
 
     def bytes_of_uint8(self) -> NDArray[np.uint8] | None:
-        """Give the array, or None unless it is one of bytes in C order."""
+        """Return the array if it is one of bytes in C order, otherwise None."""
         match self.state:
             case (int(), (int() as n, int() as m), _PickledType(code="u1"), False, bytes() as data):
                 if n >= 0 and m >= 0 and len(data) == n * m:
@@ -44,24 +44,24 @@ class _PickledArray:
 
 @dataclass(slots=True)
 class _PickledType:
-    """What a pickle says of an array's type."""
+    """Type of an array in a pickle."""
 
     code: object
 
     def __setstate__(self, state: object) -> None:
-        """Byte order and the like: nothing that matters for bytes."""
+        """Ignore byte order and the like, which do not matter for bytes."""
 
 
 class _Unpickler(pickle.Unpickler):
     """Reads builtin containers, numbers, strings, and arrays as :class:`_PickledArray`.
 
-    A pickle runs code by naming importable functions. Here no name is imported: the few that
-    CIFAR's files use give stand-ins, and all others are refused. The stand-ins are made anew for
-    each use, so that a file that sets attributes on them changes nothing that lasts.
+    A pickle runs code by naming importable functions. This class imports nothing: the few names in
+    CIFAR's files map to stand-ins, and all others are refused. Each use gets new stand-ins, so that
+    a file that sets attributes on them has no lasting effect.
     """
 
     def find_class(self, module: str, name: str) -> object:
-        """Give the stand-in for a name; raises :class:`pickle.UnpicklingError` when none is."""
+        """Return the stand-in of a name; raises :class:`pickle.UnpicklingError` if it has none."""
 
         def reconstruct(*_: object) -> _PickledArray:
             return _PickledArray()
@@ -87,22 +87,27 @@ class _Unpickler(pickle.Unpickler):
 
 
 def find_cifar(path: Path, dataset: Dataset, *, test: bool = False) -> Source | None:
-    """Read a split of CIFAR-10 or CIFAR-100; None when the folder has neither.
+    """Read a split of CIFAR-10 or CIFAR-100, if the folder has one of them.
 
     Parameters
     ----------
-    path
-        The root that torchvision is given, or the folder of pickles in it. Of a root with both,
-        the one with the dataset's number of classes is read.
-    dataset
+    path : pathlib.Path
+        The root that torchvision is given, or the folder of pickles in it. If a root has both, the
+        one with the dataset's number of classes is read.
+    dataset : Dataset
         Gives the number of classes.
-    test
-        Whether the test split is read, and not the training split.
+    test : bool, default=False
+        Read the test split instead of the training split.
+
+    Returns
+    -------
+    Source or None
+        The images of the split.
 
     Raises
     ------
     InvalidBatchError
-        When a file is missing, malformed, or of another number of classes.
+        If a file is missing, malformed, or of another number of classes.
     """
     for name, splits, key, classes in sorted(_SPLITS, key=lambda s: s[3] != dataset.num_classes):
         files = splits[test]

@@ -1,7 +1,7 @@
 """Images with the statistics of small photographs, made by occluding shapes.
 
 The dead leaves model drops opaque shapes on each other, with sizes r of density r^-3. Such images
-share with photographs what networks at initialisation react to: scale invariance (a power
+share with photographs the properties that untrained networks respond to: scale invariance (a power
 spectrum near 1/f^2), occlusion edges, sparse gradients. To come near *photographs of objects*, the
 shapes lie in three layers (a backdrop with an occasional horizon, clutter that is often out of
 focus, an object about the centre), carry shading and fractal texture, take colours that vary
@@ -43,7 +43,7 @@ _SATURATIONS = (0.05, 0.25, 0.7, 1.15, 1.6, 2.6, 4.0)
 
 @dataclass(frozen=True, slots=True)
 class _Style:
-    """What the images of one class have in common."""
+    """Properties that the images of one class share."""
 
     tone: float  # shift of the mean luminance's quantile
     backdrop: Floats  # (3,) luminance, red-blue, green-magenta
@@ -255,7 +255,7 @@ def _whole(values: Floats) -> NDArray[np.int64]:
 
 
 def _moments(luminance: Floats) -> tuple[float, float]:
-    """Mean and standard deviation, in integers lest the order of adding tells."""
+    """Mean and standard deviation, by integer sums, so that the order of adding has no effect."""
     count = luminance.size
     mean = float(_whole(luminance).sum()) / count * 2.0**-20
     centred = luminance - mean
@@ -266,7 +266,7 @@ def _moments(luminance: Floats) -> tuple[float, float]:
 def _develop(shares: Floats, style: _Style, canvas: Floats) -> NDArray[np.uint8]:
     """Turn (h, w, 3) luminance and opponent colours to RGB of a drawn mean and contrast."""
     mean, deviation = _moments(canvas[..., 0])
-    # As film does, press highlights and shadows together, that few are cut off.
+    # As film does, compress highlights and shadows, so that few values are cut off.
     light = (canvas[..., 0] - mean) / deviation
     light = light / np.sqrt(1.0 + 0.2 * light * light)
     mean, deviation = _moments(light)
@@ -293,16 +293,17 @@ def dead_leaves(side: int, *, seed: int, index: int, label: int) -> NDArray[np.u
 
     Parameters
     ----------
-    side
+    side : int
         Height and width in pixels; the scene does not depend on it.
-    seed, index
+    seed, index : int
         Name the image's own stream of random numbers.
-    label
+    label : int
         The class, whose images share a style.
 
     Returns
     -------
     ndarray of uint8, shape (side, side, 3)
+        RGB pixels.
     """
     style = _style(seed, label)
     stream = Stream("dead leaves", seed, "image", index)

@@ -16,20 +16,32 @@ _SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".webp"})
 def read_folder(path: Path, dataset: Dataset) -> Source:
     """List the images of each class; classes are numbered in the order of their folders' names.
 
+    Parameters
+    ----------
+    path : pathlib.Path
+        Folder with one subfolder a class.
+    dataset : Dataset
+        Gives the expected size of the images.
+
+    Returns
+    -------
+    Source
+        The images, decoded when they are read.
+
     Raises
     ------
     InvalidBatchError
-        When there are no images; on reading, when an image cannot be decoded or has another size.
+        If there are no images; on reading, if an image cannot be decoded or has another size.
     InputError
-        When Pillow is not installed.
+        If Pillow is not installed.
     """
     classes = sorted(f for f in path.iterdir() if f.is_dir() and not f.name.startswith("."))
     files: list[Path] = []
     labels: list[int] = []
     for label, folder in enumerate(classes):
-        found = sorted(f for f in folder.iterdir() if f.suffix.lower() in _SUFFIXES)
-        files += found
-        labels += [label] * len(found)
+        images = sorted(f for f in folder.iterdir() if f.suffix.lower() in _SUFFIXES)
+        files += images
+        labels += [label] * len(images)
     if not files:
         raise InvalidBatchError(
             f"no images in {path.name!r}; expected one subfolder a class "

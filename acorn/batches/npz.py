@@ -25,14 +25,26 @@ def has_test_images(path: Path) -> bool:
 
 
 def read_npz(path: Path, dataset: Dataset, *, test: bool = False) -> Source:
-    """Read the first pair of arrays that is there: x_train/y_train, x/y or images/labels.
+    """Read the first pair of arrays that a file has: x_train/y_train, x/y or images/labels.
 
-    With ``test`` it is x_test/y_test.
+    Parameters
+    ----------
+    path : pathlib.Path
+        An npz file.
+    dataset : Dataset
+        Gives the expected shape of the images.
+    test : bool, default=False
+        Read x_test/y_test instead.
+
+    Returns
+    -------
+    Source
+        The images and their labels.
 
     Raises
     ------
     InvalidBatchError
-        When the file is no npz, or lacks them, or they are not images and labels of the dataset's
+        If the file is no npz, or lacks them, or they are not images and labels of the dataset's
         shape.
     """
     images, labels = _npz_arrays(path, _TEST_KEYS if test else _NPZ_KEYS)

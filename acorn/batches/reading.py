@@ -1,4 +1,4 @@
-"""What the readers of images share."""
+"""Shared parts of the readers of images."""
 
 import zipfile
 import zlib
@@ -22,10 +22,10 @@ class Source:
 
     Attributes
     ----------
-    labels
-        int64 array of shape (n,), as the files have them.
-    read
-        Turns indices of shape (k,) to uint8 pixels of shape (k, height, width, 3).
+    labels : ndarray of int64, shape (n,)
+        As the files have them.
+    read : callable
+        Maps indices of shape (k,) to uint8 pixels of shape (k, height, width, 3).
     """
 
     labels: Indices
@@ -33,7 +33,7 @@ class Source:
 
 
 def pixel_reader(images: NDArray[Any], dataset: Dataset) -> Callable[[Indices], Pixels]:
-    """Check shape and type of (n, ...) images; give a function that picks some as 8-bit pixels."""
+    """Check shape and type of (n, ...) images; return a function that reads some as 8 bits."""
     last, first = (dataset.height, dataset.width, 3), (3, dataset.height, dataset.width)
     if images.shape[1:] not in (last, first) or images.ndim != 4:
         raise InvalidBatchError(
@@ -66,8 +66,7 @@ def _eight_bits(images: NDArray[Any]) -> Pixels:
     return np.floor(images.astype(np.float64) * 255.0 + 0.5).astype(np.uint8)
 
 
-# What the readers of zip, npy, image and pickle formats raise on files that are not what they
-# claim to be.
+# Raised by the readers of zip, npy, image and pickle formats on files of another format.
 UNREADABLE = (
     EOFError,
     LookupError,
@@ -83,6 +82,6 @@ UNREADABLE = (
 
 
 def brief(error: BaseException) -> str:
-    """First line of an error's message, cut short, or its kind when it has none."""
+    """Return the first line of an error's message, cut short, or its type if it has none."""
     lines = str(error).splitlines()
     return lines[0][:100] if lines else type(error).__name__

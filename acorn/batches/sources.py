@@ -22,7 +22,7 @@ def load_batch(source: str | Path, dataset: Dataset, *, size: int = 64, seed: in
 
     Parameters
     ----------
-    source
+    source : str or pathlib.Path
         One of
 
         - an ``.npz`` file with arrays ``x_train`` and ``y_train``, ``x`` and ``y``, or ``images``
@@ -33,23 +33,28 @@ def load_batch(source: str | Path, dataset: Dataset, *, size: int = 64, seed: in
           subfolders' names (needs Pillow);
         - the root folder of torchvision's CIFAR-10 or CIFAR-100, or the folder of pickles in it:
           the training split.
-    dataset
+    dataset : Dataset
         Gives the expected shape, the number of classes and the normalisation. For
         ImageNet16-120, whose files number the classes of ImageNet from 1, labels without a 0 are
         taken so: 1..120 become 0..119, and images of other classes are left out.
-    size
+    size : int, default=64
         Number of images. Classes get equal shares (within one) as long as they last.
-    seed
+    seed : int, default=0
         Chooses the images. The same seed chooses the same ones everywhere, and a smaller batch is
         the beginning of a larger one.
+
+    Returns
+    -------
+    Batch
+        The chosen images.
 
     Raises
     ------
     InvalidBatchError
-        When there is no such source, or it cannot be read, or its images have another size, or
+        If there is no such source, or it cannot be read, or its images have another size, or
         its labels are not among the dataset's classes, or it has fewer than ``size`` images.
     InputError
-        When a folder of images is given and Pillow is not installed.
+        If a folder of images is given and Pillow is not installed.
     """
     check_size(size)
     path = Path(source)
@@ -61,7 +66,22 @@ def load_batch(source: str | Path, dataset: Dataset, *, size: int = 64, seed: in
 
 
 def open_batch(source: str | Path | None, dataset: Dataset, *, size: int = 64) -> Batch:
-    """Read a user's images as :func:`load_batch` does; without a source, the embedded batch."""
+    """Read a user's images as :func:`load_batch` does; if there is none, the embedded batch.
+
+    Parameters
+    ----------
+    source : str, pathlib.Path or None
+        As in :func:`load_batch`.
+    dataset : Dataset
+        Gives the shape, the number of classes and the normalisation.
+    size : int, default=64
+        Number of images.
+
+    Returns
+    -------
+    Batch
+        The images.
+    """
     if source is None:
         return embedded_batch(dataset, size=size)
     return load_batch(source, dataset, size=size)
@@ -79,7 +99,27 @@ def _open(path: Path, dataset: Dataset) -> Source:
 
 
 def known_classes(labels: Indices, dataset: Dataset) -> tuple[Indices, Indices]:
-    """Give the numbers of the images in use, and their labels in 0..num_classes-1."""
+    """Find the images whose class belongs to a dataset.
+
+    Parameters
+    ----------
+    labels : ndarray of int64, shape (n,)
+        As the files have them.
+    dataset : Dataset
+        Gives the number of classes.
+
+    Returns
+    -------
+    numbers : ndarray of int64, shape (k,)
+        Indices of these images.
+    labels : ndarray of int64, shape (k,)
+        Their labels in 0..num_classes-1.
+
+    Raises
+    ------
+    InvalidBatchError
+        If a label is out of range.
+    """
     numbers = np.arange(len(labels), dtype=np.int64)
     if dataset.name == "ImageNet16-120" and len(labels) and labels.min() >= 1:
         numbers = numbers[labels <= dataset.num_classes]
@@ -93,7 +133,7 @@ def known_classes(labels: Indices, dataset: Dataset) -> tuple[Indices, Indices]:
 
 
 def _choose(labels: Indices, size: int, seed: int) -> Indices:
-    """Choose ``size`` images, the classes in turns; each turn in an order of its own."""
+    """Choose ``size`` images, one of each class in turn, in a random order of the classes."""
     if len(labels) < size:
         raise InvalidBatchError(f"{len(labels)} images; expected at least {size}")
     shuffled = np.argsort(Stream("choice", seed).uniform(len(labels)), kind="stable")

@@ -9,7 +9,7 @@ Floats = NDArray[np.float64]
 
 
 class Stream:
-    """Uniform numbers that depend on nothing but the parts of a name."""
+    """Random numbers that depend on nothing but the parts of a name."""
 
     def __init__(self, *name: object) -> None:
         digest = hashlib.sha256("/".join(map(str, name)).encode()).digest()

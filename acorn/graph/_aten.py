@@ -53,11 +53,11 @@ def read_layer(name: str, args: Args, out: Tensor, computed: IsComputed) -> Laye
 
     Parameters
     ----------
-    name
+    name : str
         Name of the operation without namespace, overload and in-place underscore.
-    args, out
+    args, out : sequence, torch.Tensor
         Its arguments, and its first output; the tensors may be on the meta device.
-    computed
+    computed : callable
         Tells operands that depend on the network's input from weights and constants.
 
     Returns

@@ -1,4 +1,4 @@
-"""The layer graph: what a network computes, as nodes and edges without weights and without torch.
+"""Layer graphs: the operations of a network as nodes and edges, without weights or torch.
 
 A graph is either traced from a module (:func:`acorn.graph.trace`) or declared; everything
 that reads structure (:func:`acorn.graph.structure_features`) reads it from here.
@@ -44,22 +44,22 @@ class Layer:
 
     Attributes
     ----------
-    kind
+    kind : Kind
         What it does.
-    inputs
+    inputs : tuple of int
         Indices of the nodes that it reads, all smaller than its own.
-    shape
-        Output shape without the batch: (channels, height, width) for feature maps. Where a network
+    shape : tuple of int
+        Output shape without the batch: (channels, height, width) for feature maps. If a network
         folds other axes into the batch, they come first.
-    kernel, stride, dilation
+    kernel, stride, dilation : tuple of int
         Of convolutions and poolings, one number an axis; empty for the other kinds.
-    groups, in_channels, out_channels
+    groups, in_channels, out_channels : int
         Of convolutions and linear layers; 1, 0 and 0 for the other kinds.
-    params
+    params : int
         Number of parameters that it owns (a shared parameter belongs to its first reader).
-    macs
+    macs : int
         Multiply-accumulates of convolutions, linear layers and matrix products; otherwise 0.
-    flops
+    flops : int
         Operations in the convention of :mod:`acorn.graph`.
     """
 
@@ -103,15 +103,15 @@ class LayerGraph:
 
     Attributes
     ----------
-    layers
+    layers : tuple of Layer
         The nodes. Exactly the first has kind ``input``.
-    outputs
+    outputs : tuple of int
         Indices of the nodes that the network returns.
 
     Raises
     ------
     InvalidArchitectureError
-        On construction, in one line that names the node, when the graph is not sound.
+        On construction, in one line that names the node, if the graph is inconsistent.
     """
 
     layers: tuple[Layer, ...]

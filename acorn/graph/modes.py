@@ -1,4 +1,4 @@
-"""Put modules, or attention, in another mode for a while."""
+"""Context managers that change the mode of modules, or of attention."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager

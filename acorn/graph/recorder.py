@@ -24,7 +24,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class _Value:
-    """What a tensor holds: the node that made it, and the parameters that no node owns yet."""
+    """Origin of a tensor: the node that made it, and the parameters that no node owns yet."""
 
     node: int | None
     constant: bool
@@ -45,17 +45,17 @@ class Recorder(TorchDispatchMode):
 
     Parameters
     ----------
-    image
-        The network's input, (batch, channels, height, width).
-    weights
-        Its parameters, by name. Where these and the image are on the meta device, everything that
-        the forward makes is put there as well.
+    image : torch.Tensor, shape (batch, channels, height, width)
+        The network's input.
+    weights : dict of str to torch.Tensor
+        Its parameters by name. If these and the image are on the meta device, so is everything
+        that the forward makes.
 
     Attributes
     ----------
-    entries
+    entries : list of Entry
         The input, then every operation that computes, in the order of the run.
-    outputs
+    outputs : tuple of int
         Entries that the network returned; set by :meth:`finish`.
     """
 
@@ -108,9 +108,11 @@ class Recorder(TorchDispatchMode):
         return result
 
     def finish(self, result: object) -> None:
-        """Note what the network returned."""
-        found = (self._get(leaf) for leaf in tree_leaves(result) if isinstance(leaf, Tensor))
-        self.outputs = tuple(dict.fromkeys(value.node for value in found if value.node is not None))
+        """Store the entries that the network returned."""
+        values = (self._get(leaf) for leaf in tree_leaves(result) if isinstance(leaf, Tensor))
+        self.outputs = tuple(
+            dict.fromkeys(value.node for value in values if value.node is not None)
+        )
 
     def graph(self, *, keep_dead: bool) -> LayerGraph:
         """Turn the entries into a graph, each parameter given to its first reader in it."""

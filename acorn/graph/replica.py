@@ -53,10 +53,10 @@ def replicate(network: nn.Module, tensors: TensorCopy | None = None) -> nn.Modul
 
     Parameters
     ----------
-    network
-        Is read only.
-    tensors
-        Gives the copy of each parameter, buffer and other tensor, without its graph. By default a
+    network : torch.nn.Module
+        It is not changed.
+    tensors : callable, optional
+        Returns the copy of each parameter, buffer and other tensor, without its graph. By default a
         contiguous clone: results do not depend on the memory layout that weights have.
 
     Returns

@@ -1,7 +1,7 @@
-"""Spellings that several spaces read: an index of a benchmark, and a list of integers.
+"""Text forms that several spaces read: an index of a benchmark, and a list of integers.
 
-Both functions return None if a specification has another form, so that a space can try one after
-the other. They run in time linear in the length of a text, and never evaluate it.
+Both functions return None if a specification has another form, so that a space can try both. They
+run in time linear in the length of a text, and never evaluate it.
 """
 
 import re
@@ -21,13 +21,13 @@ def read_index(spec: object, size: int, *, benchmark: str) -> int | None:
 
     Parameters
     ----------
-    spec
+    spec : object
         ``1462`` or ``"1462"``. A bool is no index. Digits with leading zeros are none either: in
         ``"003143"`` they may be the choices of six edges as well.
-    size
+    size : int
         Number of architectures.
-    benchmark
-        Whose order it is, for the error.
+    benchmark : str
+        Name of the benchmark, for the error.
 
     Returns
     -------
@@ -62,9 +62,9 @@ def read_integers(spec: object, length: int) -> tuple[int, ...] | None:
 
     Parameters
     ----------
-    spec
+    spec : object
         ``[64, 8, 8, 8, 8]``, ``(64, 8, 8, 8, 8)`` or one of these as text.
-    length
+    length : int
         Number of integers.
 
     Returns
@@ -76,7 +76,7 @@ def read_integers(spec: object, length: int) -> tuple[int, ...] | None:
         return _read_text(spec.strip(), length)
     if not isinstance(spec, list | tuple) or len(spec) != length:
         return None
-    integers = [integer for each in spec if (integer := _as_integer(each)) is not None]
+    integers = [integer for item in spec if (integer := _as_integer(item)) is not None]
     return tuple(integers) if len(integers) == length else None
 
 

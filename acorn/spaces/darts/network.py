@@ -78,15 +78,15 @@ class DartsCell(nn.Module):
 
     Parameters
     ----------
-    nodes, concat
+    nodes, concat : sequence
         The cell; ``concat`` numbers nodes from 2.
-    before_last, last
+    before_last, last : int
         Widths of the two inputs.
-    channels
+    channels : int
         Width of each node.
-    reduces
+    reduces : bool
         Whether operations on the inputs have stride 2.
-    after_reduction
+    after_reduction : bool
         Whether the first input has twice the resolution of the second.
     """
 
@@ -150,13 +150,13 @@ class DartsNetwork(nn.Module):
 
     Parameters
     ----------
-    normal, normal_concat, reduction, reduction_concat
+    normal, normal_concat, reduction, reduction_concat : sequence
         The two cells.
-    num_classes
+    num_classes : int
         Width of the logits.
-    channels
+    channels : int
         Width of each node in the first third; doubles at each reduction.
-    cells
+    cells : int
         Number of cells.
     """
 

@@ -1,10 +1,9 @@
-"""The canonical spelling of a declared graph.
+"""Canonical form of declared graphs.
 
-Two spellings of one graph have one canonical form: names, the order of nodes, of keys and of the
-operands of ``add`` and ``multiply``, options left out or spelt otherwise do not matter, nor do
-``identity`` and ``dropout``, and a depthwise convolution is one with as many groups as channels.
-Rewritings of the function itself (nested sums, linear layers behind each other, permuted channels)
-are not looked for.
+It does not depend on names, on the order of nodes, keys and operands of ``add`` and ``multiply``,
+on omitted defaults, or on ``identity`` and ``dropout``; a depthwise convolution is one with as many
+groups as channels. Rewritings of the function itself (nested sums, consecutive linear layers,
+permuted channels) are not recognised.
 
 Operands that commute are sorted by what is before and after them in the graph (colour refinement).
 Operands that remain alike after that are, but for graphs made to mislead, mirror images of each
@@ -27,12 +26,17 @@ def canonical_graph(spec: GraphSpec, shapes: Mapping[str, Shape]) -> GraphSpec:
 
     Parameters
     ----------
-    spec
+    spec : GraphSpec
         The graph.
-    shapes
+    shapes : mapping of str to tuple
         Output shape of each node, for images of any size.
+
+    Returns
+    -------
+    GraphSpec
+        Equal for all forms of one graph.
     """
-    nodes, output = _without_nothing(spec, shapes)
+    nodes, output = _without_identities(spec, shapes)
     colours = _colours(nodes)
     rank = {name: place for place, name in enumerate([INPUT, *nodes])}
 
@@ -59,7 +63,9 @@ def canonical_graph(spec: GraphSpec, shapes: Mapping[str, Shape]) -> GraphSpec:
     return GraphSpec(tuple(ordered), names[output], spec.resolution)
 
 
-def _without_nothing(spec: GraphSpec, shapes: Mapping[str, Shape]) -> tuple[dict[str, Node], str]:
+def _without_identities(
+    spec: GraphSpec, shapes: Mapping[str, Shape]
+) -> tuple[dict[str, Node], str]:
     """Drop the operations that do nothing, and spell each of the others in one way."""
     stands_for = {INPUT: INPUT}
     nodes: dict[str, Node] = {}
@@ -82,7 +88,7 @@ def _without_nothing(spec: GraphSpec, shapes: Mapping[str, Shape]) -> tuple[dict
 
 
 def _colours(nodes: Mapping[str, Node]) -> dict[str, bytes]:
-    """Tell nodes apart by what they are, read, and are read by, as far as that goes."""
+    """Distinguish nodes by their operation, their inputs and their readers."""
     colours = {INPUT: _digest(b"input")}
     readers: dict[str, list[tuple[str, int]]] = {name: [] for name in (INPUT, *nodes)}
     for name, node in nodes.items():

@@ -1,4 +1,4 @@
-"""From a declared graph to its layer graph: shapes, parameters and FLOPs, by arithmetic alone."""
+"""Computes the layer graph of a declared graph: shapes, parameters and FLOPs by arithmetic."""
 
 from dataclasses import dataclass, replace
 
@@ -16,9 +16,9 @@ class Declared:
 
     Attributes
     ----------
-    graph
+    graph : LayerGraph
         The layers, as tracing the built network would find them.
-    shapes
+    shapes : dict of str to tuple
         Output shape of each node, and of the images, by name.
     """
 
@@ -33,20 +33,24 @@ def lay_out(
 
     Parameters
     ----------
-    spec
+    spec : GraphSpec
         The graph.
-    input_shape
+    input_shape : tuple of int
         (channels, height, width) of an image.
-    num_classes
-        Stands in for ``"classes"``.
-    limits
-        Parameters, FLOPs and activations of the whole.
+    num_classes : int
+        Replaces ``"classes"``.
+    limits : NetworkLimits
+        Bounds on parameters, FLOPs and activations of the whole.
+
+    Returns
+    -------
+    Declared
+        The layer graph and all shapes.
 
     Raises
     ------
     InvalidArchitectureError
-        In one line that names the node: where shapes do not fit, or where the network becomes too
-        large.
+        In one line that names the node, if shapes do not fit or the network becomes too large.
     """
     layers = [Layer(Kind.INPUT, shape=input_shape)]
     if spec.resolution is not None and spec.resolution != input_shape[1:]:

@@ -1,4 +1,4 @@
-"""The network of a declared graph: one module a node, from a fixed table."""
+"""Networks of declared graphs: one module a node, from a fixed table."""
 
 from collections.abc import Callable, Mapping
 
@@ -20,11 +20,11 @@ class GraphNetwork(nn.Module):
 
     Parameters
     ----------
-    spec
-        The graph, checked.
-    shapes
+    spec : GraphSpec
+        The checked graph.
+    shapes : mapping of str to tuple
         Output shape of each node and of the images, without the batch.
-    num_classes
+    num_classes : int
         Width of the logits.
     """
 

@@ -51,19 +51,19 @@ class Operation:
 
     Attributes
     ----------
-    apply
+    apply : callable
         From options and the shapes of the inputs to a layer without inputs, of the right shape and
         cost; raises :class:`~acorn.spaces.graph.options.OptionError`. For operations of several
         inputs that are computed two at a time, it is called for each two.
-    options
+    options : mapping of str to Option
         By name.
-    inputs
+    inputs : tuple of int
         Fewest and most inputs.
-    commutes
+    commutes : bool
         Whether the order of the inputs does not matter.
-    moves
+    moves : bool
         Whether it only renames positions, so that it is no layer of its own.
-    pairwise
+    pairwise : bool
         Whether several inputs are computed two at a time.
     """
 

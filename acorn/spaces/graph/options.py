@@ -1,4 +1,4 @@
-"""Options of graph nodes: what each may be, and how JSON spells it."""
+"""Options of graph nodes: permitted values, and their form in JSON."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -26,10 +26,10 @@ class Option:
 
     Attributes
     ----------
-    read
+    read : callable
         From a JSON value to the option's own; raises :class:`OptionError`.
-    default
-        The option's value where it is not given: of the same kind, a function of the options
+    default : object
+        The option's value if it is not given: of the same kind, a function of the options
         before it, or :data:`REQUIRED`.
     """
 

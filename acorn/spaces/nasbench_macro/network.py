@@ -47,10 +47,10 @@ class MacroNetwork(nn.Module):
 
     Parameters
     ----------
-    stages
+    stages : sequence of sequence
         For each stage its blocks: (kernel, expansion) of an inverted residual, or None for an
         identity, which is a 1x1 convolution with BatchNorm where width and resolution change.
-    num_classes
+    num_classes : int
         Width of the logits.
     """
 

@@ -45,10 +45,10 @@ class SizeNetwork(nn.Module):
 
     Parameters
     ----------
-    channels
+    channels : tuple of int, length 5
         Widths of the first cell (and the stem), the first reduction, the second cell, the second
         reduction and the third cell.
-    num_classes
+    num_classes : int
         Width of the logits.
     """
 

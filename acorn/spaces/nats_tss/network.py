@@ -16,9 +16,9 @@ class Cell(nn.Module):
 
     Parameters
     ----------
-    operations
+    operations : sequence of str, length 6
         Operation names of the edges (0,1), (0,2), (1,2), (0,3), (1,3), (2,3).
-    channels
+    channels : int
         Width of input and output.
     """
 
@@ -50,13 +50,13 @@ class TopologyNetwork(nn.Module):
 
     Parameters
     ----------
-    operations
+    operations : sequence of str, length 6
         The cell, as in :class:`Cell`.
-    num_classes
+    num_classes : int
         Width of the logits.
-    channels
+    channels : int, default=16
         Width of the first stage; doubles at each reduction.
-    cells
+    cells : int, default=5
         Cells a stage.
     """
 
