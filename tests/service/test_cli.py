@@ -201,3 +201,27 @@ def test_a_port_in_use_is_a_failure(small: SmallForest, tmp_path: Path) -> None:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "address already in use" in done.stderr
+
+
+def test_a_server_without_its_packages_names_the_extra(
+    capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    assert run(["serve"]) == 2
+    assert "acorn-nas[serve]" in one_line(capsys)
+
+
+def test_commands_work_without_the_packages_of_the_server(small: SmallForest) -> None:
+    code = (
+        "import sys\n"
+        "for name in ('fastapi', 'limits', 'prometheus_client', 'psycopg', 'pythonjsonlogger',"
+        " 'sse_starlette', 'starlette', 'uvicorn'):\n"
+        "    sys.modules[name] = None\n"
+        "from training.commands.main import run\n"
+        f"predict = ['predict', '--space', 'nats_tss', '--arch', {small.known[0]!r}, '--json']\n"
+        "sys.exit(run(['forests', 'list']) or run(['keys', 'new', 'x']) or run(predict))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

@@ -3,11 +3,13 @@
 import asyncio
 import sys
 from collections.abc import Iterable
-from typing import Annotated
+from functools import partial
+from typing import Annotated, get_args
 
 import typer
 
 from acorn.errors import InputError
+from acorn.schemas.options import Explain, PredictOptions, read_query
 from acorn.schemas.prediction import PredictResponse
 from acorn.strict_json import JSONError, parse_json
 from service.observability.logs import configure_logging
@@ -16,46 +18,22 @@ from training.commands.shared import completion, options
 from training.commands.shared.output import print_line, print_table
 from training.commands.shared.progress import progress
 
+_option = partial(options.field_option, PredictOptions)
+
 
 def predict(
-    space: Annotated[
-        str,
-        typer.Option(
-            help="Architecture space, such as nats_tss.", autocompletion=completion.spaces
-        ),
-    ],
+    space: options.Space,
     arch: Annotated[
         list[str],
         typer.Option(help="Architecture; may be given several times. - reads one a line."),
     ],
-    dataset: Annotated[
-        str | None,
-        typer.Option(
-            help="Dataset. Default: cifar10.",
-            show_default=False,
-            autocompletion=completion.datasets,
-        ),
-    ] = None,
-    targets: Annotated[
-        str | None,
-        typer.Option(help="Targets, with commas between. Default: all.", show_default=False),
-    ] = None,
-    interval: Annotated[float, typer.Option(help="Level of the intervals, between 0 and 1.")] = 0.9,
+    dataset: Annotated[str | None, _option("dataset", autocompletion=completion.datasets)] = None,
+    targets: Annotated[str | None, _option("targets")] = None,
+    interval: Annotated[float | None, _option("interval")] = None,
     explain: Annotated[
-        str,
-        typer.Option(
-            help="Contributions of each feature: path, shap or none.",
-            autocompletion=lambda: ["path", "shap", "none"],
-        ),
-    ] = "none",
-    forest: Annotated[
-        str | None,
-        typer.Option(
-            help="Forest. Default: that of the space and dataset.",
-            show_default=False,
-            autocompletion=completion.bundles,
-        ),
+        str | None, _option("explain", autocompletion=lambda: [*get_args(Explain)])
     ] = None,
+    forest: Annotated[str | None, _option("forest", autocompletion=completion.bundles)] = None,
     forests: options.ForestsFolder = None,
     var: options.VarFolder = None,
     database_url: options.DatabaseUrl = None,
@@ -75,15 +53,16 @@ def predict(
         forests=forests, var=var, database_url=database_url, device=device, log_level="warning"
     )
     configure_logging("warning")
-    document = {
-        "architectures": [{"space": space, "arch": each} for each in _architectures(arch)],
+    given = {
+        "dataset": dataset,
+        "targets": targets,
         "interval": interval,
         "explain": explain,
-        "targets": None if targets is None else [t.strip() for t in targets.split(",")],
         "forest": forest,
-        "dataset": dataset,
     }
-    answer = asyncio.run(_answer(settings, {k: v for k, v in document.items() if v is not None}))
+    query = {name: str(value) for name, value in given.items() if value is not None}
+    specs = [{"space": space, "arch": architecture} for architecture in _architectures(arch)]
+    answer = asyncio.run(_answer(settings, {"architectures": specs, **read_query(query)}))
     if as_json:
         print_line(answer.model_dump_json())
     else:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from acorn.optional import need
 from service.settings import Settings, load_settings
 from training.commands.shared import options
 
@@ -66,16 +67,27 @@ def serve(
 
     acorn serve --backend ray --replicas 2 --database-url postgresql://acorn@db/acorn
     """
-    serve_until_stopped(load_settings(**locals()))
+    given = locals()
+    need("uvicorn", extra="serve")
+    serve_until_stopped(load_settings(**given))
 
 
 def serve_until_stopped(
     settings: Settings, *, factory: "WorkFactory[FeatureTask, FeatureRow] | None" = None
 ) -> None:
-    """Serve until a signal ends it; all that is accepted by then is answered.
+    """Serve until a signal ends the server; requests that were accepted by then are answered.
 
-    ``factory`` makes the workers' function; by default the one that computes features. Raises
-    :class:`typer.Exit` where the server cannot start.
+    Parameters
+    ----------
+    settings : Settings
+        Settings of the server.
+    factory : WorkFactory, optional
+        Makes the function of the workers; by default the one that computes features.
+
+    Raises
+    ------
+    typer.Exit
+        If the server cannot start.
     """
     # Only now, so that other commands start without the web framework.
     from service.observability.logs import configure_logging

@@ -4,18 +4,24 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import BaseModel
 
 from acorn.datasets import canonical_name
 from service.settings import Settings
 from training.commands.shared.completion import bundles, datasets, devices, spaces
 
 
+def field_option(schema: type[BaseModel], name: str, **options: Any) -> Any:  # noqa: ANN401, RUF100
+    """Make an option of a field of a schema, with the field's own description and default."""
+    field = schema.model_fields[name]
+    has_default = not field.default_factory and field.default not in ("", (), None)
+    text = f"{field.description} Default: {field.default}." if has_default else field.description
+    return typer.Option(help=text, show_default=False, **options)
+
+
 def setting(name: str, **options: Any) -> Any:  # noqa: ANN401, RUF100 (typer.Option is untyped)
-    """Make an option of a setting of the server, with the setting's own description."""
-    field = Settings.model_fields[name]
-    default = "none" if field.default in ("", (), None) else field.default
-    described = "" if field.default_factory else f" Default: {default}."
-    return typer.Option(help=f"{field.description}{described}", show_default=False, **options)
+    """Make an option of a setting of the server."""
+    return field_option(Settings, name, **options)
 
 
 def optional(text: str, *, default: str = "none", **options: Any) -> Any:  # noqa: ANN401, RUF100
