@@ -1,4 +1,4 @@
-"""Python's own generator, which libraries draw from, for a while under a seed."""
+"""A block in which Python's global random generator has a seed."""
 
 import random
 from collections.abc import Iterator
@@ -7,7 +7,13 @@ from contextlib import contextmanager
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seed it, and put it back as it was afterwards."""
+    """Seed Python's global generator, from which libraries draw; restore its state at the end.
+
+    Parameters
+    ----------
+    seed : int
+        Seed inside the block.
+    """
     state = random.getstate()
     random.seed(seed)
     try:
