@@ -36,8 +36,8 @@ class Failing(nn.Sequential):
 
 def fragile(last: int) -> nn.Module:
     """Fails within the network, where hooks before it have run."""
-    network = cell_network()
-    network.body.insert(2, Failing(last))
+    network = biased_network()
+    network.insert(3, Failing(last))
     return network
 
 

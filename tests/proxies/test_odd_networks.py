@@ -67,6 +67,12 @@ def results() -> dict[str, ProxyValues]:
     return found
 
 
+@pytest.fixture(scope="module")
+def plain_values() -> dict[str, float | None]:
+    torch.manual_seed(0)
+    return compute_proxies(plain_network(), (3, 8, 8), 4, images=batch()[0]).values
+
+
 def refused(network: nn.Module) -> str:
     """What a network is refused with, in whichever way proxies are asked for."""
     before = fingerprint(network)
@@ -155,35 +161,35 @@ def test_a_proxy_that_fails_on_a_layer_is_alone(monkeypatch: pytest.MonkeyPatch)
     assert result.reasons["fisher"] == "ValueError: on_gradient: 'this layer'"
 
 
-def test_frozen_parameters_and_modes_change_nothing() -> None:
+def test_frozen_parameters_and_modes_change_nothing(plain_values: dict[str, float | None]) -> None:
     torch.manual_seed(0)
-    network = plain_network()
-    free = run(network, *batch(), num_classes=4)
-    network.eval().requires_grad_(False)
-    assert run(network, *batch(), num_classes=4).values == free.values
+    network = plain_network().eval().requires_grad_(False)
+    assert run(network, *batch(), num_classes=4).values == plain_values
 
 
-def test_a_computed_weight_counts_as_the_layer_uses_it() -> None:
+def test_a_computed_weight_counts_as_the_layer_uses_it(
+    plain_values: dict[str, float | None],
+) -> None:
     torch.manual_seed(0)
     network = plain_network()
-    plain = compute_proxies(network, (3, 8, 8), 4, images=batch()[0]).values
     nn.utils.parametrizations.weight_norm(network[3])
     normed = compute_proxies(network, (3, 8, 8), 4, images=batch()[0]).values
-    assert normed == pytest.approx(plain, rel=1e-3)
+    assert normed == pytest.approx(plain_values, rel=1e-3)
     assert nn.utils.parametrize.is_parametrized(network[3])
 
 
 @pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
-def test_older_weight_normalisation_counts_as_the_layer_uses_it() -> None:
+def test_older_weight_normalisation_counts_as_the_layer_uses_it(
+    plain_values: dict[str, float | None],
+) -> None:
     torch.manual_seed(0)
     network = plain_network()
-    plain = compute_proxies(network, (3, 8, 8), 4, images=batch()[0]).values
     nn.utils.weight_norm(network[3])
     before = fingerprint(network)
     normed = compute_proxies(network, (3, 8, 8), 4, images=batch()[0])
     assert_unchanged(network, before)
     assert normed.reasons == {}
-    assert normed.values == pytest.approx(plain, rel=1e-3)
+    assert normed.values == pytest.approx(plain_values, rel=1e-3)
     assert [name for name, _ in network[3].named_parameters()] == ["bias", "weight_g", "weight_v"]
 
 

@@ -1,5 +1,7 @@
 """The same network has the same values, in whatever way it is written."""
 
+from functools import cache
+
 import pytest
 import torch
 from torch import nn
@@ -39,10 +41,14 @@ def values_of(build: Build, like: nn.Module | None = None) -> tuple[nn.Module, P
     return network, compute_proxies(network, (3, 8, 8), 4)
 
 
+values_of_first = cache(values_of)
+"""Several pairs begin with one network."""
+
+
 @pytest.mark.parametrize("name", PAIRS)
 def test_two_ways_of_writing_one_network(name: str) -> None:
     first, second = PAIRS[name]
-    network, one = values_of(first)
+    network, one = values_of_first(first)
     _, other = values_of(second, network)
     differences = DIFFERENCES.get(name, {})
     for proxy, value in one.values.items():

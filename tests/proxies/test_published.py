@@ -36,6 +36,7 @@ def pairs(shared: Path) -> dict[str, tuple[list[float], list[float]]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LEAST)
 def test_rank_correlation(pairs: dict[str, tuple[list[float], list[float]]], name: str) -> None:
     mine, published = pairs[name]

@@ -51,7 +51,7 @@ def test_passes_continue_a_registered_pass_that_comes_before_them() -> None:
             assert order.index(pass_.after) < order.index(pass_)
     assert [pass_.name for pass_ in order] == [*PASSES]
     with pytest.raises(ValueError, match="'loss' is registered twice"):
-        define_pass("loss", PASSES["loss"].run, after=None, cost=0)
+        define_pass("loss", PASSES["loss"].run, after=None, cost=0.0)
 
 
 def test_each_record_is_filled_by_one_pass() -> None:

@@ -3,6 +3,7 @@
 import copy
 import random
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from acorn.errors import InputError
-from acorn.proxies import compute_proxies, list_proxies
+from acorn.proxies import ProxyValues, compute_proxies, list_proxies
 from tests.proxies.zoo import SHAPES, ZOO, Base, Swish, plain
 
 pytestmark = [
@@ -22,7 +23,7 @@ pytestmark = [
 
 SETS = [["flops"], ["synflow"], ["croze"], ["zen"], ["snip", "jacov", "grasp", "nwot"], ["vkdnw"],
         ["meco", "meco_opt"], ["az_trainability", "near", "swap", "robust_zcp"]]  # fmt: skip
-"""Small sets that read different passes, besides all together."""
+"""Small sets that read different passes; each network gets two of them, and all together."""
 
 
 def built(name: str) -> nn.Module:
@@ -96,14 +97,36 @@ def assert_same(before: dict[str, Any], after: dict[str, Any]) -> None:
             assert value == after[path], path
 
 
-@pytest.mark.parametrize("name", ZOO)
-def test_left_as_it_was(name: str) -> None:
+@dataclass(frozen=True)
+class Used:
+    """A network of the zoo after three calls, and what they gave and left."""
+
+    name: str
+    network: nn.Module
+    arguments: dict[str, Any]
+    states: list[dict[str, Any]]  # before the calls, and after each
+    values: ProxyValues
+    of_a_fresh_network: ProxyValues
+
+
+@pytest.fixture(scope="module", params=ZOO)
+def used(request: pytest.FixtureRequest) -> Used:
+    name = request.param
     network = built(name)
     arguments = inputs(name, network)
-    for proxies in [*SETS, "all"]:
-        before = state_of(network)
-        compute_proxies(network, **arguments, proxies=proxies)
-        assert_same(before, state_of(network))
+    fresh = compute_proxies(built(name), **arguments)
+    turn = [*ZOO].index(name)
+    states = [state_of(network)]
+    for proxies in (SETS[turn % len(SETS)], SETS[(turn + 3) % len(SETS)], "all"):
+        values = compute_proxies(network, **arguments, proxies=proxies)
+        states.append(state_of(network))
+    return Used(name, network, arguments, states, values, fresh)
+
+
+def test_left_as_it_was(used: Used) -> None:
+    before, *others = used.states
+    for after in others:
+        assert_same(before, after)
 
 
 BLOCKS = {"az_expressivity", "az_progressivity", "az_trainability"}
@@ -120,19 +143,18 @@ NO_FRESH_RUN = {"compiled", "compiled_part"}
 """Networks whose own forward takes a compiler."""
 
 
-@pytest.mark.parametrize("name", [name for name in ZOO if name not in NO_FRESH_RUN])
-def test_still_runs_as_a_new_one_does(name: str) -> None:
-    network, fresh = built(name), built(name)
-    arguments = inputs(name, network)
-    compute_proxies(network, **arguments)
+def test_still_runs_as_a_new_one_does(used: Used) -> None:
+    if used.name in NO_FRESH_RUN:
+        return
+    fresh = built(used.name)
     for mode in (True, False):
         outputs = []
-        for each in (fresh.train(mode), network.train(mode)):
+        for each in (fresh.train(mode), used.network.train(mode)):
             torch.manual_seed(2)
             random.seed(2)
             np.random.seed(2)
             try:
-                outputs.append(each(arguments["images"]))
+                outputs.append(each(used.arguments["images"]))
             except RuntimeError as error:
                 outputs.append(str(error))
         assert_equal_outputs(*outputs)
@@ -150,19 +172,12 @@ def assert_equal_outputs(one: Any, other: Any) -> None:
         assert one == other
 
 
-@pytest.mark.parametrize("name", ZOO)
-def test_values_are_those_of_a_fresh_network(name: str) -> None:
-    network = built(name)
-    arguments = inputs(name, network)
-    first = compute_proxies(network, **arguments)
-    again = compute_proxies(network, **arguments)
-    fresh = compute_proxies(built(name), **arguments)
-    for other in (again, fresh):
-        assert other.values == first.values
-        assert other.reasons == first.reasons
-    if name not in ("raises_later", "half"):
-        missing = {proxy for proxy, value in first.values.items() if value is None}
-        assert missing <= NULLS.get(name, set()), first.reasons
+def test_values_are_those_of_a_fresh_network(used: Used) -> None:
+    assert used.values.values == used.of_a_fresh_network.values
+    assert used.values.reasons == used.of_a_fresh_network.reasons
+    if used.name not in ("raises_later", "half"):
+        missing = {proxy for proxy, value in used.values.values.items() if value is None}
+        assert missing <= NULLS.get(used.name, set()), used.values.reasons
 
 
 def test_the_zoo_is_large() -> None:

@@ -38,6 +38,6 @@ def _read_graph(measurement: Measurement) -> None:
     measurement.records.graph = graph.live()
 
 
-STATIC = define_pass("static", _count_parameters, after=None, fills=("params",), cost=0)
+STATIC = define_pass("static", _count_parameters, after=None, fills=("params",), cost=0.0)
 SURVEY = define_pass("survey", _survey, after=None, fills=("weights", "trainable_layers"), cost=0.1)
-GRAPH = define_pass("graph", _read_graph, after=SURVEY, fills=("flops", "graph"), cost=0)
+GRAPH = define_pass("graph", _read_graph, after=SURVEY, fills=("flops", "graph"), cost=0.0)
