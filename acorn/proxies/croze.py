@@ -1,4 +1,4 @@
-"""croze: consistency with a perturbed twin."""
+"""croze: consistency with a perturbed copy of the network."""
 
 from jaxtyping import Float
 from torch import Tensor
@@ -12,9 +12,9 @@ EXCEEDS = "activations of the network without signs exceed double precision"
 
 @proxy("croze", reads=PERTURBED, nulls={"nan": EXCEEDS, "inf": EXCEEDS})
 def croze(records: Records) -> Float[Tensor, " draws"]:
-    """Sum over layers of how alike weights, gradients and features of the two networks are.
+    """Sum over layers of the similarity of weights, gradients and features of two networks.
 
-    The network without signs and BatchNorm is compared with a twin whose weights moved up the
+    The network without signs and BatchNorm is compared with a copy whose weights ascended the
     loss, on images moved by 0.01 along a sign. A layer's term is the product of the sums of
     1 + cosine of weights, |cosine| of weight gradients and 1 + cosine of outputs, each cosine
     along the first dimension: output channels, and images. The value is the mean over 3 draws of

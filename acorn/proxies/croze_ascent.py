@@ -11,7 +11,7 @@ from acorn.proxies.croze import EXCEEDS
 
 @proxy("croze_ascent", reads=PERTURBED, nulls={"nan": EXCEEDS, "inf": EXCEEDS})
 def croze_ascent(records: Records) -> Float[Tensor, ""]:
-    """The score of :mod:`acorn.proxies.croze` with images that ascend their loss.
+    """The score of croze, with images that ascend their loss.
 
     That is what the paper's text says; its released code descends. Of croze's three
     draws it has the first, the network as it is, and so no standard error.

@@ -1,4 +1,4 @@
-"""local_entropy: how much a window of a feature map can still say, from topology alone."""
+"""local_entropy: information in a window of a feature map, from topology alone."""
 
 import math
 from functools import lru_cache

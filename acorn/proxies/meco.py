@@ -45,7 +45,7 @@ class Meco(Observer):
         self._terms: list[Float[Tensor, ""]] = []
         self._last: tuple[Tensor, int] | None = None
 
-    def on_output(self, output: Float[Tensor, "1 channels ..."]) -> None:
+    def on_output(self, output: Float[Tensor, "..."]) -> None:
         """Add one module's smallest eigenvalue."""
         rows = output[0].reshape(len(output[0]), -1) if output[0].dim() else output[0].view(1, 1)
         if len(rows) > rows.shape[1] - 1:

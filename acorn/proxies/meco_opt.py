@@ -46,7 +46,7 @@ class MecoOpt(Observer):
         """Begin another sum."""
         self._draws.append([])
 
-    def on_output(self, output: Float[Tensor, "1 channels ..."]) -> None:
+    def on_output(self, output: Float[Tensor, "..."]) -> None:
         """Add one module's term."""
         if self._generator is None:
             self._generator = torch.Generator().manual_seed(self.seed)

@@ -7,7 +7,7 @@ from acorn.proxies.nwot import Nwot
 
 @proxy("nwot_noise", reads=RANDOM)
 class NwotNoise(Nwot):
-    """The score of :mod:`acorn.proxies.nwot` on Gaussian noise in place of images.
+    """The score of nwot, on Gaussian noise in place of images.
 
     Images differ from each other far less than noise does; what is left says how a network
     separates inputs that have nothing in common. Cost: one matrix product a rectifier, in the

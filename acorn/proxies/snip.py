@@ -11,7 +11,7 @@ from acorn.proxies._engine.registry import proxy
 
 @proxy("snip", reads=LOSS)
 def snip(records: Records) -> Float[Tensor, ""]:
-    """Sum of |weight * gradient|: how much the loss hangs on each connection.
+    """Sum of |weight * gradient|: how much the loss depends on each connection.
 
     Source: Lee et al., SNIP, ICLR 2019, equation 5, summed over the network as by Abdelfattah et
     al., ICLR 2021.

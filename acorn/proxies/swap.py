@@ -16,7 +16,7 @@ IMAGES = 16
 
 @proxy("swap", reads=HALVES)
 class Swap(Observer):
-    """Number of different patterns among the rectifiers: which images each one is active on.
+    """Number of different activation patterns: the images that each rectifier is active on.
 
     A rectifier's pattern has one bit an image; the score counts the different ones among all
     units of all feature maps.

@@ -81,7 +81,7 @@ print(json.dumps(answers))
 """
 
 
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("threads", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_both_layouts_agree(threads: int) -> None:
     ended = subprocess.run(
         [sys.executable, "-c", CHILD, str(threads), "1"], capture_output=True, text=True

@@ -1,6 +1,6 @@
 """Proxies of any image classifier, by one call."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from acorn.proxies._engine.registry import select
 
 def compute_proxies(
     module: nn.Module,
-    input_shape: tuple[int, int, int],
+    input_shape: Sequence[int],
     num_classes: int,
     *,
     images: Tensor | None = None,
@@ -27,26 +27,26 @@ def compute_proxies(
 
     Parameters
     ----------
-    module
+    module : nn.Module
         Maps images ``(batch, channels, height, width)`` to logits ``(batch, num_classes)``. It is
-        only read: all is done to a copy, without its wrappers (``torch.compile``,
+        only read: all computation uses a copy, without its wrappers (``torch.compile``,
         ``DataParallel``).
-    input_shape
-        (channels, height, width) of one image.
-    num_classes
+    input_shape : sequence of int
+        (channels, height, width) of one image, in pixels.
+    num_classes : int
         Width of the logits.
-    images
-        Normalised float images ``(batch, *input_shape)``. By default generated ones, in the
-        module's precision: 32 of up to 64 pixels a side, 8 of larger ones.
-    labels
-        Classes ``(batch,)``; by default 0, 1, ..., num_classes - 1, 0, 1, ...
-    proxies
+    images : Tensor (batch, channels, height, width), default=None
+        Normalised float images. By default they are generated, in the module's precision: 32
+        images of up to 64 pixels a side, 8 larger ones.
+    labels : Tensor (batch,), default=None
+        Class of each image, int64; by default 0, 1, ..., num_classes - 1, 0, 1, ...
+    proxies : str or iterable of str, default="all"
         Names of proxies, or of the sets ``"all"`` and ``"classic"``.
-    seed
+    seed : int, default=0
         Seeds what the proxies draw.
-    device
-        ``"auto"`` is CUDA where there is a device, else the CPU; or any torch device.
-    initialisation
+    device : str, default="auto"
+        ``"auto"``: CUDA if there is a device, else the CPU. Or any torch device.
+    initialisation : {"as_given", "canonical"}, default="as_given"
         ``"as_given"``: the module's own weights. ``"canonical"``: weights drawn from ``seed`` by
         one rule, so that networks of several libraries can be compared; see
         :func:`acorn.proxies._network.initialisation.initialise`.
@@ -59,14 +59,14 @@ def compute_proxies(
     Raises
     ------
     UnknownProxyError
-        For a name that is not registered.
+        If a name is not registered.
     InvalidBatchError
-        For images or labels of another shape, kind or range, and where images of this shape
-        cannot be generated.
+        If images or labels have another shape, type or range, or images of this shape cannot be
+        generated.
     InputError
-        For a shape that is none, an unknown device or initialisation, and for a module that cannot
-        be measured: TorchScript, quantised, without values (on the meta device, or never run), or
-        whose forward does not map the images to logits.
+        If the shape is not one of images, the device or the initialisation is unknown, or the
+        module cannot be measured: TorchScript, quantised, without values (on the meta device, or
+        never run), or with a forward that does not map the images to logits.
 
     Examples
     --------

@@ -35,9 +35,11 @@ class Wanted:
     weights: bool = True
 
 
-def _backward(g: Tensor, x: Tensor, w: Tensor, geometry: Geometry, *wanted: bool) -> list[Tensor]:
+def _backward(
+    g: Tensor, x: Tensor, w: Tensor, geometry: Geometry, *wanted: bool
+) -> tuple[Tensor | None, ...]:
     stride, padding, dilation, groups = geometry
-    outputs: list[Tensor] = torch.ops.aten.convolution_backward.default(
+    outputs: tuple[Tensor | None, ...] = torch.ops.aten.convolution_backward.default(
         g, x, w, None, stride, padding, dilation, False, [0] * len(stride), groups,
         [*wanted, False],
     )  # fmt: skip

@@ -62,12 +62,10 @@ def _noise_like(images: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _entropies(
-    blocks: Iterable[Float[Tensor, "batch channels h w"]],
-) -> Float[Tensor, " blocks"]:
-    """Entropy of the normalised eigenvalues of the channels' covariance, for each block."""
+def _entropies(outputs: Iterable[Float[Tensor, "..."]]) -> Float[Tensor, " blocks"]:
+    """Entropy of the normalised eigenvalues of the channels' covariance, for each output."""
     spectra = Spectra()
-    for features in blocks:
+    for features in outputs:
         rows = features.movedim(1, -1).flatten(0, -2).double()
         rows = rows - rows.mean(dim=0)
         # Of the two products the smaller one: they have the same eigenvalues, but for zeros.
