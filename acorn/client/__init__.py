@@ -1,13 +1,11 @@
-"""A client for the server's HTTP interface, for Python programs that do not serve themselves.
+"""A client for the server's HTTP interface.
 
-:class:`Client` waits, :class:`AsyncClient` is awaited; both have the same methods and differ in
-nothing else: what is sent, read, repeated and awaited is decided once, by generators that neither
-send nor wait themselves (:mod:`acorn.client.conversations`). Importing it imports no torch and no
-web framework.
+:class:`Client` blocks, and :class:`AsyncClient` is for asyncio. Both have the same methods, which
+are defined once, as exchanges without input and output (:mod:`acorn.client.calls`). The import
+needs neither torch nor a web framework.
 """
 
 from acorn.client.asynchronous import AsyncClient, AsyncJobs
-from acorn.client.conversations import Retries
 from acorn.client.errors import (
     BadRequest,
     ClientError,
@@ -26,6 +24,7 @@ from acorn.client.errors import (
     UnexpectedAnswer,
     ValidationProblem,
 )
+from acorn.client.exchanges import Retries
 from acorn.client.frames import specs_of
 from acorn.client.synchronous import Client, Jobs
 from acorn.schemas.options import Options

@@ -1,50 +1,109 @@
-"""The client that is awaited."""
+"""The client for asyncio."""
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
-from functools import partial
-from typing import TYPE_CHECKING, Self, TypeVar, Unpack
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, Unpack
 
 import httpx2
 
-from acorn.client import following, frames, lists, requests
+from acorn.client import calls, chunks, frames, requests
 from acorn.client.connection import build, connection
-from acorn.client.conversations import Attempt, Conversation, Manners, Reply, Retries, ask
+from acorn.client.exchanges import Attempt, Exchange, Reply, RequestPolicy, Retries
 from acorn.client.requests import Architecture
-from acorn.schemas.jobs import Job, JobList, ResultLine
+from acorn.client.streams import EventStream, ItemT, JobStream, ResultStream
+from acorn.client.synchronous import signature_of
+from acorn.schemas.jobs import Job, ResultLine
 from acorn.schemas.options import Options
-from acorn.schemas.prediction import (
-    ForestDetail,
-    ForestList,
-    Live,
-    Prediction,
-    PredictResponse,
-    Ready,
-    SpaceList,
-)
+from acorn.schemas.prediction import Prediction
 
 if TYPE_CHECKING:
-    import polars as pl
     from narwhals.typing import IntoDataFrameT
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class AsyncClient:
-    """Asks a server; every method is awaited, and is that of :class:`~acorn.client.Client`.
+def _awaited(
+    call: Callable[Concatenate[RequestPolicy, P], Exchange[T]],
+) -> Callable[Concatenate["_AsyncRunner", P], Coroutine[Any, Any, T]]:
+    """Make a coroutine method of a call."""
+
+    @wraps(call)
+    async def method(self: "_AsyncRunner", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._run(call(self._policy, *args, **kwargs))
+
+    method.__signature__ = signature_of(call)  # type: ignore[attr-defined]
+    return method
+
+
+class _AsyncRunner:
+    """Runs exchanges."""
+
+    def __init__(self, policy: RequestPolicy, http: httpx2.AsyncClient) -> None:
+        self._policy = policy
+        self._http = http
+
+    async def _run(self, exchange: Exchange[T]) -> T:
+        reply: Reply = None
+        try:
+            while True:
+                step = exchange.send(reply)
+                if isinstance(step, Attempt):
+                    reply = await self._send(step)
+                else:
+                    await asyncio.sleep(step.seconds)
+                    reply = None
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        finally:
+            exchange.close()
+
+    async def _send(self, attempt: Attempt) -> Reply:
+        try:
+            request = build(self._http, attempt)
+            response = await self._http.send(request, stream=attempt.request.is_stream)
+            if not response.is_success:
+                await response.aread()
+        except httpx2.RequestError as error:
+            return error
+        return response
+
+    async def _stream(
+        self, stream: JobStream[ItemT, T], items: Callable[[httpx2.Response], AsyncIterable[ItemT]]
+    ) -> AsyncIterator[T]:
+        while (response := await self._run(stream.open())) is not None:
+            try:
+                async for item in items(response):
+                    yield stream.read(item)
+                stream.ended(response)
+            except httpx2.RequestError as error:
+                stream.lost(error)
+            finally:
+                await response.aclose()
+
+
+class AsyncClient(_AsyncRunner):
+    """A client whose methods are coroutines; otherwise the same as :class:`~acorn.client.Client`.
 
     Use it as a context manager, or close it with :meth:`aclose`. It needs asyncio.
 
     Parameters
     ----------
     url, api_key, timeout, deadline, retries
-        As of :class:`~acorn.client.Client`.
+        See :class:`~acorn.client.Client`.
+
+    Attributes
+    ----------
+    jobs : AsyncJobs
+        Jobs of the server.
 
     Raises
     ------
     InputError
-        If the address is none.
+        If the address is invalid.
     """
 
     def __init__(
@@ -56,10 +115,9 @@ class AsyncClient:
         deadline: float | None = 600.0,
         retries: Retries | None = None,
     ) -> None:
-        self._manners = Manners(timeout, deadline, retries or Retries())
-        self._ask = partial(ask, self._manners)
-        self._http = httpx2.AsyncClient(**connection(url, api_key))
-        self.jobs = AsyncJobs(self)
+        policy = RequestPolicy(timeout, deadline, retries or Retries())
+        super().__init__(policy, httpx2.AsyncClient(**connection(url, api_key)))
+        self.jobs = AsyncJobs(self._policy, self._http)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._http.base_url!r})"
@@ -74,17 +132,12 @@ class AsyncClient:
         """Close all connections."""
         await self._http.aclose()
 
-    async def predict(
-        self,
-        architectures: Architecture | Iterable[Architecture],
-        *,
-        space: str | None = None,
-        **options: Unpack[Options],
-    ) -> PredictResponse:
-        """See :meth:`Client.predict`."""
-        return await self._run(
-            self._ask(requests.predict([*requests.encode_all(architectures, space)], options))
-        )
+    predict = _awaited(calls.predict)
+    spaces = _awaited(calls.spaces)
+    forests = _awaited(calls.forests)
+    forest = _awaited(calls.forest)
+    health = _awaited(calls.health)
+    live = _awaited(calls.live)
 
     async def iter_predict(
         self,
@@ -95,27 +148,39 @@ class AsyncClient:
         concurrency: int = 4,
         **options: Unpack[Options],
     ) -> AsyncIterator[Prediction]:
-        """See :meth:`Client.iter_predict`; up to ``concurrency`` requests are under way at a time.
+        """Predict a list of any length, with concurrent requests.
 
-        Close it (``contextlib.aclosing``) where it is not read to its end.
+        Close the iterator (``contextlib.aclosing``) if it is not read to its end.
+
+        Parameters
+        ----------
+        architectures, space, chunk, **options
+            See :meth:`Client.iter_predict`.
+        concurrency : int, default=4
+            Most requests in progress at a time.
+
+        Yields
+        ------
+        Prediction
+            In the order of the list.
         """
-        plan = lists.size_of_parts(self._ask, options, most=chunk, at_once=concurrency)
-        parts = lists.cut(requests.encode_all(architectures, space), await self._run(plan))
-        under_way = deque[asyncio.Task[list[Prediction]]]()
+        plan = chunks.size_of_parts(self._policy, options, most=chunk, at_once=concurrency)
+        parts = chunks.cut(requests.encode_all(architectures, space), await self._run(plan))
+        tasks = deque[asyncio.Task[list[Prediction]]]()
         try:
             for part in parts:
-                conversation = lists.predict_part(self._ask, part, options)
-                under_way.append(asyncio.create_task(self._run(conversation)))
-                if len(under_way) == concurrency:
-                    for prediction in await under_way.popleft():
+                exchange = chunks.predict_part(self._policy, part, options)
+                tasks.append(asyncio.create_task(self._run(exchange)))
+                if len(tasks) == concurrency:
+                    for prediction in await tasks.popleft():
                         yield prediction
-            while under_way:
-                for prediction in await under_way.popleft():
+            while tasks:
+                for prediction in await tasks.popleft():
                     yield prediction
         finally:
-            for task in under_way:
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*under_way, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def predict_frame(
         self,
@@ -125,142 +190,49 @@ class AsyncClient:
         concurrency: int = 4,
         **options: Unpack[Options],
     ) -> "IntoDataFrameT":
-        """See :meth:`Client.predict_frame`."""
+        """Predict the rows of a data frame.
+
+        Parameters
+        ----------
+        frame, chunk, **options
+            See :meth:`Client.predict_frame`.
+        concurrency : int, default=4
+            Most requests in progress at a time.
+
+        Returns
+        -------
+        data frame
+            See :meth:`Client.predict_frame`.
+        """
         options.setdefault("features", False)
-        groups, found = frames.groups_of(frame), []
+        groups, predictions = frames.groups_of(frame), []
         for group in groups:
-            predictions = self.iter_predict(
+            answers = self.iter_predict(
                 group.specs, chunk=chunk, concurrency=concurrency, **options
             )
             with group.pointing():
-                found.append([each async for each in predictions])
-        return frames.answer(frame, groups, found)
-
-    async def spaces(self) -> SpaceList:
-        """See :meth:`Client.spaces`."""
-        return await self._run(self._ask(requests.spaces()))
-
-    async def forests(self) -> ForestList:
-        """See :meth:`Client.forests`."""
-        return await self._run(self._ask(requests.forests()))
-
-    async def forest(self, name: str) -> ForestDetail:
-        """See :meth:`Client.forest`."""
-        return await self._run(self._ask(requests.forest(name)))
-
-    async def health(self) -> Ready:
-        """See :meth:`Client.health`."""
-        return await self._run(self._ask(requests.ready()))
-
-    async def live(self) -> Live:
-        """See :meth:`Client.live`."""
-        return await self._run(self._ask(requests.live()))
-
-    async def _run(self, conversation: Conversation[T]) -> T:
-        """Do what a conversation says, until it has its result."""
-        reply: Reply = None
-        try:
-            while True:
-                step = conversation.send(reply)
-                if isinstance(step, Attempt):
-                    reply = await self._send(step)
-                else:
-                    await asyncio.sleep(step.seconds)
-                    reply = None
-        except StopIteration as end:
-            result: T = end.value
-            return result
-
-    async def _send(self, attempt: Attempt) -> Reply:
-        try:
-            request = build(self._http, attempt)
-            response = await self._http.send(request, stream=attempt.request.is_stream)
-            if not response.is_success:
-                await response.aread()
-        except httpx2.RequestError as error:
-            return error
-        return response
+                predictions.append([prediction async for prediction in answers])
+        return frames.answer(frame, groups, predictions)
 
 
-class AsyncJobs:
-    """Jobs of a server, awaited; every method is that of :class:`~acorn.client.Jobs`."""
+class AsyncJobs(_AsyncRunner):
+    """Jobs of a server; every method is the coroutine of :class:`~acorn.client.Jobs`."""
 
-    def __init__(self, client: AsyncClient) -> None:
-        self._manners = client._manners
-        self._ask = client._ask
-        self._run = client._run
+    submit = _awaited(calls.submit)
+    get = _awaited(calls.get)
+    list = _awaited(calls.list_jobs)
+    wait = _awaited(calls.wait)
+    frame = _awaited(calls.frame)
+    cancel = _awaited(calls.cancel)
+    forget = _awaited(calls.forget)
 
-    async def submit(
-        self,
-        architectures: Iterable[Architecture],
-        *,
-        space: str | None = None,
-        key: str | None = None,
-        **options: Unpack[Options],
-    ) -> Job:
-        """See :meth:`Jobs.submit`."""
-        body = requests.Spool(requests.encode_all(architectures, space))
-        try:
-            return await self._run(self._ask(requests.submit(body, options, key)))
-        finally:
-            body.discard()
+    def events(self, job: Job | str) -> AsyncIterator[Job]:
+        """Follow a job until its end; see :meth:`Jobs.events`."""
+        return self._stream(EventStream(self._policy, job), httpx2.EventSource)
 
-    async def get(self, job: Job | str) -> Job:
-        """See :meth:`Jobs.get`."""
-        return await self._run(self._ask(requests.show(job)))
-
-    async def list(self, *, limit: int = 20, after: Job | str | None = None) -> JobList:
-        """See :meth:`Jobs.list`."""
-        return await self._run(self._ask(requests.list_jobs(limit, after)))
-
-    async def wait(
-        self,
-        job: Job | str,
-        *,
-        timeout: float | None = None,
-        on_progress: Callable[[Job], object] | None = None,
-    ) -> Job:
-        """See :meth:`Jobs.wait`."""
-        return await self._run(
-            following.wait(self._ask, job, timeout=timeout, on_progress=on_progress)
-        )
-
-    async def events(self, job: Job | str) -> AsyncIterator[Job]:
-        """See :meth:`Jobs.events`."""
-        stream = following.EventStream(self._manners, job)
-        while (response := await self._run(stream.open())) is not None:
-            try:
-                async for event in httpx2.EventSource(response):
-                    yield stream.read(event)
-                stream.ended(response)
-            except httpx2.RequestError as error:
-                stream.lost(error)
-            finally:
-                await response.aclose()
-
-    async def results(
+    def results(
         self, job: Job | str, *, start: int = 0, follow: bool = True
     ) -> AsyncIterator[ResultLine]:
-        """See :meth:`Jobs.results`."""
-        stream = following.ResultStream(self._manners, job, start=start, follow=follow)
-        while (response := await self._run(stream.open())) is not None:
-            try:
-                async for line in response.aiter_lines():
-                    yield stream.read(line)
-                stream.ended(response)
-            except httpx2.RequestError as error:
-                stream.lost(error)
-            finally:
-                await response.aclose()
-
-    async def frame(self, job: Job | str) -> "pl.DataFrame":
-        """See :meth:`Jobs.frame`."""
-        return frames.read_table(await self._run(self._ask(requests.table(job))))
-
-    async def cancel(self, job: Job | str) -> Job:
-        """See :meth:`Jobs.cancel`."""
-        return await self._run(following.cancel(self._ask, job))
-
-    async def forget(self, job: Job | str) -> None:
-        """See :meth:`Jobs.forget`."""
-        await self._run(self._ask(requests.forget(job)))
+        """Read the results of a job; see :meth:`Jobs.results`."""
+        stream = ResultStream(self._policy, job, start=start, follow=follow)
+        return self._stream(stream, httpx2.Response.aiter_lines)

@@ -1,4 +1,4 @@
-"""Where the server is, and what every request to it carries."""
+"""Address, key and headers of the client's connections."""
 
 import os
 import platform
@@ -7,7 +7,7 @@ from typing import TypedDict
 import httpx2
 
 import acorn
-from acorn.client.conversations import Attempt
+from acorn.client.exchanges import Attempt
 from acorn.client.requests import Spool
 from acorn.errors import InputError, abbreviate
 
@@ -20,26 +20,30 @@ USER_AGENT = (
 
 
 class Connection(TypedDict):
-    """Arguments that both kinds of HTTP client take."""
+    """Arguments of both HTTP clients."""
 
     base_url: str
     headers: dict[str, str]
 
 
 def connection(url: str | None, api_key: str | None) -> Connection:
-    """Find where the server is, and the key.
+    """Find the address of the server, and the headers of all requests.
 
     Parameters
     ----------
-    url
-        Address of the server; by default what ``ACORN_URL`` says, else the local one.
-    api_key
-        By default what ``ACORN_API_KEY`` says, else none.
+    url : str or None
+        Address of the server; by default ``ACORN_URL``, else :data:`DEFAULT_URL`.
+    api_key : str or None
+        By default ``ACORN_API_KEY``, else none.
+
+    Returns
+    -------
+    Connection
 
     Raises
     ------
     InputError
-        If the address is none. No message shows a key.
+        If the address is invalid. No message shows a key.
     """
     url = url or os.environ.get("ACORN_URL") or DEFAULT_URL
     api_key = api_key or os.environ.get("ACORN_API_KEY")
@@ -52,7 +56,7 @@ def connection(url: str | None, api_key: str | None) -> Connection:
     headers = {"User-Agent": USER_AGENT, "Accept": "application/json"}
     if api_key:
         if not (api_key.isascii() and api_key.isprintable()):
-            raise InputError("got an API key with letters that no key has")
+            raise InputError("got an API key with characters that no key has")
         headers["X-API-Key"] = api_key
     return {"base_url": url, "headers": headers}
 

@@ -23,7 +23,7 @@ from acorn.client import (
     Unavailable,
     UnexpectedAnswer,
 )
-from acorn.client.conversations import read_retry_after
+from acorn.client.exchanges import read_retry_after
 from acorn.errors import InputError
 from service.http.middleware.keys import new_key
 from tests.client.conftest import KEY, Kind
@@ -186,10 +186,10 @@ def test_refusals_are_final(
 def test_pauses_grow_and_honour_what_the_server_says() -> None:
     retries = Retries(first_pause=1.0, longest_pause=4.0)
     for failures, longest in ((1, 1.0), (2, 2.0), (3, 4.0), (9, 4.0)):
-        drawn = [retries.pause(failures, None) for _ in range(200)]
+        drawn = [retries.backoff(failures, None) for _ in range(200)]
         assert 0.0 <= min(drawn) < longest / 4
         assert longest * 3 / 4 < max(drawn) <= longest
-        assert min(retries.pause(failures, 7.0) for _ in range(200)) >= 7.0
+        assert min(retries.backoff(failures, 7.0) for _ in range(200)) >= 7.0
 
 
 @pytest.mark.parametrize(
