@@ -1,9 +1,8 @@
-"""``acorn serve --backend ray``: the app as replicas of Ray Serve, their workers as Ray actors.
+"""``acorn serve --backend ray``: replicas on Ray Serve, with their workers as Ray actors.
 
-Each replica has a pool of workers of its own, which run wherever the cluster has room; what they
-compute and the jobs that they share are in the database. Ray Serve takes the requests on every
-machine that has a replica, replaces replicas that die, and lets those that end finish what they
-have.
+Each replica has its own pool of workers, which run on any machine of the cluster that has room.
+Features and jobs are shared through the database. Ray Serve accepts requests on every machine,
+replaces replicas that die, and lets replicas that stop finish their requests.
 """
 
 import logging
@@ -25,12 +24,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 NAME = "acorn"
-"""Of the Ray Serve application, and of its one deployment."""
+"""Name of the Ray Serve application and of its deployment."""
 
 HERE = "auto"
-"""Ray's word for the cluster that runs on this machine."""
+"""Ray's address of the cluster that runs on this machine."""
 
-_ONGOING = 10_000  # more than may ever wait: how many may is for the server itself to say
+_ONGOING = 10_000  # more than may ever wait: the server itself limits its queue
 
 
 class ClusterError(AcornError):
@@ -40,14 +39,14 @@ class ClusterError(AcornError):
 def serve_on_ray(
     settings: Settings, *, factory: "WorkFactory[FeatureTask, FeatureRow] | None" = None
 ) -> None:
-    """Serve on a Ray cluster until a signal ends it; what is accepted by then is answered.
+    """Serve on a Ray cluster until a signal ends it; accepted requests are answered first.
 
     Parameters
     ----------
-    settings
+    settings : Settings
         All settings.
-    factory
-        Makes the workers' function; by default the one that computes features.
+    factory : WorkFactory, default=None
+        Makes the work function of the workers; None computes features.
 
     Raises
     ------
@@ -56,7 +55,7 @@ def serve_on_ray(
     ClusterError
         If the cluster cannot be reached, or a replica cannot start.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody else need know who serves what
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # send no statistics to Ray's makers
     try:
         import ray
         from ray import serve
@@ -66,11 +65,11 @@ def serve_on_ray(
         ) from None
     _join(ray, settings)
     ended = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):  # which Ray has just taken
+    for number in (signal.SIGTERM, signal.SIGINT):  # ray.init() has replaced the handlers
         signal.signal(number, lambda _number, _frame: ended.set())
     try:
         _warn_of_separate_stores(ray, settings)
-        # Also where no replica is, so that a load balancer may ask any machine of the cluster.
+        # Every node listens, so that a load balancer may use any machine of the cluster.
         serve.start(
             proxy_location="EveryNode",
             http_options={"host": settings.host, "port": settings.port},
@@ -94,7 +93,7 @@ def serve_on_ray(
 
 
 def _join(ray: Any, settings: Settings) -> None:
-    """Connect to a cluster, or make one of this machine where none is named and none runs."""
+    """Connect to a cluster; start one on this machine if none is named and none runs."""
     address = settings.ray_address or os.environ.get("RAY_ADDRESS") or HERE
     try:
         ray.init(address=address, log_to_driver=True)
@@ -106,7 +105,7 @@ def _join(ray: Any, settings: Settings) -> None:
 
 
 def _gpus(ray: Any, settings: Settings) -> float:
-    """CUDA devices of each worker; auto takes them where there are enough for all."""
+    """Count the CUDA devices of each worker; auto uses them if there are enough for all."""
     enough = ray.cluster_resources().get("GPU", 0) >= settings.replicas * settings.workers
     return float(settings.device == "cuda" or (settings.device == "auto" and enough))
 
@@ -115,8 +114,8 @@ def _warn_of_separate_stores(ray: Any, settings: Settings) -> None:
     machines = sum(node["Alive"] for node in ray.nodes())
     if machines > 1 and settings.store_url.startswith("sqlite"):
         logger.warning(
-            "got a cluster of %d machines and SQLite, of which each machine has its own: "
-            "jobs are found only where they were sent to; expected a PostgreSQL database_url",
+            "got a cluster of %d machines and SQLite, which machines cannot share: a job is known "
+            "only to the machine that got it; expected a PostgreSQL database_url",
             machines,
         )
 
@@ -125,7 +124,7 @@ def _builder(
     settings: Settings, factory: "WorkFactory[FeatureTask, FeatureRow] | None", gpus: float
 ) -> Any:
     def build() -> "FastAPI":
-        """Make the app, in each replica."""
+        """Create the application, in each replica."""
         from service.http.app import create_app
         from service.observability.logs import configure_logging
         from service.workers.ray_worker import RayWorkers

@@ -1,20 +1,21 @@
-"""All settings of the server and of predictions at the command line, in one documented class.
+"""All settings of the server and of predictions at the command line, in one class.
 
-A value is taken from the first place that has it: command line option, environment variable
+Sources, the first that has a value wins: command line option, environment variable
 (``ACORN_PORT=9000``), TOML file (``port = 9000``), default. The TOML file is the one that
-``ACORN_CONFIG`` names, else ``acorn.toml`` in the working directory, if there is one.
+``ACORN_CONFIG`` names, else ``acorn.toml`` in the working directory if it exists.
 """
 
 import os
-import sys
 import tomllib
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from platformdirs import user_cache_path
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
@@ -26,7 +27,7 @@ from acorn.spaces.limits import LIMITS
 from service.observability.logs import LogFormat
 
 config_file: ContextVar[Path | None] = ContextVar("config_file", default=None)
-"""The configuration file of the present command, where an option names one."""
+"""The configuration file that an option of the present command names; None if none does."""
 
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 Millions = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -36,7 +37,7 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 
 
 def _split(value: object) -> object:
-    """Read a list whose items may be texts with items between commas."""
+    """Split a text, or each text of a list, at its commas."""
     parts = [value] if isinstance(value, str) else value
     if isinstance(parts, list | tuple) and all(isinstance(part, str) for part in parts):
         return [item for part in parts for text in part.split(",") if (item := text.strip())]
@@ -45,7 +46,7 @@ def _split(value: object) -> object:
 
 def _check_rates(value: str) -> str:
     if value:
-        from limits import parse_many  # only those who want limits pay for the import
+        from limits import parse_many  # imported only if there are limits
 
         parse_many(value)
     return value
@@ -61,18 +62,12 @@ KeyHashes = Annotated[
 ]
 Rates = Annotated[str, AfterValidator(_check_rates)]
 SECRET = {"api_keys", "admin_keys", "database_url"}
-"""Settings whose values no message shows: whoever mistakes one has perhaps put a secret there."""
+"""Settings whose values no error message shows, since they may hold secrets."""
 
 
 def user_cache() -> Path:
-    """Find the platform's folder for files that may be deleted at any time, ``acorn`` added."""
-    if sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    elif sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "acorn"
+    """Find Acorn's folder in the user's cache folder of this platform."""
+    return user_cache_path("acorn", appauthor=False, opinion=False)
 
 
 class Settings(BaseSettings):
@@ -84,8 +79,8 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
     backend: Backend = Field(
         "local",
-        description="local serves from this process, with workers beside it; ray from replicas on "
-        "a Ray cluster, with workers anywhere on it. Needs the extra ray.",
+        description="local serves from this process, with worker processes on this machine; ray "
+        "serves from replicas and workers on a Ray cluster, and needs the extra ray.",
     )
     replicas: int = Field(
         1,
@@ -230,26 +225,23 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (signature of the base)
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Options of the caller, then the environment, then the TOML file."""
-        return init_settings, env_settings, _ConfigFile(settings_cls)
-
-
-class _ConfigFile(PydanticBaseSettingsSource):
-    """The scalar keys of the configuration file; tables belong to single commands."""
-
-    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002, ANN401, RUF100
-        return read_config().get(field_name), field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        fields = self.settings_cls.model_fields
-        return {name: value for name, value in read_config().items() if name in fields}
+        """Order the sources: options of the caller, environment, TOML file."""
+        shared = {k: v for k, v in read_config().items() if not isinstance(v, dict)}
+        return init_settings, env_settings, InitSettingsSource(settings_cls, shared)
 
 
 def read_config() -> dict[str, Any]:
-    """Read the configuration file as it stands; empty where there is none.
+    """Read the configuration file; its tables hold options of single commands.
 
-    Raises :class:`~acorn.errors.InputError` where a file that is named cannot be read, or where
-    the file is not TOML.
+    Returns
+    -------
+    dict
+        Empty if there is no file.
+
+    Raises
+    ------
+    InputError
+        If a named file cannot be read, or the file is not TOML.
     """
     named = config_file.get() or os.environ.get("ACORN_CONFIG")
     path = Path(named or "acorn.toml")
@@ -264,9 +256,21 @@ def read_config() -> dict[str, Any]:
 
 
 def load_settings(**options: object) -> Settings:
-    """Gather the settings; options that are None count as not given.
+    """Gather the settings from all sources.
 
-    Raises :class:`~acorn.errors.InputError` that names the first setting that is wrong.
+    Parameters
+    ----------
+    **options
+        Settings by name; None counts as not given.
+
+    Returns
+    -------
+    Settings
+
+    Raises
+    ------
+    InputError
+        Names the first invalid setting.
     """
     try:
         return Settings(**{k: v for k, v in options.items() if v is not None})  # type: ignore[arg-type]

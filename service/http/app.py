@@ -1,18 +1,20 @@
-"""The web application: routes, and one place where errors become answers."""
+"""The application factory: routes, middleware and exception handlers."""
 
 import asyncio
+import importlib
+import pkgutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from http import HTTPStatus
-from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
 import acorn
+import service.http.routes
 from acorn.errors import AcornError, abbreviate
 from acorn.features.table import FeatureRow
 from acorn.schemas.problems import Problem, ProblemItem
@@ -24,7 +26,7 @@ from service.http.middleware.keys import Keys
 from service.http.middleware.request_logging import HEADER, RequestLoggingMiddleware
 from service.http.openapi import ANY_PROBLEM, describe
 from service.http.problem_details import refusal, respond
-from service.http.routes import admin, catalog, health, inference, jobs, maps, metrics, predict, web
+from service.observability.logs import request_id
 from service.observability.metrics import Metrics
 from service.observability.tracing import set_up_tracing
 from service.repository.model_repository import ModelRepository
@@ -33,8 +35,8 @@ from service.storage.database import Database
 from service.workers import StartWorker, WorkerProcess, WorkFactory
 from service.workers.feature_work import FeatureTask
 
-_ALLOWED = ["authorization", "idempotency-key", "x-api-key", HEADER.decode()]
-_EXPOSED = ["location", "ratelimit", "ratelimit-policy", "retry-after", HEADER.decode()]
+_ALLOWED_HEADERS = ["authorization", "idempotency-key", "x-api-key", HEADER.decode()]
+_EXPOSED_HEADERS = ["location", "ratelimit", "ratelimit-policy", "retry-after", HEADER.decode()]
 
 
 def create_app(
@@ -43,40 +45,43 @@ def create_app(
     factory: WorkFactory[FeatureTask, FeatureRow] | None = None,
     start_worker: StartWorker = WorkerProcess,
 ) -> FastAPI:
-    """Make the app; its workers start with it and end with it.
+    """Create the application; its lifespan starts and stops the service behind it.
 
     Parameters
     ----------
-    settings
+    settings : Settings
         All settings.
-    factory
-        Makes the workers' function; by default the one that computes features.
-    start_worker
-        Starts a worker; by default as a process of this machine.
+    factory : WorkFactory, default=None
+        Makes the work function of the workers; None computes features.
+    start_worker : StartWorker, default=WorkerProcess
+        Starts a worker, by default as a process of this machine.
+
+    Returns
+    -------
+    FastAPI
 
     Raises
     ------
     InputError
-        If the settings name a folder that is not there, a database that cannot be, two keys of
-        the same name, or traces without what they need.
+        If the settings name a missing folder, an unusable database, two keys of the same name, or
+        tracing without its packages.
     """
     keys = Keys(settings.api_keys, settings.admin_keys)
     repository = ModelRepository(settings.forests)
     database = Database(settings.store_url)
-    counts = Metrics()
+    metrics = Metrics()
     tracing = set_up_tracing(wanted=settings.otel)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        service = Application(
-            settings, repository, database, counts, factory=factory, start_worker=start_worker
+        app.state.service = Application(
+            settings, repository, database, metrics, factory=factory, start_worker=start_worker
         )
-        app.state.service = service
-        service.start()
+        app.state.service.start()
         try:
             yield
         finally:
-            await service.stop()
+            await app.state.service.stop()
             await asyncio.to_thread(tracing.finish)
 
     app = FastAPI(
@@ -90,18 +95,26 @@ def create_app(
         responses=ANY_PROBLEM,
         telemetry=tracing.config,
     )
-    for module in (predict, jobs, inference, catalog, maps, health, metrics, admin, web):
-        app.include_router(module.router)
+    for router in _find_routers():
+        app.include_router(router)
     app.openapi = partial(describe, app)  # type: ignore[method-assign]
     app.add_exception_handler(AcornError, _on_error)
     app.add_exception_handler(HTTPException, _on_http_error)
-    app.add_exception_handler(RequestValidationError, _on_wrong_parameter)
-    _surround(app, settings, keys, counts)
+    app.add_exception_handler(RequestValidationError, _on_invalid_parameter)
+    _add_middleware(app, settings, keys, metrics)
     return app
 
 
-def _surround(app: FastAPI, settings: Settings, keys: Keys, counts: Metrics) -> None:
-    """Put the middleware around the routes, from the innermost to the outermost."""
+def _find_routers() -> list[APIRouter]:
+    """Import the router of every module in the folder of routes."""
+    package = service.http.routes
+    names = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
+    names.sort(key="predict".__ne__)  # routes are matched in order, and this one is asked most
+    return [importlib.import_module(f"{package.__name__}.{name}").router for name in names]
+
+
+def _add_middleware(app: FastAPI, settings: Settings, keys: Keys, metrics: Metrics) -> None:
+    """Add the middleware, from the innermost to the outermost."""
     limiter = None
     if settings.rate_limit:
         from service.http.middleware.rates import RateLimiter
@@ -111,15 +124,17 @@ def _surround(app: FastAPI, settings: Settings, keys: Keys, counts: Metrics) -> 
         AuthenticationMiddleware, keys=keys, limiter=limiter, guard_metrics=settings.guard_metrics
     )
     app.add_middleware(
-        RequestLoggingMiddleware, metrics=counts, is_closing=lambda: app.state.service.is_draining
+        RequestLoggingMiddleware,
+        metrics=metrics,
+        is_closing=lambda: app.state.service.is_draining,
     )
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=_ALLOWED,
-            expose_headers=_EXPOSED,
+            allow_headers=_ALLOWED_HEADERS,
+            expose_headers=_EXPOSED_HEADERS,
         )
 
 
@@ -127,33 +142,32 @@ async def _on_error(request: Request, error: Exception) -> Response:
     return refusal(error, request.scope)
 
 
-async def _on_wrong_parameter(request: Request, error: Exception) -> Response:
-    """Answer for parameters of the query or header that are not as declared."""
+async def _on_invalid_parameter(request: Request, error: Exception) -> Response:
+    """Respond to query or header parameters that do not match their declaration."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 (registered for it)
-    items = [_item(details) for details in error.errors()]
+    items = [
+        ProblemItem(
+            pointer="".join(f"/{escape(str(part))}" for part in details["loc"]),
+            detail=f"got {abbreviate(details.get('input'))}; {details['msg']}",
+        )
+        for details in error.errors()
+    ]
     return refusal(InvalidRequestError(items), request.scope)
 
 
-def _item(details: dict[str, Any]) -> ProblemItem:
-    pointer = "".join(f"/{escape(str(part))}" for part in details["loc"])
-    detail = f"got {abbreviate(details.get('input'))}; {details['msg']}"
-    return ProblemItem(pointer=pointer, detail=detail)
-
-
 async def _on_http_error(request: Request, error: Exception) -> Response:
-    """Answer for what the framework refuses: unknown addresses, wrong methods."""
+    """Respond to what the framework refuses: unknown paths, wrong methods."""
     assert isinstance(error, HTTPException)  # noqa: S101 (registered for it)
     status = HTTPStatus(error.status_code)
     got = f"{request.method} {abbreviate(request.scope['path'], 200)}"
     detail = f"got {got}; {status.description or error.detail}"
-    problem = Problem(title=status.phrase, status=status, detail=detail)
+    problem = Problem(
+        title=status.phrase, status=status, detail=detail, request_id=request_id.get()
+    )
     headers = dict(error.headers or {})
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
-        headers["Allow"] = _allowed(request) or headers["Allow"]
+        # The framework names the methods of the first route of a path only.
+        path = getattr(request.scope.get("route"), "path", "")
+        methods = request.app.openapi()["paths"].get(path, {})
+        headers["Allow"] = ", ".join(sorted(map(str.upper, methods))) or headers["Allow"]
     return respond(problem, request.scope, headers)
-
-
-def _allowed(request: Request) -> str:
-    """Methods of an address, of all its routes; the framework knows of the first only."""
-    path = getattr(request.scope.get("route"), "path", "")
-    return ", ".join(sorted(map(str.upper, request.app.openapi()["paths"].get(path, {}))))

@@ -1,4 +1,4 @@
-"""Reading the body of a request: of the right type, and no more bytes than allowed."""
+"""Reading request bodies: check the media type, and read no more bytes than allowed."""
 
 import asyncio
 import contextlib
@@ -19,33 +19,57 @@ DISCARD_SECONDS = 10.0
 
 
 async def read_json(request: Request, *, max_bytes: int) -> object:
-    """Read and parse the body of a request.
+    """Read and parse a JSON body.
+
+    Parameters
+    ----------
+    request : Request
+    max_bytes : int
+        Largest body that is read.
+
+    Returns
+    -------
+    object
+        The parsed document.
 
     Raises
     ------
     UnsupportedMediaError
         If the content type is not JSON, or the content is encoded.
     BodyTooLargeError
-        If there are more than ``max_bytes``; no more than that is ever held in memory.
+        If the body exceeds ``max_bytes``; no more than that is held in memory.
     MalformedBodyError, InvalidRequestError
         As :func:`~service.prediction.plan.parse_json` does.
     """
     body, _ = await read_body(request, max_bytes=max_bytes, media_types=("application/json",))
-    # A large one would keep the event loop from all else.
+    # A large body would block the event loop.
     return parse_json(body) if len(body) < 2**16 else await asyncio.to_thread(parse_json, body)
 
 
 async def read_body(
     request: Request, *, max_bytes: int, media_types: Sequence[str]
 ) -> tuple[bytes, str]:
-    """Read the body of a request, and say which of the media types it has.
+    """Read a body of one of several media types.
+
+    Parameters
+    ----------
+    request : Request
+    max_bytes : int
+        Largest body that is read.
+    media_types : sequence of str
+        The accepted media types.
+
+    Returns
+    -------
+    body : bytes
+    media_type : str
 
     Raises
     ------
     UnsupportedMediaError
-        If it has another one, or the content is encoded.
+        If the body has another media type, or a content encoding.
     BodyTooLargeError
-        If there are more than ``max_bytes``; no more than that is ever held in memory.
+        If the body exceeds ``max_bytes``; no more than that is held in memory.
     """
     try:
         media_type = _check_type(request, media_types)
@@ -83,9 +107,9 @@ async def _read(request: Request, max_bytes: int) -> bytes:
 
 
 async def discard(request: Request) -> None:
-    """Read the rest of a body and throw it away, within reason.
+    """Read the rest of a body and discard it, within limits.
 
-    A client that is still sending would see a reset instead of the answer.
+    Otherwise a client that is still sending would see a reset instead of the response.
     """
     if request.headers.get("expect", "").lower() == "100-continue":
         return

@@ -1,12 +1,16 @@
-"""What a request says of the copy that its sender has, and of the codings that it can read.
+"""Conditional requests and content codings (RFC 9110, sections 13.1.2 and 12.5.3).
 
-RFC 9110, sections 13.1.2 and 12.5.3. Starlette's ``GZipMiddleware`` sends gzip to everyone who
-mentions it, also as ``gzip;q=0``, and its ``StaticFiles`` splits entity tags at the commas inside
-them; both work on each answer anew what is kept here.
+Starlette's ``GZipMiddleware`` ignores weights such as ``gzip;q=0`` and compresses every response
+anew; its ``StaticFiles`` splits entity tags at commas inside of them. Here content is compressed
+once, when it is made.
 """
 
+import gzip
+import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from starlette.datastructures import Headers
@@ -17,42 +21,94 @@ from service.errors import NotAcceptableError
 
 Coding = Literal["gzip", "identity"]
 
-VARY = "Accept-Encoding"
-
+CODINGS: tuple[Coding, Coding] = ("gzip", "identity")
 _TAG = re.compile(r'[ \t,]*(?:W/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*(?=,|$)')
 _CODING = re.compile(
     r"(?P<name>\*|[!#$%&'+.^_`|~0-9a-z-]+)"
     r"(?:[ \t]*;[ \t]*q=(?P<weight>0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?))?"
 )
-_UNASKED = 0.0005
-"""Weight of identity where the request does not say any: acceptable, and below all that it says."""
+_UNLISTED_IDENTITY = 0.0005
+"""Weight of identity if the request does not list it: acceptable, but below all listed codings."""
 
 
-def not_modified(request: Headers, headers: Mapping[str, str]) -> Response | None:
-    """Answer 304 if the client has the present version already.
+@dataclass(frozen=True)
+class CompressedContent:
+    """Content that is held compressed, and sent as the client accepts it.
 
-    Parameters
+    Attributes
     ----------
-    request
-        Headers of the request.
-    headers
-        Headers of the full answer, its ``ETag`` among them.
-
-    Returns
-    -------
-    Response or None
-        None if the client needs the answer itself.
+    packed : bytes
+        The content, compressed with gzip.
+    media_type : str
+        Value of ``Content-Type``.
+    cache_control : str
+        Value of ``Cache-Control``.
+    plain : bytes, default=None
+        The content; None if it is to be decompressed for each client that does not accept gzip.
     """
-    if not matches(", ".join(request.getlist("if-none-match")), headers["ETag"]):
-        return None
-    return NotModifiedResponse(Headers(headers))
+
+    packed: bytes
+    media_type: str
+    cache_control: str
+    plain: bytes | None = None
+
+    @cached_property
+    def etag(self) -> str:
+        """Entity tag; weak, since it is the same for both codings."""
+        return f'W/"{hashlib.sha256(self.packed).hexdigest()[:32]}"'
+
+    def respond(self, request: Headers) -> Response:
+        """Make the response to a GET request.
+
+        Parameters
+        ----------
+        request : Headers
+            Headers of the request.
+
+        Returns
+        -------
+        Response
+            Status 304 without content if the client has this version already.
+
+        Raises
+        ------
+        NotAcceptableError
+            If the client accepts no coding of the content.
+        """
+        headers = {
+            "ETag": self.etag,
+            "Cache-Control": self.cache_control,
+            "Vary": "Accept-Encoding",
+            "X-Content-Type-Options": "nosniff",
+        }
+        if matches(", ".join(request.getlist("if-none-match")), self.etag):
+            return NotModifiedResponse(Headers(headers))
+        coding = choose_coding(", ".join(request.getlist("accept-encoding")))
+        if coding is None:
+            raise NotAcceptableError(
+                "got an Accept-Encoding that refuses gzip and identity; expected one of them"
+            )
+        if coding == "gzip":
+            content = self.packed
+            headers["Content-Encoding"] = "gzip"
+        else:
+            content = self.plain or gzip.decompress(self.packed)
+        return Response(content, headers=headers, media_type=self.media_type)
 
 
 def matches(if_none_match: str, etag: str) -> bool:
-    """Whether ``If-None-Match`` lists an entity tag, or is ``*``.
+    """Tell whether ``If-None-Match`` lists an entity tag, or is ``*``.
 
-    Tags are compared weakly: ``W/"a"`` and ``"a"`` are the same. A list is read up to the first
-    place that is no entity tag.
+    Parameters
+    ----------
+    if_none_match : str
+        Value of the header. A list is read up to the first malformed entity tag.
+    etag : str
+        Entity tag of the present version. The comparison is weak: ``W/"a"`` equals ``"a"``.
+
+    Returns
+    -------
+    bool
     """
     if if_none_match.strip() == "*":
         return True
@@ -65,33 +121,23 @@ def matches(if_none_match: str, etag: str) -> bool:
     return False
 
 
-def coding_for(request: Headers, offered: Sequence[Coding]) -> Coding:
-    """Choose the coding of an answer.
+def choose_coding(accept_encoding: str, offered: Sequence[Coding] = CODINGS) -> Coding | None:
+    """Choose the content coding that ``Accept-Encoding`` gives the largest weight.
+
+    A weight of 0 refuses a coding. Codings that are not listed are refused, except identity, which
+    only ``identity`` or ``*`` can refuse. Malformed parts of the header are ignored.
 
     Parameters
     ----------
-    request
-        Headers of the request.
-    offered
-        What there is, best first.
+    accept_encoding : str
+        Value of the header.
+    offered : sequence of {"gzip", "identity"}, default=("gzip", "identity")
+        The codings to choose from; of equal weights the first wins.
 
-    Raises
-    ------
-    NotAcceptableError
-        If the request refuses all of it.
-    """
-    coding = choose_coding(", ".join(request.getlist("accept-encoding")), offered)
-    if coding is None:
-        refused = " and ".join(offered)
-        raise NotAcceptableError(f"got an Accept-Encoding that refuses {refused}; expected one")
-    return coding
-
-
-def choose_coding(accept_encoding: str, offered: Sequence[Coding]) -> Coding | None:
-    """Choose what ``Accept-Encoding`` gives the largest weight; of equals, the first offered.
-
-    A weight of 0 refuses; what is not listed is refused but for identity, which only ``identity``
-    or ``*`` refuses. A part of the header that is malformed says nothing. None if all is refused.
+    Returns
+    -------
+    {"gzip", "identity"} or None
+        None if the client refuses all.
     """
     weights: dict[str, float] = {}
     for part in accept_encoding.lower().split(","):
@@ -99,7 +145,7 @@ def choose_coding(accept_encoding: str, offered: Sequence[Coding]) -> Coding | N
             weights[item["name"].removeprefix("x-")] = float(item["weight"] or 1)
 
     def weight(coding: Coding) -> float:
-        unlisted = _UNASKED if coding == "identity" else 0.0
+        unlisted = _UNLISTED_IDENTITY if coding == "identity" else 0.0
         return weights.get(coding, weights.get("*", unlisted))
 
     best = max(offered, key=weight)

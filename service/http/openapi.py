@@ -1,4 +1,4 @@
-"""What the OpenAPI document says beyond what FastAPI can see."""
+"""The parts of the OpenAPI document that FastAPI cannot derive from the routes."""
 
 from http import HTTPStatus
 from typing import Any
@@ -41,7 +41,18 @@ _DETAILS = {
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Declare the statuses with which a route may refuse, all as problem details."""
+    """Declare the error responses of a route.
+
+    Parameters
+    ----------
+    *statuses : int
+        Status codes with which the route may respond.
+
+    Returns
+    -------
+    dict
+        Responses for FastAPI, each with problem details and an example.
+    """
     declared: dict[int | str, dict[str, Any]] = {}
     for status in map(HTTPStatus, statuses):
         example = Problem(
@@ -66,17 +77,17 @@ def _refusal(description: str, extra: dict[str, Any]) -> dict[str, Any]:
 
 
 ANY_PROBLEM: dict[int | str, dict[str, Any]] = {"default": _refusal("Anything unforeseen", {})}
-"""For all routes."""
+"""Error responses of all routes."""
 
 
 def json_body(model: type[BaseModel]) -> dict[str, Any]:
-    """Declare a JSON body that the route reads by itself."""
+    """Declare a JSON body that the route reads itself, for ``openapi_extra``."""
     schema = {"$ref": _REFERENCE.format(model=model.__name__)}
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
-    """Write the OpenAPI document of an app, once."""
+    """Give the OpenAPI document of an application; it is written once."""
     if app.openapi_schema is None:
         document = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes
@@ -93,22 +104,18 @@ def describe(app: FastAPI) -> dict[str, Any]:
         document["components"]["securitySchemes"] = _KEYS
         for path, item in document["paths"].items():
             for operation in item.values():
-                _add_guard(path, operation)
+                _declare_authentication(path, operation)
         app.openapi_schema = document
     return app.openapi_schema
 
 
-def _add_guard(path: str, operation: dict[str, Any]) -> None:
-    """Declare what :class:`AuthenticationMiddleware` may refuse before the route is reached."""
+def _declare_authentication(path: str, operation: dict[str, Any]) -> None:
+    """Declare the responses of the authentication middleware, which precedes the route."""
     if path.startswith(OPEN):
         return
     is_admin = path.startswith(ADMIN)
     if path not in PUBLIC:
-        # An empty alternative: most servers ask for no key.
+        # The empty alternative: many servers need no key.
         operation["security"] = _ANY_KEY if is_admin else [*_ANY_KEY, {}]
-        operation["responses"] |= _guarded(401)
-    operation["responses"] |= _guarded(429)
-
-
-def _guarded(status: int) -> dict[str, Any]:
-    return {str(code): content for code, content in problems(status).items()}
+        operation["responses"]["401"] = problems(401)[401]
+    operation["responses"]["429"] = problems(429)[429]

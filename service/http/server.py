@@ -1,9 +1,9 @@
-"""The process that serves: signals, and an end that loses no request.
+"""The server process: signals, and a shutdown that loses no accepted request.
 
-SIGTERM begins the end. For a while the server says that it is not ready, still answers, and closes
-each connection with its answer; then it takes no more, and finishes what it has. What is not
-finished by the deadline gets 503. Ctrl-C, and a second SIGTERM, leave out the first part. SIGHUP
-reloads the forests.
+SIGTERM starts draining: the server reports that it is not ready, still answers, and closes each
+connection after its response. Then it accepts no more connections and finishes its requests; those
+that are not finished by the deadline get status 503. Ctrl-C and a second SIGTERM skip the draining.
+SIGHUP reloads the bundles.
 """
 
 import asyncio
@@ -26,11 +26,19 @@ from service.settings import Settings
 logger = logging.getLogger(__name__)
 
 _LAST_REQUESTS_SECONDS = 0.1
-_LAST_ANSWERS_SECONDS = 3  # for the 503s after the deadline to be written
+_RESPONSE_SECONDS = 3  # to write the responses with status 503 after the deadline
 
 
 class Server(uvicorn.Server):
-    """Serves one app until it is told to end."""
+    """Serves one application until a signal ends it.
+
+    Parameters
+    ----------
+    app : FastAPI
+        The application, as :func:`service.http.app.create_app` makes it.
+    settings : Settings
+        Address, trusted proxies and the times of the shutdown.
+    """
 
     def __init__(self, app: FastAPI, settings: Settings) -> None:
         super().__init__(
@@ -40,10 +48,10 @@ class Server(uvicorn.Server):
                 port=settings.port,
                 log_config=None,
                 log_level=settings.log_level,
-                access_log=False,  # the app has its own, which names no secrets
+                access_log=False,  # the application logs requests itself, without secrets
                 proxy_headers=bool(settings.trusted_proxies),
                 forwarded_allow_ips=list(settings.trusted_proxies),
-                timeout_graceful_shutdown=round(settings.shutdown_seconds) + _LAST_ANSWERS_SECONDS,
+                timeout_graceful_shutdown=round(settings.shutdown_seconds) + _RESPONSE_SECONDS,
                 lifespan="on",
             )
         )
@@ -57,16 +65,16 @@ class Server(uvicorn.Server):
         return cast(Application, self._app.state.service)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to listen, also to SIGHUP."""
+        """Start to listen, also to SIGHUP."""
         await super().startup(sockets)
-        # Else each large body has the collector walk through all libraries and forests.
+        # Keeps the garbage collector from scanning all libraries and forests for each large body.
         gc.collect()
         gc.freeze()
         if hasattr(signal, "SIGHUP"):
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin the end, or hasten it."""
+        """Start the shutdown, or skip its draining."""
         if self.started:
             self._service.is_draining = True
         if sig == signal.SIGTERM and self.started and self._drained_at is None:
@@ -75,17 +83,17 @@ class Server(uvicorn.Server):
             super().handle_exit(sig, frame)
 
     async def on_tick(self, counter: int) -> bool:
-        """Say, ten times a second, whether to take no more requests."""
+        """Tell, ten times a second, whether to shut down."""
         if self._drained_at is not None and time.monotonic() >= self._drained_at:
             super().handle_exit(signal.SIGTERM, None)
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Finish what was accepted, within the deadline."""
+        """Finish the accepted requests, within the deadline."""
         deadline = asyncio.create_task(self._end_all())
         for server in self.servers:
             server.close()
-        # Who connected at the last moment has yet to say what they want.
+        # Clients that connected at the last moment have yet to send their request.
         await asyncio.sleep(_LAST_REQUESTS_SECONDS)
         try:
             await super().shutdown(sockets)
@@ -93,14 +101,14 @@ class Server(uvicorn.Server):
             deadline.cancel()
 
     async def _end_all(self) -> None:
-        """At the deadline, answer whatever still waits for a worker."""
+        """At the deadline, end the requests that still wait for a worker."""
         await asyncio.sleep(self._settings.shutdown_seconds)
-        logger.warning("the time to finish is over; what still waits gets 503")
+        logger.warning("shutdown deadline reached; requests that still wait get status 503")
         await self._service.pool.stop()
 
     def _reload(self) -> None:
         task = asyncio.get_running_loop().create_task(self._reload_and_log())
-        self._reloads.add(task)  # the loop itself holds tasks only weakly
+        self._reloads.add(task)  # the loop holds only weak references
         task.add_done_callback(self._reloads.discard)
 
     async def _reload_and_log(self) -> None:

@@ -1,7 +1,7 @@
-"""Long lists of architectures: taken at once, worked on behind the requests, read when there.
+"""Jobs: long lists of architectures, predicted behind the requests.
 
-A job is cut into parts. Each server takes a part at a time from the database, under a lease that it
-renews while it lives, and writes the part's results and its end in one transaction. So a job is
-shared by all servers on the database, goes on where it was when one of them is killed or restarted,
-and has one result an architecture whatever dies.
+A job is cut into parts. Each server takes one part at a time from the database, under a lease that
+it renews while it lives, and writes the results and the end of the part in one transaction. So all
+servers on the database share a job, a job continues after a server is killed or restarted, and each
+architecture gets exactly one result.
 """

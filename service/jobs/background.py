@@ -1,65 +1,71 @@
-"""Computing features for jobs: as much at a time as keeps the workers busy, and never for nothing.
+"""Computing the features of jobs on the worker pool, behind all other work.
 
-Whatever is refused for now is asked for again, since nobody waits for an answer who could do so.
+Only a few networks per worker are sent at a time. What the pool refuses for now is sent again
+later, since no client waits for it.
 """
 
 import asyncio
 from collections.abc import Awaitable, Mapping
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from acorn.errors import AcornError
 from acorn.features.table import FeatureRow
 from service.errors import QueueFullError, UnavailableError
+from service.prediction.predictor import Compute
 from service.workers import Outcome
 from service.workers.feature_work import FeatureTask
 
-AT_ONCE_PER_WORKER = 2
-"""One that is computed, and one that waits in order that no worker does."""
+SENT_PER_WORKER = 2
+"""Networks at a time: one is computed, and one waits so that the worker is never idle."""
 
 LONGEST_PAUSE_SECONDS = 30
 
-Found = Outcome[FeatureRow] | AcornError
+Result: TypeAlias = Outcome[FeatureRow] | AcornError
 
 
 class PoolCompute(Protocol):
-    """Computes on worker processes; :meth:`service.workers.WorkerPool.compute` is one."""
+    """A compute function of a pool; :meth:`service.workers.WorkerPool.compute` is one."""
 
     def __call__(  # noqa: D102
         self, items: Mapping[str, FeatureTask], *, background: bool
-    ) -> Awaitable[dict[str, Found]]: ...
+    ) -> Awaitable[dict[str, Result]]: ...
 
 
-class BackgroundCompute:
-    """Computes the features of several functions behind all other work.
+def compute_in_background(pool_compute: PoolCompute, *, workers: int) -> Compute:
+    """Make a compute function that takes no worker from requests.
 
     Parameters
     ----------
-    compute
-        The worker processes.
-    workers
-        How many there are.
+    pool_compute : PoolCompute
+        Computes features on the worker pool.
+    workers : int
+        Workers of the pool.
+
+    Returns
+    -------
+    Compute
+        Computes the features of several architectures; an error takes the place of what cannot be
+        computed at all.
     """
+    room = asyncio.Semaphore(SENT_PER_WORKER * workers)
 
-    def __init__(self, compute: PoolCompute, *, workers: int) -> None:
-        self._compute = compute
-        self._room = asyncio.Semaphore(AT_ONCE_PER_WORKER * workers)
+    async def compute_one(key: str, task: FeatureTask) -> Result:
+        while True:
+            result: Result
+            async with room:
+                try:
+                    result = (await pool_compute({key: task}, background=True))[key]
+                except (QueueFullError, UnavailableError) as error:
+                    result = error
+            if not isinstance(result, QueueFullError | UnavailableError):
+                return result
+            await asyncio.sleep(min(result.retry_after or 1, LONGEST_PAUSE_SECONDS))
 
-    async def __call__(self, tasks: Mapping[str, FeatureTask]) -> dict[str, Found]:
-        """Compute all; an error stands in the place of what cannot be computed at all."""
+    async def compute(tasks: Mapping[str, FeatureTask]) -> dict[str, Result]:
         async with asyncio.TaskGroup() as group:
             started = {
-                key: group.create_task(self._compute_one(key, task)) for key, task in tasks.items()
+                key: group.create_task(compute_one(key, task)) for key, task in tasks.items()
             }
-        return {key: each.result() for key, each in started.items()}
+        return {key: computation.result() for key, computation in started.items()}
 
-    async def _compute_one(self, key: str, task: FeatureTask) -> Found:
-        while True:
-            async with self._room:
-                found: Found
-                try:
-                    found = (await self._compute({key: task}, background=True))[key]
-                except (QueueFullError, UnavailableError) as error:
-                    found = error
-            if not isinstance(found, QueueFullError | UnavailableError):
-                return found
-            await asyncio.sleep(min(found.retry_after or 1, LONGEST_PAUSE_SECONDS))
+    return compute

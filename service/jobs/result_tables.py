@@ -1,4 +1,4 @@
-"""Results of a job as one table, a row an architecture, for spreadsheets and data frames."""
+"""The results of a job as one table, one row per architecture, for spreadsheets and data frames."""
 
 import io
 import json
@@ -10,26 +10,31 @@ import polars as pl
 
 
 class TableForm(StrEnum):
-    """Forms of a table."""
+    """File formats of a table."""
 
     CSV = "csv"
     PARQUET = "parquet"
 
 
 def write_table(chunks: Iterable[Sequence[str]], form: TableForm) -> bytes:
-    """Write a table.
+    """Write the results of a job as a table.
 
     Its columns are ``index``, ``id``, ``space``, ``arch``; for each target ``<target>``,
     ``<target>.lower`` and ``<target>.upper``; ``in_domain``, ``domain_score``, ``feature_source``,
-    ``params``, ``flops``; ``feature.<name>`` for each feature that the request wanted to see; and
-    ``error``. What an architecture does not have is null. Contributions are left out.
+    ``params``, ``flops``; ``feature.<name>`` for each feature that the request asked for; and
+    ``error``. Missing values are null. Attributions are left out.
 
     Parameters
     ----------
-    chunks
+    chunks : iterable of sequence of str
         Lines of results, in order, some at a time.
-    form
-        Form of the table.
+    form : TableForm
+        File format.
+
+    Returns
+    -------
+    bytes
+        The file.
     """
     frames = [
         pl.DataFrame([_row(json.loads(line)) for line in chunk], infer_schema_length=None)

@@ -1,4 +1,4 @@
-"""Working on jobs: this server's share of them, behind all requests."""
+"""Running jobs: this server takes parts of them, behind all requests."""
 
 import asyncio
 import logging
@@ -29,20 +29,20 @@ SLOTS = 2
 """Parts at a time: while the last networks of one are computed, the next is under way."""
 
 POLL_SECONDS = 1.0
-"""How often an idle server looks for jobs that were sent to another one."""
+"""How often an idle server looks for jobs that were sent to another server."""
 
 PAUSE_SECONDS = 5.0
-"""What a database or a forest that is not there has to come back."""
+"""How long to wait for a database or forest that is unavailable."""
 
 CLEAN_SECONDS = 600.0
 REST = 0.5
-"""Rest after a part, by the time that it took: requests need the processor as well."""
+"""Rest after a part, as a share of the time that it took: requests need the processor too."""
 
 LONGEST_REST_SECONDS = 1.0
 
 
 class PredictEach(Protocol):
-    """Answers architectures; :meth:`service.prediction.predictor.Predictor.predict_each` is one."""
+    """Predicts architectures, as :meth:`service.prediction.predictor.Predictor.predict_each`."""
 
     def __call__(  # noqa: D102
         self, document: object, *, compute: Compute
@@ -54,17 +54,17 @@ class JobRunner:
 
     Parameters
     ----------
-    store
-        Where jobs are.
-    predict
-        Answers the architectures of a part.
-    compute
+    store : JobStore
+        Keeps the jobs.
+    predict : PredictEach
+        Predicts the architectures of a part.
+    compute : Compute
         Computes features.
-    describe_error
+    describe_error : callable
         Describes an error for the client.
-    lease_seconds
-        How long after its last sign of life a server counts as dead.
-    retention_seconds
+    lease_seconds : float
+        Time without a sign of life after which a server counts as dead.
+    retention_seconds : float
         How long a job is kept after its end.
     """
 
@@ -91,27 +91,27 @@ class JobRunner:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Begin to work."""
+        """Start to run jobs."""
         loops = [self._work] * SLOTS + [self._keep_leases, self._clean]
         self._tasks = [asyncio.create_task(loop()) for loop in loops]
 
     async def stop(self) -> None:
-        """Leave off, and leave what is not finished to others."""
+        """Stop, and release unfinished parts to other servers."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.to_thread(self._threads.shutdown)  # what is being claimed is ours by then
+        await asyncio.to_thread(self._threads.shutdown)  # a claim under way is finished then
         try:
             await asyncio.to_thread(self._store.release, self._owner)
         except DatabaseError as error:
-            logger.warning("cannot give up the parts of jobs: %s", error.reason)
+            logger.warning("cannot release the parts of jobs: %s", error.reason)
 
     def wake(self) -> None:
         """Look for work at once."""
         self._new.set()
 
     def drop(self, job: str) -> None:
-        """Leave off working on a job."""
+        """Stop running a job."""
         for key, task in self._running.items():
             if key[0] == job:
                 task.cancel()
@@ -121,12 +121,7 @@ class JobRunner:
 
     async def _work(self) -> None:
         while True:
-            try:
-                part = await self._in_thread(self._store.claim, self._owner, self._lease_seconds)
-            except DatabaseError as error:
-                logger.warning("cannot look for jobs: %s", error.reason)
-                await asyncio.sleep(PAUSE_SECONDS)
-                continue
+            part = await self._retry(self._store.claim, self._owner, self._lease_seconds)
             if part is None:
                 await self._wait_for_jobs()
             else:
@@ -146,9 +141,9 @@ class JobRunner:
         try:
             await asyncio.wait({task})
             if not task.cancelled() and (error := task.exception()) is not None:
-                logger.error("a part of job %s failed; it is left", part.job, exc_info=error)
+                logger.error("a part of job %s failed; it is released", part.job, exc_info=error)
                 await asyncio.sleep(PAUSE_SECONDS)
-                await self._patiently(self._store.release, self._owner, part)
+                await self._retry(self._store.release, self._owner, part)
         finally:
             task.cancel()
             del self._running[part.key]
@@ -161,29 +156,29 @@ class JobRunner:
         except UnavailableError as error:
             logger.warning("job %s has to wait: %s", part.job, error)
             await asyncio.sleep(error.retry_after or PAUSE_SECONDS)
-            await self._patiently(self._store.release, self._owner, part)
+            await self._retry(self._store.release, self._owner, part)
             return
         except InvalidRequestError as error:
             detail = "; ".join(item.detail for item in error.errors[:3])
             logger.error("job %s cannot go on: %s", part.job, detail)
-            await self._patiently(self._store.fail, part.job, self._describe_error(error))
+            await self._retry(self._store.fail, part.job, self._describe_error(error))
             return
-        written = await self._patiently(self._finish, part, forest, answers)
+        written = await self._retry(self._write, part, forest, answers)
         if not written:
             logger.info(
-                "the results from %d on of job %s are not due any more", part.first, part.job
+                "the results from %d on of job %s are no longer wanted", part.first, part.job
             )
         await asyncio.sleep(min(REST * (time.monotonic() - start), LONGEST_REST_SECONDS))
 
     async def _predict_all(self, part: Part) -> tuple[ForestName, Answers]:
-        """Answer all at once, or one after the other where that fails as nobody foresaw."""
+        """Predict a part at once, or one by one if that fails with an unforeseen error."""
         try:
             return await self._predict_some(part, part.items)
         except (InvalidRequestError, UnavailableError):
             raise
         except Exception:
             logger.exception(
-                "a part of job %s failed; its architectures are tried singly", part.job
+                "a part of job %s failed; its architectures are tried one by one", part.job
             )
         forest, answers = ForestName(name=part.options["forest"], version=""), Answers()
         for item in part.items:
@@ -201,7 +196,7 @@ class JobRunner:
     ) -> tuple[ForestName, Answers]:
         return await self._predict(part.options | {"architectures": items}, compute=self._compute)
 
-    def _finish(self, part: Part, forest: ForestName, answers: Answers) -> bool:
+    def _write(self, part: Part, forest: ForestName, answers: Answers) -> bool:
         lines = {
             index: self._line(index, forest, answer)
             for index, answer in enumerate(answers, part.first)
@@ -216,34 +211,25 @@ class JobRunner:
         line = ResultLine(index=index, forest=forest, error=self._describe_error(answer))
         return line.model_dump_json(exclude={"prediction"})
 
-    async def _patiently(self, function: Callable[..., T], *args: object) -> T:
-        """Do something to the store in a thread, as often as it takes."""
+    async def _retry(self, function: Callable[..., T], *args: object) -> T:
+        """Use the store in a thread, again and again until the database answers."""
         while True:
             try:
                 return await self._in_thread(function, *args)
             except DatabaseError as error:
-                logger.warning("cannot write what a job has come to: %s", error.reason)
-                await asyncio.sleep(PAUSE_SECONDS)
+                logger.warning("cannot %s jobs: %s", function.__name__.strip("_"), error.reason)
+                await asyncio.sleep(min(PAUSE_SECONDS, self._lease_seconds / 3))
 
     async def _keep_leases(self) -> None:
         while True:
             await asyncio.sleep(self._lease_seconds / 3)
-            running = {**self._running}
-            if not running:
-                continue
-            try:
-                wanted = await self._in_thread(self._store.renew, self._owner, self._lease_seconds)
-            except DatabaseError as error:
-                logger.warning("cannot renew the leases of jobs: %s", error.reason)
-                continue
-            for key in running.keys() - wanted:
-                running[key].cancel()
+            if running := {**self._running}:
+                wanted = await self._retry(self._store.renew, self._owner, self._lease_seconds)
+                for key in running.keys() - wanted:
+                    running[key].cancel()
 
     async def _clean(self) -> None:
         while True:
-            try:
-                while n := await self._in_thread(self._store.clean, self._retention_seconds):
-                    logger.info("forgot %d old jobs", n)
-            except DatabaseError as error:
-                logger.warning("cannot clean up jobs: %s", error.reason)
+            while n := await self._retry(self._store.clean, self._retention_seconds):
+                logger.info("deleted %d old jobs", n)
             await asyncio.sleep(CLEAN_SECONDS)

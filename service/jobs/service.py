@@ -1,4 +1,4 @@
-"""What routes ask of jobs: the store, off the event loop, beside the runner."""
+"""The job service: what routes ask of jobs, with the database off the event loop."""
 
 import asyncio
 import hashlib
@@ -11,7 +11,7 @@ from typing import TypeVar
 from acorn.schemas.jobs import Job, JobList
 from acorn.schemas.problems import Problem
 from service.errors import ConflictError, QueueFullError
-from service.jobs.background import BackgroundCompute, PoolCompute
+from service.jobs.background import PoolCompute, compute_in_background
 from service.jobs.result_tables import TableForm, write_table
 from service.jobs.runner import JobRunner
 from service.jobs.store import JobStore
@@ -25,29 +25,29 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 SUBMISSIONS = 4
-"""Jobs that may be arriving at a time, which bounds the memory that their bodies take."""
+"""Jobs that may arrive at a time, which bounds the memory of their bodies."""
 
 LINES = 500
-"""Results that are read at a time."""
+"""Results that are read from the database at a time."""
 
 WATCH_SECONDS = 0.5
 DAY = 86_400.0
 
 
 class JobService:
-    """Takes jobs, tells how far they are, hands out results; and works on them.
+    """Accepts jobs, runs them, and gives their progress and results.
 
     Parameters
     ----------
-    database
-        Where jobs are kept.
-    predictor
-        Answers architectures.
-    compute
-        The worker processes.
-    settings
+    database : Database
+        Keeps the jobs.
+    predictor : Predictor
+        Predicts the architectures.
+    compute : PoolCompute
+        Computes features on the worker pool.
+    settings : Settings
         Limits, lease and retention of jobs.
-    describe_error
+    describe_error : callable
         Describes an error for the client.
     """
 
@@ -65,7 +65,7 @@ class JobService:
         self._runner = JobRunner(
             self._store,
             predictor.predict_each,
-            BackgroundCompute(compute, workers=settings.workers),
+            compute_in_background(compute, workers=settings.workers),
             describe_error=describe_error,
             lease_seconds=settings.job_lease_seconds,
             retention_seconds=settings.job_retention_days * DAY,
@@ -75,11 +75,11 @@ class JobService:
         self._reading = asyncio.Lock()
 
     def start(self) -> None:
-        """Begin to work on jobs."""
+        """Start to run jobs."""
         self._runner.start()
 
     async def stop(self) -> None:
-        """Leave off; what is not finished goes on elsewhere, or after the next start."""
+        """Stop; unfinished jobs continue on another server or after the next start."""
         await self._runner.stop()
         self._threads.shutdown()
 
@@ -91,18 +91,24 @@ class JobService:
         client: str,
         key: str | None,
     ) -> tuple[Job, bool]:
-        """Take a job; returns it, and whether it is new.
+        """Accept a job.
 
         Parameters
         ----------
-        body
-            Reads the body, and says of which media type it is.
-        query
-            Options, for a body of lines.
-        client
-            Who sends it; nobody else sees it.
-        key
-            The client's own key: the same job comes of the same key.
+        body : callable
+            Reads the body of the request; gives it with its media type.
+        query : mapping of str to str
+            Options for a body of lines.
+        client : str
+            The client, which alone sees the job.
+        key : str or None
+            The client's idempotency key: equal keys give the same job.
+
+        Returns
+        -------
+        job : Job
+        is_new : bool
+            Whether the key was not used before.
 
         Raises
         ------
@@ -142,7 +148,7 @@ class JobService:
         return job, is_new
 
     async def get(self, id_: str, client: str) -> Job:
-        """Find a job; raises :class:`~service.errors.NotFoundError`."""
+        """Find a job of a client; raises :class:`~service.errors.NotFoundError`."""
         return await self._use(self._store.get, id_, client)
 
     async def list(self, client: str, *, limit: int, after: str | None) -> JobList:
@@ -154,32 +160,32 @@ class JobService:
         return await self._use(self._store.count)
 
     async def cancel(self, id_: str, client: str) -> bool:
-        """End a job that waits or runs; returns whether it did. Its results so far stay."""
+        """End a job that waits or runs, and keep its results; returns whether it did."""
         ended = await self._use(self._store.cancel, id_, client)
         self._runner.drop(id_)
         return ended
 
     async def remove(self, id_: str, client: str) -> None:
-        """Forget a job that has ended, and its results."""
+        """Delete a job that has ended, with its results."""
         await self._use(self._store.remove, id_, client)
 
     async def readable(self, id_: str, client: str) -> tuple[Job, int]:
-        """Find a job, and the index up to which its results are complete."""
+        """Find a job and the index up to which its results are complete."""
         return await self._use(self._store.readable, id_, client)
 
     async def lines(self, id_: str, start: int, stop: int) -> AsyncGenerator[Sequence[str]]:
-        """Read the results of [start, stop) as JSON, some at a time, in order."""
+        """Read the results [start, stop) as lines of JSON, some at a time, in order."""
         while start < stop:
-            found = await self._use(partial(self._store.lines, id_, start, stop, most=LINES))
-            if not found:
+            rows = await self._use(partial(self._store.lines, id_, start, stop, most=LINES))
+            if not rows:
                 return
-            yield [line for _, line in found]
-            start = found[-1][0] + 1
+            yield [line for _, line in rows]
+            start = rows[-1][0] + 1
 
     async def table(self, job: Job, form: TableForm) -> bytes:
-        """Write the results of a job that has ended as a table.
+        """Write the results of a job as a table.
 
-        Raises :class:`~service.errors.ConflictError` before its end.
+        Raises :class:`~service.errors.ConflictError` if the job has not ended.
         """
         if job.active:
             raise ConflictError(
@@ -190,7 +196,7 @@ class JobService:
         return await self._in_thread(partial(write_table, chunks, form))
 
     async def watch(self, id_: str, client: str) -> AsyncGenerator[Job]:
-        """Tell of a job now, and whenever it is further, until its end."""
+        """Give the job now and whenever it has progressed, until its end."""
         last: Job | None = None
         while last is None or last.active:
             job = await self.get(id_, client)
@@ -204,7 +210,7 @@ class JobService:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function)
 
     async def _use(self, function: Callable[..., T], *args: object) -> T:
-        """Use the store in a thread; the log says why where that fails."""
+        """Use the store in a thread; log the reason if that fails."""
         try:
             return await self._in_thread(partial(function, *args))
         except DatabaseError as error:

@@ -1,7 +1,6 @@
-"""Jobs in the database; what several servers may do at once is decided here.
+"""Jobs in the database, which several servers may use at once.
 
-All methods raise :class:`~service.storage.database.DatabaseError` where the database cannot be
-used.
+All methods raise :class:`~service.storage.database.DatabaseError` if the database cannot be used.
 """
 
 import json
@@ -26,22 +25,22 @@ _REMOVED_AT_ONCE = 50
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job as it was sent and found good.
+    """A valid new job.
 
     Attributes
     ----------
-    client
-        Name of the key under which it was sent; other clients do not see it.
-    idempotency
-        SHA-256 of the client's own key for it.
-    digest
+    client : str
+        Name of the API key that sent it; other clients do not see it.
+    idempotency : str or None
+        SHA-256 of the client's idempotency key.
+    digest : str
         SHA-256 of the request.
-    options
-        The request but for its architectures.
-    total
+    options : dict
+        The request without its architectures.
+    total : int
         Number of architectures.
-    parts
-        The architectures, by the index of the first of each part, as JSON.
+    parts : dict of int to str
+        Architectures of each part as JSON, by the index of the first.
     """
 
     client: str
@@ -54,7 +53,7 @@ class NewJob:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some architectures of a job, leased to one server."""
+    """Consecutive architectures of a job, leased to one server."""
 
     job: str
     first: int
@@ -63,12 +62,12 @@ class Part:
 
     @property
     def key(self) -> tuple[str, int]:
-        """Which part it is."""
+        """Identifies the part."""
         return self.job, self.first
 
 
 class _LostLeaseError(Exception):
-    """Somebody else has the part by now."""
+    """Another server has the part by now."""
 
 
 class JobStore:
@@ -76,9 +75,8 @@ class JobStore:
 
     Parameters
     ----------
-    database
-        Where they are.
-    most_active
+    database : Database
+    most_active : int
         Jobs that may wait or run at a time, over all servers.
     """
 
@@ -89,10 +87,24 @@ class JobStore:
     # What clients do
 
     def create(self, new: NewJob) -> tuple[Job, bool]:
-        """Keep a new job; returns it, and whether it is new.
+        """Store a new job.
 
-        Raises :class:`~service.errors.QueueFullError` where there are too many, and
-        :class:`~service.errors.InvalidRequestError` as :meth:`find_sent` does.
+        Parameters
+        ----------
+        new : NewJob
+
+        Returns
+        -------
+        job : Job
+        is_new : bool
+            Whether its idempotency key was not used before.
+
+        Raises
+        ------
+        QueueFullError
+            If too many jobs wait or run.
+        InvalidRequestError
+            If the key was used for another request.
         """
         id_ = uuid.uuid4().hex
         with self._database.transaction(write=True) as connection:
@@ -118,7 +130,7 @@ class JobStore:
                 created=now,
                 served=now,
             )
-            # The same may be arriving at another server right now.
+            # The same job may arrive at another server at this moment.
             insertion = statement.on_conflict_do_nothing().returning(jobs.c.id)
             if connection.execute(insertion).one_or_none() is not None:
                 rows = [
@@ -128,14 +140,14 @@ class JobStore:
                 return self._job(connection, id_, new.client), True
         with self._database.transaction(write=False) as connection:
             sent = self._find_sent(connection, new.client, new.idempotency, new.digest)
-        if sent is None:  # and removed again in the meantime
+        if sent is None:  # it was deleted in the meantime
             return self.create(new)
         return sent, False
 
     def find_sent(self, client: str, idempotency: str, digest: str) -> Job | None:
-        """Find the job that a client has sent under a key of its own.
+        """Find the job that a client sent with an idempotency key; None if there is none.
 
-        Raises :class:`~service.errors.InvalidRequestError` where that was another request.
+        Raises :class:`~service.errors.InvalidRequestError` if that was another request.
         """
         with self._database.transaction(write=False) as connection:
             return self._find_sent(connection, client, idempotency, digest)
@@ -146,9 +158,20 @@ class JobStore:
             return self._job(connection, id_, client)
 
     def list(self, client: str, *, limit: int, after: str | None) -> JobList:
-        """List a client's jobs, the newest first, from the one after ``after`` on.
+        """List a client's jobs, the newest first.
 
-        Raises :class:`~service.errors.NotFoundError` where there is no such job.
+        Parameters
+        ----------
+        client : str
+        limit : int
+            Jobs of a page.
+        after : str or None
+            Id of the last job of the page before.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no job ``after``.
         """
         order = jobs.c.created.desc(), jobs.c.id.desc()
         query = sa.select(jobs).where(jobs.c.client == client).order_by(*order).limit(limit + 1)
@@ -159,9 +182,9 @@ class JobStore:
                 query = query.where(place < sa.tuple_(last.created, last.id))
             rows = connection.execute(query).all()
             now = self._database.now(connection)
-        found = [_job(row, now) for row in rows[:limit]]
-        more = f"/jobs?limit={limit}&after={found[-1].id}" if len(rows) > limit else None
-        return JobList(jobs=found, next=more)
+        page = [_job(row, now) for row in rows[:limit]]
+        more = f"/jobs?limit={limit}&after={page[-1].id}" if len(rows) > limit else None
+        return JobList(jobs=page, next=more)
 
     def count(self) -> dict[str, int]:
         """Count the jobs of all clients, by state."""
@@ -179,7 +202,7 @@ class JobStore:
             return self._end(connection, id_, "cancelled")
 
     def remove(self, id_: str, client: str) -> None:
-        """Forget a job that has ended, and its results.
+        """Delete a job that has ended, with its results.
 
         Raises :class:`~service.errors.NotFoundError`.
         """
@@ -190,20 +213,20 @@ class JobStore:
     def readable(self, id_: str, client: str) -> tuple[Job, int]:
         """Find a job, and the index up to which its results are complete.
 
-        Of a job that ended before its time, that is its length: nothing will be added. Raises
-        :class:`~service.errors.NotFoundError`.
+        For a job that was cancelled or failed, the index is its length, since no result follows.
+        Raises :class:`~service.errors.NotFoundError`.
         """
         unfinished = sa.select(sa.func.min(parts.c.first)).where(
             parts.c.job == id_, ~parts.c.finished
         )
         with self._database.transaction(write=False) as connection:
-            # First: what is finished between the two reads is then not left out, but read later.
+            # This is read first, so that parts which finish between the reads are read later.
             stop = connection.execute(unfinished).scalar()
             job = self._job(connection, id_, client)
         return job, stop if stop is not None and job.active else job.total
 
     def lines(self, id_: str, start: int, stop: int, *, most: int) -> Sequence[tuple[int, str]]:
-        """Read at most ``most`` results of [start, stop) as JSON, each with its index."""
+        """Read at most ``most`` of the results [start, stop) as JSON, each with its index."""
         query = (
             sa.select(results.c.position, results.c.line)
             .where(results.c.job == id_, results.c.position >= start, results.c.position < stop)
@@ -216,10 +239,10 @@ class JobStore:
     # What servers do
 
     def claim(self, owner: str, lease: float) -> Part | None:
-        """Lease a part for ``lease`` seconds; None where there is nothing to do.
+        """Lease a part for ``lease`` seconds; None if there is none.
 
-        The job that has waited longest for its turn goes first, and in it the first part that
-        nobody has, or that is leased to a server which has not been heard of since.
+        The job that was served least recently goes first, and of it the first part that is not
+        leased, or whose lease has expired.
         """
         with self._database.transaction(write=False) as connection:
             open_parts = sa.exists().where(
@@ -240,9 +263,22 @@ class JobStore:
     def finish(
         self, part: Part, owner: str, lines: dict[int, str], *, done: int, failed: int
     ) -> bool:
-        """Write the results of a part; returns False, and writes nothing, where it is not due.
+        """Write the results of a part.
 
-        That is so where the job has ended, or somebody else has the part.
+        Parameters
+        ----------
+        part : Part
+        owner : str
+            The server that has the part.
+        lines : dict of int to str
+            Results as JSON, by index.
+        done, failed : int
+            How many of them are predictions and errors.
+
+        Returns
+        -------
+        bool
+            False, and nothing is written, if the job has ended or another server has the part.
         """
         complete = jobs.c.done + jobs.c.failed + done + failed >= jobs.c.total
         try:
@@ -276,7 +312,7 @@ class JobStore:
         return True
 
     def renew(self, owner: str, lease: float) -> set[tuple[str, int]]:
-        """Lease all parts that a server has for another while; returns those still wanted."""
+        """Renew the leases of all parts of a server; returns the parts that are still wanted."""
         with self._database.transaction(write=True) as connection:
             due = self._database.now(connection) + lease
             mine = parts.c.owner == owner
@@ -289,7 +325,7 @@ class JobStore:
             return {(row.job, row.first) for row in connection.execute(wanted)}
 
     def release(self, owner: str, part: Part | None = None) -> None:
-        """Give up a part, or all that a server has, so that others need not wait for the lease."""
+        """Release a part, or all of a server, so that others need not wait for the lease to end."""
         statement = sa.update(parts).where(parts.c.owner == owner, ~parts.c.finished)
         if part is not None:
             statement = statement.where(parts.c.job == part.job, parts.c.first == part.first)
@@ -297,12 +333,12 @@ class JobStore:
             connection.execute(statement.values(owner=None, lease=None))
 
     def fail(self, id_: str, problem: Problem) -> None:
-        """End a job that cannot go on."""
+        """End a job that cannot continue."""
         with self._database.transaction(write=True) as connection:
             self._end(connection, id_, "failed", error=problem.model_dump_json())
 
     def clean(self, seconds: float) -> int:
-        """Forget jobs that ended more than ``seconds`` ago, some at a time; returns how many."""
+        """Delete some jobs that ended more than ``seconds`` ago; returns how many."""
         with self._database.transaction(write=True) as connection:
             old = (
                 sa.select(jobs.c.id)
@@ -325,7 +361,7 @@ class JobStore:
         if row is None:
             return None
         if row.digest != digest:
-            detail = f"got the key of job {row.id}, which is another request; expected a new one"
+            detail = f"got the key of job {row.id}, which is another request; expected a new key"
             raise InvalidRequestError(
                 [ProblemItem(pointer="/header/idempotency-key", detail=detail)]
             )
@@ -350,7 +386,7 @@ class JobStore:
         return connection.execute(statement).rowcount > 0
 
     def _claim_of(self, id_: str, owner: str, lease: float) -> Part | None:
-        # The job's row comes first, here as in finish(), so that no two wait for each other.
+        # The row of the job is locked first, as in finish(), which excludes deadlocks.
         this = sa.select(jobs.c.options).where(jobs.c.id == id_, jobs.c.state.in_(ACTIVE))
         with self._database.transaction(write=True) as connection:
             job = connection.execute(this.with_for_update()).one_or_none()

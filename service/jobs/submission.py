@@ -1,4 +1,4 @@
-"""From a body to a job: JSON as for a prediction, or one architecture a line."""
+"""Reading a job from a request: JSON as for a prediction, or one architecture per line."""
 
 import hashlib
 import io
@@ -18,28 +18,28 @@ JSON = "application/json"
 NDJSON = "application/x-ndjson"
 
 OPTIONS = tuple(PredictOptions.model_fields)
-"""Fields of a request that the query gives where the body holds nothing but architectures."""
+"""Fields of a request that the query gives if the body holds only architectures."""
 
 MOST_LISTED = 100
-"""Bad items that a refusal lists."""
+"""Invalid items that an error lists."""
 
 SLICE = 1_000
-"""Architectures that are checked at a time, which bounds the memory that it takes."""
+"""Architectures that are checked at a time, which bounds the memory."""
 
 MIN_PART, MAX_PART, PARTS = 8, 250, 50
-"""A job has some 50 parts, neither tiny nor huge: its progress shows, and servers share it."""
+"""A job has about 50 parts within these sizes, for its progress and for sharing it."""
 
 _LIST = "/architectures"
 
 
 class Check(Protocol):
-    """Checks a slice of a list; :meth:`service.prediction.predictor.Predictor.check` is one."""
+    """Checks a slice of a list, as :meth:`service.prediction.predictor.Predictor.check`."""
 
     def __call__(self, document: object, *, total: int) -> ServedBundle: ...  # noqa: D102
 
 
 def digest(body: bytes, media_type: str, query: Mapping[str, str]) -> str:
-    """SHA-256 that equal requests have in common."""
+    """Hash a request with SHA-256; equal requests have equal hashes."""
     options = json.dumps([media_type, {name: query.get(name) for name in OPTIONS}])
     return hashlib.sha256(options.encode() + b"\n" + body).hexdigest()
 
@@ -54,31 +54,34 @@ def read_job(
     check: Check,
     most: int,
 ) -> NewJob:
-    """Read a job, and check every architecture of it.
+    """Read a job and check every architecture.
 
     Parameters
     ----------
-    body
-        The document.
-    media_type
+    body : bytes
+    media_type : str
         :data:`JSON` or :data:`NDJSON`.
-    query
+    query : mapping of str to str
         Options for NDJSON.
-    client
-        Who sends it.
-    idempotency
-        The client's own key for it, hashed.
-    check
-        Checks a slice.
-    most
-        Architectures that a job may have.
+    client : str
+        Name of the client.
+    idempotency : str or None
+        SHA-256 of the client's idempotency key.
+    check : Check
+        Checks a slice of the architectures.
+    most : int
+        Largest number of architectures.
+
+    Returns
+    -------
+    NewJob
 
     Raises
     ------
     MalformedBodyError
         If the body is not JSON.
     InvalidRequestError
-        Lists the first bad items, and counts all.
+        Lists the first invalid items, and counts all.
     """
     errors = _Errors()
     read = _read_lines if media_type == NDJSON else _read_document
@@ -92,7 +95,7 @@ def read_job(
         client=client,
         idempotency=idempotency,
         digest=digest(body, media_type, query),
-        # Each part asks anew, and must not find another forest than its neighbours.
+        # All parts must use the same forest.
         options=options | _choice(options, forest),
         total=len(items),
         parts={
@@ -103,7 +106,7 @@ def read_job(
 
 
 class _Errors:
-    """Bad items, each once: the first are listed, all are counted."""
+    """Invalid items, each once: the first are listed, all are counted."""
 
     def __init__(self) -> None:
         self.listed: list[ProblemItem] = []
@@ -111,7 +114,7 @@ class _Errors:
         self._general: set[tuple[str, str]] = set()
 
     def add(self, pointer: str, detail: str) -> None:
-        if not pointer.startswith(f"{_LIST}/"):  # each slice says it again
+        if not pointer.startswith(f"{_LIST}/"):  # every slice reports it
             if (pointer, detail) in self._general:
                 return
             self._general.add((pointer, detail))
@@ -169,7 +172,7 @@ def _check_length(n: int, most: int) -> None:
 def _check_all(
     options: Mapping[str, Any], items: Mapping[int, object], check: Check, errors: _Errors
 ) -> ServedBundle | None:
-    """Check slice by slice, at least once; returns the forest of all."""
+    """Check slice by slice, at least once; returns the forest for all."""
     forest: ServedBundle | None = None
     indices = [*items]
     for start in range(0, max(1, len(indices)), SLICE):
@@ -188,12 +191,12 @@ def _check_all(
 
 
 def _choice(options: Mapping[str, Any], forest: ServedBundle) -> dict[str, str]:
-    """Options under which the same forest is chosen again; its newer versions are welcome."""
+    """Options that choose the same forest again, or a newer version of it."""
     return {"forest": options.get("forest") or forest.name, "dataset": forest.bundle.dataset}
 
 
 def _moved(pointer: str, indices: list[int]) -> str:
-    """Translate a pointer into a slice to one into the whole list."""
+    """Translate a pointer into a slice into one into the whole list."""
     head, _, rest = pointer.removeprefix(f"{_LIST}/").partition("/")
     if not pointer.startswith(f"{_LIST}/") or not head.isdecimal():
         return pointer

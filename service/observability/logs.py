@@ -1,4 +1,4 @@
-"""How processes log: one line an event on stderr, which names the request that it belongs to."""
+"""Logging: one line per event on stderr, with the id of the request that it belongs to."""
 
 import logging
 import sys
@@ -8,22 +8,22 @@ from typing import Literal
 LogFormat = Literal["auto", "text", "json"]
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
-"""Id of the present request; empty outside of requests."""
+"""Id of the current request; empty outside of requests."""
 
 _TEXT = "%(asctime)s %(levelname)s %(process)d %(name)s:%(tag)s %(message)s"
 _JSON = ["levelname", "process", "name", "message"]
 
 
 def configure_logging(level: str, form: LogFormat = "text") -> None:
-    """Log from ``level`` on to stderr; stdout is for results.
+    """Log to stderr; stdout is for results.
 
     Parameters
     ----------
-    level
-        debug, info, warning or error.
-    form
-        text for people; json for one object a line, with the fields timestamp, level, process,
-        logger, message, request_id and those of the event; auto is text on a terminal, else json.
+    level : str
+        Lowest level that is logged: debug, info, warning, error or critical.
+    form : {"text", "json", "auto"}, default="text"
+        json writes one object per line, with the fields timestamp, level, process, logger, message,
+        request_id and those of the event; auto is text on a terminal, else json.
     """
     handler = logging.StreamHandler()
     if form == "json" or (form == "auto" and not sys.stderr.isatty()):
@@ -33,15 +33,15 @@ def configure_logging(level: str, form: LogFormat = "text") -> None:
         handler.setFormatter(JsonFormatter(_JSON, rename_fields=renamed, timestamp=True))
     else:
         handler.setFormatter(_TextFormatter(_TEXT))
-    handler.addFilter(_complete)
+    handler.addFilter(_add_request_id)
     logging.basicConfig(level=level.upper(), handlers=[handler])
 
 
-def _complete(record: logging.LogRecord) -> bool:
-    """Give a record the id of the present request, unless it names its own."""
-    if not hasattr(record, "request_id") and (present := request_id.get()):
-        record.request_id = present
-    record.__dict__.pop("color_message", None)  # the web server's, for terminals
+def _add_request_id(record: logging.LogRecord) -> bool:
+    """Add the id of the current request to a record that has none."""
+    if not hasattr(record, "request_id") and (current := request_id.get()):
+        record.request_id = current
+    record.__dict__.pop("color_message", None)  # uvicorn's, for terminals
     return True
 
 

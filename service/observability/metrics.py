@@ -1,7 +1,7 @@
-"""What the server counts and measures, for Prometheus.
+"""Metrics of the server, for Prometheus.
 
-One :class:`Metrics` an app, with a registry of its own. What happens is counted as it happens;
-what merely is (queue depth, workers, forests) is read when somebody asks.
+Each application has its own :class:`Metrics` with its own registry. Events are counted when they
+happen; states (queue depth, workers, forests) are read when the metrics are requested.
 """
 
 import re
@@ -23,35 +23,35 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 
 class Observed(Protocol):
-    """What there is to see of a service."""
+    """The states of a service that metrics show."""
 
     @property
     def workers(self) -> WorkersState:
-        """Workers and what they have to do, counted."""
+        """Numbers of workers and of their jobs."""
 
     @property
     def quarantined(self) -> int:
-        """Networks that are not tried again for a while."""
+        """Networks in quarantine."""
 
     @property
     def store_failures(self) -> int:
-        """Transactions of features and jobs that failed."""
+        """Failed transactions of features and jobs."""
 
     @property
     def is_ready(self) -> bool:
-        """Whether ``GET /health/ready`` says so."""
+        """Whether ``GET /health/ready`` responds with status 200."""
 
     @property
     def forest_infos(self) -> list[ForestInfo]:
-        """Forests in service."""
+        """Forests that are served."""
 
     @property
     def refused_forests(self) -> int:
-        """Bundles that did not pass verification."""
+        """Bundles that failed verification."""
 
 
 class Metrics:
-    """Counters and histograms of one app."""
+    """Counters and histograms of one application."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -106,18 +106,18 @@ class Metrics:
             self._reloads.labels(result)
 
     def watch(self, service: Observed) -> None:
-        """Show the state of a service from now on."""
+        """Show the states of a service from now on."""
         self.registry.register(_State(service))
 
     def requested(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Note an answered request."""
+        """Count a request and measure its time."""
         labels = (method if method in _METHODS else "other", route, status)
         if labels not in self._by_labels:
             self._by_labels[labels] = self._requests.labels(*labels)
         self._by_labels[labels].observe(seconds)
 
     def concluded(self, outcome: Outcome[Any] | AcornError) -> None:
-        """Note what became of a network."""
+        """Count the outcome or error of a network."""
         if isinstance(outcome, AcornError):
             self._failures.labels(reason_of(outcome)).inc()
         else:
@@ -125,33 +125,44 @@ class Metrics:
             self._computing.observe(outcome.seconds)
 
     def looked_up(self, source: str, functions: int) -> None:
-        """Note where the features of some functions came from."""
+        """Count architectures by the source of their features: table, cache or computed."""
         self._lookups.labels(source).inc(functions)
 
     def reloaded(self, result: str) -> None:
-        """Note a reload: done, refused (at least one bundle) or failed (the whole)."""
+        """Count a reload: done, refused (at least one bundle) or failed."""
         self._reloads.labels(result).inc()
 
     def count_jobs(self, by_state: Mapping[str, int]) -> None:
-        """Note how many jobs there are in each state; none where that is not known."""
+        """Set the number of jobs in each state; empty if it is not known."""
         self._jobs.clear()
         for state, n in by_state.items():
             self._jobs.labels(state).set(n)
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
-        """Write all of it in the format that an Accept header prefers, with its media type."""
+        """Write all metrics.
+
+        Parameters
+        ----------
+        accept : str
+            Value of the header ``Accept``, which chooses the format.
+
+        Returns
+        -------
+        content : bytes
+        media_type : str
+        """
         encode, media_type = choose_encoder(accept)
         return encode(self.registry), media_type
 
 
 def reason_of(error: AcornError) -> str:
-    """Name the kind of an error: ``QueueFullError`` is queue_full."""
+    """Name the class of an error: ``QueueFullError`` is queue_full."""
     name = type(error).__name__.removesuffix("Error")
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
 class _State(Collector):
-    """What is the case at the moment of asking."""
+    """Reads the states of a service when the metrics are requested."""
 
     def __init__(self, service: Observed) -> None:
         self._service = service

@@ -1,8 +1,8 @@
-"""Traces of requests by OpenTelemetry, for those who installed the extra ``otel``.
+"""Traces of requests with OpenTelemetry, which the extra ``otel`` installs.
 
-The web framework makes the spans; here they get a way out. Neither OpenTelemetry's SDK nor an
-exporter is imported unless traces are asked for. Its own environment variables
-(``OTEL_EXPORTER_OTLP_ENDPOINT``, ``OTEL_TRACES_SAMPLER``, ...) configure the rest.
+The web framework makes the spans; this module exports them. OpenTelemetry is imported only if
+traces are wanted. Its own environment variables (``OTEL_EXPORTER_OTLP_ENDPOINT``,
+``OTEL_TRACES_SAMPLER``, ...) configure the rest.
 """
 
 import os
@@ -19,17 +19,28 @@ _OFF = TelemetryConfig(tracing=False, metrics=False, logs=False, auto_configure=
 
 
 class Tracing(NamedTuple):
-    """How an app is to be traced, and what sends the last traces at its end; it may take long."""
+    """The tracing of an application; ``finish`` sends the last traces, and may take long."""
 
     config: TelemetryConfig
     finish: Callable[[], None]
 
 
 def set_up_tracing(*, wanted: bool) -> Tracing:
-    """Prepare traces, if they are wanted or an endpoint for them is configured.
+    """Prepare traces if they are wanted or an endpoint is configured.
 
-    Raises :class:`~acorn.errors.InputError` where traces are wanted and the extra is not
-    installed.
+    Parameters
+    ----------
+    wanted : bool
+        Whether the settings ask for traces.
+
+    Returns
+    -------
+    Tracing
+
+    Raises
+    ------
+    InputError
+        If traces are wanted and the extra is not installed.
     """
     if not wanted and not os.environ.get(ENDPOINT):
         return Tracing(_OFF, lambda: None)
@@ -54,5 +65,5 @@ def set_up_tracing(*, wanted: bool) -> Tracing:
 
 
 def _is_probe(scope: MutableMapping[str, Any]) -> bool:
-    """Leave out what machines ask every few seconds."""
+    """Leave out requests that probes send every few seconds."""
     return str(scope.get("path")).startswith(_PROBES)

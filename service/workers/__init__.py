@@ -1,4 +1,4 @@
-"""Worker processes for work that must not run in the process that answers requests."""
+"""Workers: processes for work that must not run in the server process."""
 
 from service.workers.pool import PoolLimits, WorkerPool
 from service.workers.process import WorkerProcess

@@ -1,17 +1,15 @@
-"""Workers that apply a work function to payloads, each payload under a key.
+"""A pool of workers that apply a work function to payloads, each payload under a key.
 
-The pool knows nothing of networks, nor of where its workers run: in processes of this machine
-(:mod:`service.workers.process`) or of a cluster (:mod:`service.workers.ray_worker`). Work under a
-key that is under way already is shared, not repeated. All state lives in the event loop's thread;
-workers report into it, and each works on one job at a time.
+Equal keys at the same time share one job. All state lives in the thread of the event loop; workers
+report into it, and each processes one job at a time.
 
-What happens when something fails:
+Failures:
 
 - the queue is full: the caller gets :class:`~service.errors.QueueFullError`, nothing is queued;
 - no worker takes a job in time: :class:`~service.errors.UnavailableError`;
 - a job takes too long: :class:`~service.errors.DeadlineError`, and its worker is replaced;
-- a worker dies: its one job is tried once more; the second death quarantines the key;
-- the work function raises: its error, and the worker goes on.
+- a worker dies: its job is tried once more; the second death quarantines the key;
+- the work function raises: the caller gets its error, and the worker goes on.
 """
 
 import asyncio
@@ -57,10 +55,19 @@ FAILED_STARTS_TO_GIVE_UP = 3
 
 @dataclass(frozen=True, slots=True)
 class PoolLimits:
-    """Sizes and deadlines of a pool, the latter in seconds.
+    """Sizes and deadlines of a pool.
 
-    A worker is replaced by a new one after ``recycle_after`` jobs, and after one at whose end it
-    held more than ``recycle_bytes`` of memory.
+    Attributes
+    ----------
+    workers : int, default=1
+    queue_size : int, default=256
+        Jobs that may wait.
+    waiting, computing, starting : float, default=120.0
+        Longest wait and computation of a job, and longest start of a worker, in seconds.
+    recycle_after : int, default=1000
+        Jobs after which a worker is replaced.
+    recycle_bytes : int, default=None
+        Bytes above which a worker is replaced after its job; None sets no limit.
     """
 
     workers: int = 1
@@ -120,21 +127,21 @@ class _Slot(Generic[P, R]):
 
 
 class WorkerPool(Generic[P, R]):
-    """See the module's description.
+    """Computes results on workers; the module describes what happens on failures.
 
     Parameters
     ----------
-    factory
-        Makes the work function in each worker process.
-    limits
+    factory : WorkFactory
+        Makes the work function in each worker.
+    limits : PoolLimits
         Sizes and deadlines.
-    on_result
-        Called in the event loop with the key, payload and result of every job that is done,
-        before its waiters hear of it, and also when nobody waits for it any more.
-    on_concluded
-        Called in the event loop with the end of every job, and with every refusal of one.
-    start_worker
-        Starts a worker; by default as a process of this machine.
+    on_result : callable, default=None
+        Called in the event loop with the key, payload and result of every finished job, before its
+        waiters get the result, and also if there are no waiters any more.
+    on_concluded : callable
+        Called in the event loop with the outcome or error of every job, and of every refusal.
+    start_worker : StartWorker, default=WorkerProcess
+        Starts a worker, by default as a process of this machine.
     """
 
     def __init__(
@@ -156,7 +163,7 @@ class WorkerPool(Generic[P, R]):
             size=limits.queue_size, waiting_seconds=limits.waiting, on_concluded=on_concluded
         )
         self._quarantine = Quarantine()
-        # A payload larger than the pipe blocks its sender until the worker reads it.
+        # Sending a payload larger than the pipe blocks until the worker reads it.
         self._senders = ThreadPoolExecutor(limits.workers, thread_name_prefix="acorn-sender")
         self._stopping = False
         self._all_gone = asyncio.Event()
@@ -164,7 +171,7 @@ class WorkerPool(Generic[P, R]):
 
     @property
     def state(self) -> WorkersState:
-        """Workers and jobs, counted."""
+        """Numbers of workers and jobs."""
         return WorkersState(
             wanted=len(self._slots),
             ready=sum(slot.started and not slot.leaving for slot in self._slots),
@@ -175,7 +182,7 @@ class WorkerPool(Generic[P, R]):
 
     @property
     def quarantined(self) -> int:
-        """Keys that are not tried again for a while, counted."""
+        """Number of keys in quarantine."""
         return len(self._quarantine)
 
     @property
@@ -186,30 +193,40 @@ class WorkerPool(Generic[P, R]):
 
     @property
     def reason(self) -> str:
-        """Why a worker that is missing could not start or was lost; empty where none is."""
+        """Why a missing worker could not start or was lost; empty if none is missing."""
         return next((slot.reason for slot in self._slots if slot.reason), "")
 
     def use(self, factory: WorkFactory[P, R]) -> None:
-        """Make the work function with ``factory`` in the processes that start from now on."""
+        """Use another factory in the workers that start from now on."""
         self._factory = factory
 
     def start(self) -> None:
-        """Start the worker processes; they announce themselves later."""
+        """Start the workers; they report later that they are ready."""
         for slot in self._slots:
             self._spawn(slot)
 
     async def compute(
         self, items: Mapping[str, P], *, background: bool = False
     ) -> dict[str, Outcome[R] | AcornError]:
-        """Apply the work function to every payload; a failure stands in its item's place.
+        """Apply the work function to several payloads.
 
-        Work in the background is done while nothing else waits, and the queue's size does not
-        limit it.
+        Parameters
+        ----------
+        items : mapping of str to payload
+            Payloads by key.
+        background : bool, default=False
+            Whether the work runs only while nothing else waits; the size of the queue does not
+            limit it then.
+
+        Returns
+        -------
+        dict of str to Outcome or AcornError
+            An error takes the place of a result that cannot be computed.
 
         Raises
         ------
         QueueFullError, TooMuchWorkError
-            If the queue has no room for all that are new, now or ever.
+            If the queue has no room for all new jobs, now or ever.
         UnavailableError
             If the pool is stopping, or no worker can be started.
         """
@@ -243,7 +260,13 @@ class WorkerPool(Generic[P, R]):
         return held | {job.key: job.future.result() for job in jobs}
 
     async def stop(self, *, seconds: float = 5.0) -> None:
-        """End all workers: idle ones are asked to, busy ones are killed; waits for their end."""
+        """Stop idle workers, kill busy ones, and wait for the end of all.
+
+        Parameters
+        ----------
+        seconds : float, default=5.0
+            Time for idle workers to end; then they are killed, too.
+        """
         self._stopping = True
         self._queue.empty(UnavailableError("the server is stopping", retry_after=1))
         for slot in self._slots:
@@ -410,5 +433,5 @@ class WorkerPool(Generic[P, R]):
 
 
 def _about(job: Job[P, R]) -> dict[str, str]:
-    """What log records about a job carry, since they are written outside its request."""
+    """Extra fields of log records about a job, which are written outside of its request."""
     return {"request_id": job.request_id}

@@ -1,4 +1,4 @@
-"""One worker process, seen from the server: started, spoken to, ended."""
+"""A worker process, as the server sees it."""
 
 import asyncio
 import logging
@@ -15,14 +15,14 @@ logger = logging.getLogger(__name__)
 P = TypeVar("P")
 R = TypeVar("R")
 
-# Forked children would share locks and CUDA contexts with the server.
+# Forked processes would share locks and CUDA contexts with the server.
 _context = multiprocessing.get_context("spawn")
 
 
 class WorkerProcess(Generic[P, R]):
-    """A spawned worker and the thread that listens to it.
+    """A spawned worker process and the thread that receives its messages.
 
-    Parameters are those of :class:`~service.workers.protocol.StartWorker`.
+    It has the parameters of :class:`~service.workers.protocol.StartWorker`.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class WorkerProcess(Generic[P, R]):
             daemon=True,
         )
         self._process.start()
-        theirs.close()  # so that the pipe ends with the process
+        theirs.close()  # so that the pipe closes when the process ends
         self._listener = threading.Thread(
             target=self._listen, name=f"acorn-listener-{index}", daemon=True
         )
@@ -61,7 +61,7 @@ class WorkerProcess(Generic[P, R]):
         try:
             self._connection.send(message)
         except OSError:
-            logger.debug("worker %d is gone before a message reached it", self.index)
+            logger.debug("worker %d ended before a message reached it", self.index)
 
     def kill(self) -> None:
         """End the process at once; ``on_gone`` follows."""
@@ -74,8 +74,8 @@ class WorkerProcess(Generic[P, R]):
         except (EOFError, OSError):
             pass  # the process ended or was killed
         except Exception:
-            logger.exception("worker %d sent what cannot be read", self.index)
-        self._process.join(timeout=1.0)  # it may just be ending by itself
+            logger.exception("worker %d sent an unreadable message", self.index)
+        self._process.join(timeout=1.0)  # it may be ending by itself
         self._process.kill()
         self._process.join()
         self._connection.close()

@@ -1,7 +1,7 @@
-"""The bounded queue in front of the workers: who may enter, how long one may wait, who shares.
+"""The bounded queue of jobs in front of the workers.
 
-Background work waits in a line of its own, behind all others and without a limit on its time:
-whoever sends it sends little at once.
+Background jobs wait in a line of their own, behind all others and without a time limit: their
+sender keeps their number small.
 """
 
 import asyncio
@@ -29,7 +29,16 @@ RETRY_AFTER_SECONDS = (1, 600)
 
 @dataclass(frozen=True, slots=True)
 class Outcome(Generic[R]):
-    """A result, and where its time went."""
+    """A result with its times.
+
+    Attributes
+    ----------
+    result
+    queue_seconds : float
+        Time in the queue.
+    seconds : float
+        Time in the worker.
+    """
 
     result: R
     queue_seconds: float
@@ -37,9 +46,9 @@ class Outcome(Generic[R]):
 
 
 class Job(Generic[P, R]):
-    """One payload on its way; its future always gets a value, errors included.
+    """One payload under way; its future always gets a value, which may be an error.
 
-    ``request_id`` names the request that asked for it first.
+    ``request_id`` is the id of the request that asked for it first.
     """
 
     def __init__(self, key: str, payload: P, number: int, *, background: bool = False) -> None:
@@ -57,7 +66,7 @@ class Job(Generic[P, R]):
         self._timer: asyncio.TimerHandle | None = None
 
     def set_timer(self, timer: asyncio.TimerHandle | None) -> None:
-        """Put ``timer`` in the place of the present one, which is cancelled."""
+        """Replace the present timer, which is cancelled."""
         if self._timer is not None:
             self._timer.cancel()
         self._timer = timer
@@ -68,12 +77,12 @@ class JobQueue(Generic[P, R]):
 
     Parameters
     ----------
-    size
+    size : int
         Jobs that may wait.
-    waiting_seconds
+    waiting_seconds : float
         Longest wait; then the job ends with :class:`~service.errors.UnavailableError`.
-    on_concluded
-        Called with the end of every job.
+    on_concluded : callable
+        Called with the outcome or error of every job.
     """
 
     def __init__(
@@ -93,11 +102,11 @@ class JobQueue(Generic[P, R]):
         self._mean_seconds = 1.0
 
     def __len__(self) -> int:
-        """Jobs that wait, those in the background included."""
+        """Count the jobs that wait, background jobs included."""
         return len(self._waiting) + len(self._background)
 
     def __contains__(self, key: str) -> bool:
-        """Whether a job of this key waits or is under way."""
+        """Tell whether a job of this key waits or is under way."""
         return key in self._jobs
 
     def __getitem__(self, key: str) -> Job[P, R]:
@@ -105,14 +114,21 @@ class JobQueue(Generic[P, R]):
         return self._jobs[key]
 
     def admit(self, n: int, *, idle: int, workers: int) -> None:
-        """Check that there is room for ``n`` more jobs, of which idle workers take some at once.
+        """Check that there is room for more jobs.
+
+        Parameters
+        ----------
+        n : int
+            New jobs.
+        idle, workers : int
+            Workers that take a job at once, and all workers.
 
         Raises
         ------
         TooMuchWorkError
-            If there would be no room in an empty queue either.
+            If they would not fit into an empty queue either.
         QueueFullError
-            If there is none now.
+            If they do not fit now.
         """
         if n > self._size + workers:
             raise TooMuchWorkError(
@@ -126,7 +142,7 @@ class JobQueue(Generic[P, R]):
             )
 
     def retry_after(self, workers: int) -> int:
-        """Seconds after which the present queue will have been worked off, about."""
+        """Estimate the seconds until the present queue is processed."""
         low, high = RETRY_AFTER_SECONDS
         estimate = len(self._waiting) * self._mean_seconds / max(1, workers)
         return min(max(math.ceil(estimate), low), high)
@@ -140,7 +156,7 @@ class JobQueue(Generic[P, R]):
         self._limit_waiting(job)
 
     def promote(self, job: Job[P, R]) -> None:
-        """Take a job out of the background, since somebody waits for it."""
+        """Take a job out of the background, since a request waits for it."""
         if job.background and job in self._background:
             self._background.remove(job)
             self._waiting.append(job)
@@ -148,12 +164,12 @@ class JobQueue(Generic[P, R]):
             self._limit_waiting(job)
 
     def put_back(self, job: Job[P, R]) -> None:
-        """Queue a job again, before all others of its line."""
+        """Queue a job again, ahead of all others of its line."""
         self._line(job).appendleft(job)
         self._limit_waiting(job)
 
     def take(self) -> Job[P, R] | None:
-        """Take the first job that waits; it must be concluded or put back."""
+        """Take the first waiting job; it must be concluded or put back."""
         line = self._waiting or self._background
         if not line:
             return None
@@ -163,7 +179,7 @@ class JobQueue(Generic[P, R]):
         return job
 
     def conclude(self, job: Job[P, R], value: Outcome[R] | AcornError) -> None:
-        """Give the job's waiters their answer and forget the job."""
+        """Give the waiters of a job their result and remove the job."""
         job.set_timer(None)
         self._jobs.pop(job.key, None)
         if isinstance(value, Outcome):
@@ -173,14 +189,14 @@ class JobQueue(Generic[P, R]):
             job.future.set_result(value)
 
     def release(self, job: Job[P, R]) -> None:
-        """Count one waiter less; a job that waits for nobody any more is dropped."""
+        """Remove a waiter; a waiting job without waiters is dropped."""
         job.waiters -= 1
         if job.waiters == 0 and job in self._line(job):
             self._line(job).remove(job)
-            self.conclude(job, AbandonedError("whoever asked has gone"))
+            self.conclude(job, AbandonedError("all clients that asked have left"))
 
     def empty(self, error: AcornError) -> None:
-        """End all jobs that wait with ``error``."""
+        """End all waiting jobs with an error."""
         for line in (self._waiting, self._background):
             while line:
                 self.conclude(line.popleft(), error)

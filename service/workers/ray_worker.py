@@ -1,6 +1,6 @@
-"""Workers as actors of a Ray cluster, on whichever of its machines has room.
+"""Workers as actors of a Ray cluster, on any machine of the cluster that has room.
 
-Imported only by those who asked for Ray: it is an extra.
+Imported only if the server runs on Ray, which is an extra.
 """
 
 import asyncio
@@ -26,11 +26,11 @@ _WATCH = "watch"
 
 
 class _Actor(Worker[Any, Any]):
-    """A worker that can also be watched while it works."""
+    """A worker whose end can be awaited while it works."""
 
     @ray.method(concurrency_group=_WATCH)  # type: ignore[untyped-decorator]
     def live(self) -> None:
-        """Return never: whoever waits for it hears of the actor's end."""
+        """Never return: the call fails when the actor ends."""
         threading.Event().wait()
 
 
@@ -40,8 +40,8 @@ class RayWorkers:
 
     Attributes
     ----------
-    cpus, gpus
-        What the cluster sets aside for each.
+    cpus, gpus : float
+        Resources that the cluster reserves for each worker.
     """
 
     cpus: float = 1.0
@@ -55,21 +55,21 @@ class RayWorkers:
         on_message: Callable[[WorkerHandle[P], object], None],
         on_gone: Callable[[WorkerHandle[P]], None],
     ) -> "RayWorker[P]":
-        """Start one."""
+        """Start one worker."""
         options = {"num_cpus": self.cpus, "num_gpus": self.gpus, "concurrency_groups": {_WATCH: 1}}
         actor = ray.remote(**options)(_Actor)
         return RayWorker(actor.remote(), factory, index, on_message=on_message, on_gone=on_gone)
 
 
 class RayWorker(Generic[P]):
-    """An actor, seen from the server.
+    """An actor, as the server sees it.
 
     Parameters
     ----------
     actor
-        Handle of the actor, which ends when nothing holds it any more.
+        Ray's handle of the actor; the actor ends with the last handle.
     factory, index, on_message, on_gone
-        As of :class:`~service.workers.protocol.StartWorker`.
+        As in :class:`~service.workers.protocol.StartWorker`.
     """
 
     def __init__(
@@ -108,8 +108,8 @@ class RayWorker(Generic[P]):
         error = answer.exception()
         if error is None:
             self._post(self._receive, answer.result())
-        elif not isinstance(error, ray.exceptions.RayActorError):  # of which live() tells
-            logger.error("worker %d sent what cannot be read: %s", self.index, error)
+        elif not isinstance(error, ray.exceptions.RayActorError):  # which ends live() as well
+            logger.error("worker %d sent an unreadable message: %s", self.index, error)
             self.kill()
 
     def _receive(self, message: object) -> None:
@@ -123,5 +123,5 @@ class RayWorker(Generic[P]):
         self._post(self._on_gone, self)
 
     def _post(self, callback: Callable[..., None], *args: object) -> None:
-        with contextlib.suppress(RuntimeError):  # it outlived the event loop
+        with contextlib.suppress(RuntimeError):  # the event loop has ended
             self._loop.call_soon_threadsafe(callback, *args)

@@ -1,4 +1,4 @@
-"""What tests do with the jobs of a real server."""
+"""What tests do with the jobs of a server."""
 
 import json
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from tests.service.servers import Server, until
+from tests.service.servers import Requests, until
 
 Json = dict[str, Any]
 
@@ -18,8 +18,8 @@ def specs(cells: Iterable[str]) -> list[Json]:
 class JobsClient(httpx.Client):
     """Sends jobs, and looks after them."""
 
-    def __init__(self, server: Server, **options: Any) -> None:
-        super().__init__(base_url=server.url, timeout=60.0, **options)
+    def __init__(self, server: Requests, **options: Any) -> None:
+        super().__init__(base_url=server.url, timeout=60.0, transport=server.transport, **options)
 
     def submit(self, cells: Iterable[str], **fields: object) -> Json:
         response = self.post("/jobs", json={"architectures": specs(cells), **fields})

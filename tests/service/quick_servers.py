@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.service.servers import Server, serving
+from tests.service.servers import Requests, Server, serving
 from tests.service.small_forest import SmallForest
 
 PROGRAM = ("-m", "tests.service.serve_faulty")
@@ -38,8 +38,8 @@ def quick_server(
 
 
 def ask(
-    server: Server, *cells: str, headers: Mapping[str, str] | None = None, **fields: object
+    server: Requests, *cells: str, headers: Mapping[str, str] | None = None, **fields: object
 ) -> httpx.Response:
     """Ask for predictions."""
     body = {"architectures": [{"space": "nats_tss", "arch": cell} for cell in cells], **fields}
-    return httpx.post(f"{server.url}/predict", json=body, headers=headers, timeout=60.0)
+    return server.post("/predict", json=body, headers=headers)

@@ -8,30 +8,39 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
+import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = float(os.environ.get("ACORN_TEST_PATIENCE", "60"))  # more where much else runs
 
 
-@dataclass
-class Server:
-    """A running server process and where it listens."""
+class Requests:
+    """Something that answers HTTP requests, and the folder of its files."""
 
-    process: subprocess.Popen[bytes]
-    url: str
-    folder: Path
+    def __init__(
+        self, url: str, folder: Path, transport: httpx.BaseTransport | None = None
+    ) -> None:
+        self.url = url
+        self.folder = folder
+        self.transport = transport
 
-    @property
-    def pid(self) -> int:
-        return self.process.pid
+    def client(self, **options: Any) -> httpx.Client:
+        options = {"timeout": PATIENCE, "trust_env": False, **options}
+        return httpx.Client(base_url=self.url, transport=self.transport, **options)
 
-    def workers(self) -> list[int]:
-        """Process ids of all children that compute, which leaves helpers of Python's aside."""
-        return [pid for pid in children(self.pid) if "spawn_main" in command_line(pid)]
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        with self.client() as client:
+            return client.request(method, path, **options)
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("GET", path, **options)
+
+    def post(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("POST", path, **options)
 
     @property
     def log(self) -> str:
@@ -44,10 +53,29 @@ class Server:
         until(lambda: self.says("ready"), lambda: f"not ready: {self.log}")
 
     def says(self, state: str) -> bool:
-        assert self.process.poll() is None, self.log
         with contextlib.suppress(httpx.TransportError):
-            return httpx.get(f"{self.url}/health/{state}").status_code == 200
+            return self.get(f"/health/{state}").status_code == 200
         return False
+
+
+class Server(Requests):
+    """A running server process and where it listens."""
+
+    def __init__(self, process: subprocess.Popen[bytes], url: str, folder: Path) -> None:
+        super().__init__(url, folder)
+        self.process = process
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def workers(self) -> list[int]:
+        """Process ids of all children that compute, without Python's own helper processes."""
+        return [pid for pid in children(self.pid) if "spawn_main" in command_line(pid)]
+
+    def says(self, state: str) -> bool:
+        assert self.process.poll() is None, self.log
+        return super().says(state)
 
 
 def until(
@@ -60,24 +88,20 @@ def until(
 
 
 def children(pid: int) -> list[int]:
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            fields = stat.read_text().rpartition(")")[2].split()
-            if int(fields[1]) == pid and fields[0] != "Z":
-                found.append(int(stat.parent.name))
-    return found
+    with contextlib.suppress(psutil.Error):
+        return [child.pid for child in psutil.Process(pid).children() if alive(child.pid)]
+    return []
 
 
 def command_line(pid: int) -> str:
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    with contextlib.suppress(psutil.Error):
+        return " ".join(psutil.Process(pid).cmdline())
     return ""
 
 
 def alive(pid: int) -> bool:
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    with contextlib.suppress(psutil.Error):
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     return False
 
 

@@ -1,4 +1,4 @@
-"""A real server with a real forest and a real worker: what it answers, and what it refuses."""
+"""The whole server with a real bundle and real features: what it answers, what it refuses."""
 
 import json
 import subprocess
@@ -14,20 +14,29 @@ import pytest
 from acorn.datasets import get_dataset
 from acorn.schemas.prediction import PredictResponse
 from acorn.spaces import get_space
-from tests.service.servers import ROOT, Server, serving
+from tests.service.in_process import in_process
+from tests.service.servers import ROOT, Requests, Server, serving
 from tests.service.small_forest import SmallForest
 
 
 @pytest.fixture(scope="module")
-def server(small: SmallForest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(tmp_path_factory.mktemp("server"), small.folder) as server:
+def server(small: SmallForest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Requests]:
+    with in_process(tmp_path_factory.mktemp("server"), small.folder, None) as server:
+        server.until_ready()
+        yield server
+
+
+@pytest.fixture(scope="module")
+def process(small: SmallForest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server process, for what it does to memory."""
+    with serving(tmp_path_factory.mktemp("process"), small.folder) as server:
         server.until_ready()
         yield server
 
 
 @pytest.fixture
-def client(server: Server) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, timeout=60.0) as client:
+def client(server: Requests) -> Iterator[httpx.Client]:
+    with server.client() as client:
         yield client
 
 
@@ -262,16 +271,14 @@ def peak_memory(pid: int) -> int:
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_huge_body_is_refused_and_not_held(
-    client: httpx.Client, server: Server, chunked: bool
-) -> None:
+def test_a_huge_body_is_refused_and_not_held(process: Server, chunked: bool) -> None:
     mebibyte = b" " * 2**20
-    before = peak_memory(server.pid)
+    before = peak_memory(process.pid)
     content = (mebibyte for _ in range(50)) if chunked else mebibyte * 50
     headers = {"content-type": "application/json"}
-    refused(client.post("/predict", content=content, headers=headers), 413)
-    assert peak_memory(server.pid) - before < 24 * 2**20
-    client.get("/health/live").raise_for_status()
+    refused(process.post("/predict", content=content, headers=headers), 413)
+    assert peak_memory(process.pid) - before < 24 * 2**20
+    assert process.says("live")
 
 
 def test_forests_and_spaces_are_listed(client: httpx.Client, small: SmallForest) -> None:
@@ -306,9 +313,9 @@ def test_the_openapi_document_says_all(client: httpx.Client) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_torch_lives_in_the_workers_alone(client: httpx.Client, server: Server) -> None:
-    assert "libtorch" not in Path(f"/proc/{server.pid}/maps").read_text()
-    (worker,) = server.workers()
+def test_torch_lives_in_the_workers_alone(process: Server) -> None:
+    assert "libtorch" not in Path(f"/proc/{process.pid}/maps").read_text()
+    (worker,) = process.workers()
     assert "libtorch" in Path(f"/proc/{worker}/maps").read_text()
 
 
@@ -325,16 +332,15 @@ def test_a_table_prediction_imports_no_torch(small: SmallForest, tmp_path: Path)
 
 
 def test_computed_features_outlive_the_server_and_are_shared(
-    client: httpx.Client, server: Server, small: SmallForest, tmp_path: Path
+    client: httpx.Client, server: Requests, small: SmallForest, tmp_path: Path
 ) -> None:
     cell = small.unknown[1]
     (computed,) = predict(client, cell)["predictions"]
     store = f"sqlite:///{server.folder / 'var' / 'features.sqlite'}"
     with (
-        serving(tmp_path, small.folder, "--database-url", store) as other,
-        httpx.Client(base_url=other.url) as other_client,
+        in_process(tmp_path, small.folder, None, database_url=store) as other,
+        other.client() as other_client,
     ):
-        other.until_live()
         (cached,) = predict(other_client, cell)["predictions"]
     assert cached["feature_source"] == "cache"
     assert cached["targets"] == computed["targets"]
@@ -349,10 +355,9 @@ def test_without_a_sound_forest_the_server_is_live_and_not_ready(
         (broken / file.name).write_bytes(file.read_bytes())
     (broken / "manifest.json").write_text("{}")
     with (
-        serving(tmp_path, tmp_path / "forests") as server,
-        httpx.Client(base_url=server.url) as client,
+        in_process(tmp_path, tmp_path / "forests", None) as server,
+        server.client() as client,
     ):
-        server.until_live()
         problem = refused(client.get("/health/ready"), 503)
         assert "no verified forest" in problem["detail"]
         (bundle,) = client.get("/forests").json()["refused"]

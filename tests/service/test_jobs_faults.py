@@ -9,14 +9,14 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
 import pytest
 
 from service.jobs.submission import MIN_PART
+from tests.service.in_process import quick_app
 from tests.service.jobs_client import JobsClient, Json
 from tests.service.postgres import Postgres
 from tests.service.quick_servers import ask, quick_server
-from tests.service.servers import Server, until
+from tests.service.servers import Requests, until
 from tests.service.small_forest import SmallForest
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
@@ -33,10 +33,10 @@ def check_complete(lines: list[Json], cells: list[str], small: SmallForest) -> N
 
 def test_what_fails_fails_alone(small: SmallForest, tmp_path: Path) -> None:
     deadly, broken, stuck, *good = small.unknown[:12]
-    faults = {deadly: "die", broken: "raise it is broken", stuck: "sleep 60"}
+    faults = {deadly: "die", broken: "raise it is broken", stuck: "sleep 8"}
     cells = [*small.known[:6], deadly, *good, broken, *small.known[6:20], stuck]
     with (
-        quick_server(tmp_path, small, faults=faults, computing_seconds=4) as server,
+        quick_app(tmp_path, small, faults=faults, computing_seconds=2) as server,
         JobsClient(server) as client,
     ):
         job = client.submit(cells)
@@ -58,9 +58,9 @@ def test_a_running_job_is_cancelled_at_once_and_keeps_its_results(
     small: SmallForest, tmp_path: Path
 ) -> None:
     cells = [*small.known[:10], *small.unknown[:60]]
-    faults = dict.fromkeys(small.unknown[20:], "sleep 5")
+    faults = dict.fromkeys(small.unknown[20:], "sleep 2")
     with (
-        quick_server(tmp_path, small, faults=faults) as server,
+        quick_app(tmp_path, small, faults=faults) as server,
         JobsClient(server) as client,
     ):
         job = client.submit(cells)
@@ -88,7 +88,7 @@ def test_requests_go_before_jobs(small: SmallForest, tmp_path: Path) -> None:
     cells, wanted = small.unknown[:40], small.unknown[60:64]
     faults = dict.fromkeys(cells, "sleep 0.4")
     with (
-        quick_server(tmp_path, small, faults=faults, queue_size=1) as server,
+        quick_app(tmp_path, small, faults=faults, queue_size=1) as server,
         JobsClient(server) as client,
     ):
         job = client.submit(cells)
@@ -102,15 +102,15 @@ def test_requests_go_before_jobs(small: SmallForest, tmp_path: Path) -> None:
         assert client.show(job)["state"] == "running"
 
 
-def computed(server: Server) -> int:
+def computed(server: Requests) -> int:
     """Networks that workers are through with."""
-    metrics = httpx.get(f"{server.url}/metrics").text
+    metrics = server.get("/metrics").text
     (line,) = re.findall(r"^acorn_computing_seconds_count ([0-9.]+)$", metrics, re.MULTILINE)
     return int(float(line))
 
 
-def workers(server: Server) -> dict[str, int]:
-    found: dict[str, int] = httpx.get(f"{server.url}/health/ready").json().get("workers", {})
+def workers(server: Requests) -> dict[str, int]:
+    found: dict[str, int] = server.get("/health/ready").json().get("workers", {})
     return found
 
 
@@ -147,13 +147,13 @@ def test_a_server_that_ends_in_good_order_gives_its_parts_back_at_once(
 ) -> None:
     cells = small.unknown[:30]
     with (
-        quick_server(tmp_path, small, faults=dict.fromkeys(cells, "sleep 0.1")) as server,
+        quick_app(tmp_path, small, faults=dict.fromkeys(cells, "sleep 0.1")) as server,
         JobsClient(server) as client,
     ):
         job = client.submit(cells)
         client.until_begun(job)
     with (
-        quick_server(tmp_path, small, job_lease_seconds=3_600) as server,
+        quick_app(tmp_path, small, job_lease_seconds=3_600) as server,
         JobsClient(server) as client,
     ):
         client.until_done(job)
@@ -222,7 +222,7 @@ def test_a_full_disk_stops_jobs_and_no_prediction(small: SmallForest, tmp_path: 
 def test_a_database_that_is_not_there_stops_jobs_only(small: SmallForest, tmp_path: Path) -> None:
     url = "sqlite:////proc/acorn/features.sqlite"
     with (
-        quick_server(tmp_path, small, database_url=url) as server,
+        quick_app(tmp_path, small, database_url=url) as server,
         JobsClient(server) as client,
     ):
         assert ask(server, small.known[0], *small.unknown[:3]).status_code == 200
@@ -241,7 +241,7 @@ def test_a_job_is_for_the_key_that_sent_it(small: SmallForest, tmp_path: Path) -
     def hashed(name: str) -> str:
         return f"{name}:sha256={hashlib.sha256(name.encode()).hexdigest()}"
 
-    with quick_server(tmp_path, small, api_keys=",".join(map(hashed, ("ann", "bob")))) as server:
+    with quick_app(tmp_path, small, api_keys=",".join(map(hashed, ("ann", "bob")))) as server:
         ann, bob = (JobsClient(server, headers={"X-API-Key": key}) for key in ("ann", "bob"))
         with ann, bob:
             job = ann.submit(small.known[:3])
@@ -250,7 +250,7 @@ def test_a_job_is_for_the_key_that_sent_it(small: SmallForest, tmp_path: Path) -
             assert bob.delete(job["links"]["job"]).status_code == 404
             assert bob.get("/jobs").json()["jobs"] == []
             ann.until_done(job)
-            assert httpx.get(f"{server.url}/jobs").status_code == 401
+            assert server.get("/jobs").status_code == 401
 
 
 def failures(client: JobsClient) -> float:

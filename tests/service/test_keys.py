@@ -13,8 +13,9 @@ import pytest
 from acorn.errors import InputError
 from service.http.middleware.keys import Caller, Keys, hash_line, new_key
 from service.settings import load_settings
-from tests.service.quick_servers import ask, quick_server
-from tests.service.servers import Server
+from tests.service.in_process import quick_app
+from tests.service.quick_servers import ask
+from tests.service.servers import Requests
 from tests.service.small_forest import SmallForest
 from training.commands.main import run
 
@@ -23,8 +24,8 @@ WRONG = new_key()
 
 
 @pytest.fixture(scope="module")
-def server(small: SmallForest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with quick_server(
+def server(small: SmallForest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Requests]:
+    with quick_app(
         tmp_path_factory.mktemp("keys"),
         small,
         faults={small.unknown[0]: "raise it is broken"},
@@ -44,7 +45,7 @@ def refused(response: httpx.Response, status: int) -> str:
 
 
 @pytest.mark.parametrize("key", [USER, OTHER, ADMIN], ids=["user", "other", "admin"])
-def test_either_header_carries_a_key(server: Server, small: SmallForest, key: str) -> None:
+def test_either_header_carries_a_key(server: Requests, small: SmallForest, key: str) -> None:
     for headers in (
         {"X-API-Key": key},
         {"Authorization": f"Bearer {key}"},
@@ -70,29 +71,29 @@ def test_either_header_carries_a_key(server: Server, small: SmallForest, key: st
         {"X-API-Key": WRONG, "Authorization": f"Bearer {USER}"},
     ],
 )
-def test_all_else_is_401(server: Server, small: SmallForest, headers: dict[str, str]) -> None:
+def test_all_else_is_401(server: Requests, small: SmallForest, headers: dict[str, str]) -> None:
     response = ask(server, small.known[0], headers=headers)
     assert "X-API-Key" in refused(response, 401)
     assert response.headers["www-authenticate"].startswith("Bearer")
-    refused(httpx.get(f"{server.url}/no/such/page", headers=headers), 401)
+    refused(server.get("/no/such/page", headers=headers), 401)
 
 
-def test_a_refusal_is_heard_by_who_is_still_sending(server: Server) -> None:
+def test_a_refusal_is_heard_by_who_is_still_sending(server: Requests) -> None:
     body = b"x" * 20_000_000
     for path in ("/predict", "/admin/reload"):
-        refused(httpx.post(f"{server.url}{path}", content=body, timeout=60.0), 401)
+        refused(server.post(f"{path}", content=body, timeout=60.0), 401)
 
 
-def test_what_needs_no_key(server: Server) -> None:
+def test_what_needs_no_key(server: Requests) -> None:
     for path in ("/health/live", "/health/ready", "/metrics", "/openapi.json"):
-        assert httpx.get(f"{server.url}{path}").status_code == 200
+        assert server.get(f"{path}").status_code == 200
     for path in ("/forests", "/spaces"):
-        refused(httpx.get(f"{server.url}{path}"), 401)
+        refused(server.get(f"{path}"), 401)
 
 
-def test_only_admin_keys_administer(server: Server) -> None:
+def test_only_admin_keys_administer(server: Requests) -> None:
     def reload(**headers: str) -> httpx.Response:
-        return httpx.post(f"{server.url}/admin/reload", headers=headers)
+        return server.post("/admin/reload", headers=headers)
 
     refused(reload(), 401)
     assert "user" in refused(reload(**{"X-API-Key": USER}), 403)
@@ -102,32 +103,32 @@ def test_only_admin_keys_administer(server: Server) -> None:
 def test_without_keys_all_may_ask_and_nobody_administers(
     small: SmallForest, tmp_path: Path
 ) -> None:
-    with quick_server(tmp_path, small) as server:
+    with quick_app(tmp_path, small) as server:
         assert ask(server, small.known[0]).status_code == 200
         assert ask(server, small.known[0], headers={"X-API-Key": USER}).status_code == 200
-        response = httpx.post(f"{server.url}/admin/reload", headers={"X-API-Key": USER})
+        response = server.post("/admin/reload", headers={"X-API-Key": USER})
         assert "no admin key" in refused(response, 403)
 
 
 def test_metrics_are_guarded_where_that_is_wanted(small: SmallForest, tmp_path: Path) -> None:
     keys = hash_line("prometheus", USER)
-    with quick_server(tmp_path, small, admin_keys=keys, guard_metrics="true") as server:
-        refused(httpx.get(f"{server.url}/metrics"), 401)
+    with quick_app(tmp_path, small, admin_keys=keys, guard_metrics="true") as server:
+        refused(server.get("/metrics"), 401)
         bearer = {"Authorization": f"Bearer {USER}"}
-        assert httpx.get(f"{server.url}/metrics", headers=bearer).status_code == 200
+        assert server.get("/metrics", headers=bearer).status_code == 200
         assert ask(server, small.known[0]).status_code == 200
 
 
-def test_no_secret_is_ever_logged(server: Server, small: SmallForest) -> None:
+def test_no_secret_is_ever_logged(server: Requests, small: SmallForest) -> None:
     """At the lowest level, and whatever becomes of the request."""
     for key in (USER, ADMIN, WRONG):
         headers = {"X-API-Key": key, "Authorization": f"Bearer {key}", "Cookie": key}
         for cell in (small.known[0], small.unknown[0], "nonsense"):
             ask(server, cell, headers=headers)
-        httpx.get(f"{server.url}/forests?api_key={key}", headers=headers)
-        httpx.get(f"{server.url}/{key}", headers=headers)
-        httpx.post(f"{server.url}/predict", content=b"{", headers=headers)
-        httpx.post(f"{server.url}/admin/reload", headers=headers)
+        server.get(f"/forests?api_key={key}", headers=headers)
+        server.get(f"/{key}", headers=headers)
+        server.post("/predict", content=b"{", headers=headers)
+        server.post("/admin/reload", headers=headers)
     log = server.log
     assert '"key": "user"' in log
     assert '"key": "root"' in log

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-import httpx
 import pytest
 
 from acorn.datasets import get_dataset
@@ -10,8 +9,9 @@ from acorn.schemas.prediction import Limits
 from acorn.spaces import SPACES, get_space
 from service.prediction.size_limits import SizeLimits
 from service.settings import Settings
-from tests.service.quick_servers import ask, quick_server
-from tests.service.servers import Server
+from tests.service.in_process import quick_app
+from tests.service.quick_servers import ask
+from tests.service.servers import Requests
 from tests.service.small_forest import SmallForest
 
 
@@ -28,17 +28,17 @@ def ordered(small: SmallForest) -> list[str]:
 @pytest.fixture(scope="module")
 def server(
     small: SmallForest, ordered: list[str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Server]:
+) -> Iterator[Requests]:
     most = params(small, ordered[len(ordered) // 2])
     folder = tmp_path_factory.mktemp("limits")
-    with quick_server(
+    with quick_app(
         folder, small, max_params=most, rate_limit="100000/minute", queue_size=7
     ) as server:
         yield server
 
 
 def test_what_is_too_large_is_pointed_at(
-    server: Server, small: SmallForest, ordered: list[str]
+    server: Requests, small: SmallForest, ordered: list[str]
 ) -> None:
     low, high = ordered[0], ordered[-1]
     response = ask(server, low, high, small.known[0], high)
@@ -49,15 +49,15 @@ def test_what_is_too_large_is_pointed_at(
     assert ask(server, low).status_code == 200
 
 
-def test_what_is_known_is_answered_whatever_its_size(server: Server, small: SmallForest) -> None:
+def test_what_is_known_is_answered_whatever_its_size(server: Requests, small: SmallForest) -> None:
     largest = max(small.known, key=lambda cell: params(small, cell))
     smallest = min(small.unknown, key=lambda cell: params(small, cell))
     assert params(small, largest) > params(small, smallest)
     assert ask(server, largest).status_code == 200
 
 
-def test_all_limits_are_shown(server: Server) -> None:
-    answer = httpx.get(f"{server.url}/spaces").json()
+def test_all_limits_are_shown(server: Requests) -> None:
+    answer = server.get("/spaces").json()
     assert answer["limits"]["queue_size"] == 7
     assert answer["limits"]["rate_limit"] == "100000/minute"
     for name in Settings.model_fields:

@@ -3,42 +3,40 @@
 import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from service.observability.logs import configure_logging
+from tests.service.in_process import quick_app
 from tests.service.quick_servers import ask, quick_server
-from tests.service.servers import Server, until
+from tests.service.servers import Requests, until
 from tests.service.small_forest import SmallForest
 
 
 @pytest.fixture(scope="module")
-def server(small: SmallForest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    deadly, failing = small.unknown[:2]
-    faults = {deadly: "die", failing: "raise it is broken"}
-    folder = tmp_path_factory.mktemp("logs")
-    with quick_server(folder, small, faults=faults, log_format="json") as server:
+def server(small: SmallForest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Requests]:
+    with quick_app(tmp_path_factory.mktemp("logs"), small, log_format="json") as server:
         yield server
 
 
-def records(server: Server, id_: str) -> list[dict[str, Any]]:
+def records(server: Requests, id_: str) -> list[dict[str, Any]]:
     """Read what the log says of a request."""
     lines = map(json.loads, server.log.splitlines())
     return [record for record in lines if record.get("request_id") == id_]
 
 
-def test_every_line_is_an_object(server: Server) -> None:
+def test_every_line_is_an_object(server: Requests) -> None:
     lines = server.log.splitlines()
     assert lines
     for line in lines:
         assert {"timestamp", "level", "logger", "process", "message"} <= json.loads(line).keys()
 
 
-def test_one_access_record_a_request(server: Server, small: SmallForest) -> None:
+def test_one_access_record_a_request(server: Requests, small: SmallForest) -> None:
     ask(server, small.known[0], headers={"X-Request-ID": "request-1"})
-    httpx.get(f"{server.url}/forests/x?secret=1", headers={"X-Request-ID": "request-2"})
+    server.get("/forests/x?secret=1", headers={"X-Request-ID": "request-2"})
     until(lambda: bool(records(server, "request-2")))
     (record,) = records(server, "request-1")
     assert record["logger"] == "service.access"
@@ -50,7 +48,7 @@ def test_one_access_record_a_request(server: Server, small: SmallForest) -> None
     assert "secret" not in server.log
 
 
-def test_the_id_is_echoed(server: Server, small: SmallForest) -> None:
+def test_the_id_is_echoed(server: Requests, small: SmallForest) -> None:
     given = "a.B-c_9" * 18
     response = ask(server, "nonsense", headers={"X-Request-ID": given})
     assert response.headers["x-request-id"] == given
@@ -58,21 +56,28 @@ def test_the_id_is_echoed(server: Server, small: SmallForest) -> None:
 
 
 @pytest.mark.parametrize("id_", ["", "a" * 129, "a b", "a\tb", "ä", "a;b", '"', "a,b", "{}"])
-def test_an_id_that_is_not_sane_is_replaced(server: Server, id_: str) -> None:
+def test_an_id_that_is_not_sane_is_replaced(server: Requests, id_: str) -> None:
     headers = {"X-Request-ID": id_.encode()}
-    response = httpx.get(f"{server.url}/nothing", headers=headers)  # type: ignore[arg-type]
+    response = server.get("/nothing", headers=headers)  # type: ignore[arg-type]
     made = response.headers["x-request-id"]
     assert made != id_
     assert len(made) == 16
     assert response.json()["request_id"] == made
 
 
-def test_ids_differ(server: Server) -> None:
-    made = {httpx.get(f"{server.url}/health/live").headers["x-request-id"] for _ in range(10)}
+def test_ids_differ(server: Requests) -> None:
+    made = {server.get("/health/live").headers["x-request-id"] for _ in range(10)}
     assert len(made) == 10
 
 
-def test_workers_name_the_request_that_they_work_for(server: Server, small: SmallForest) -> None:
+def test_workers_name_the_request_that_they_work_for(small: SmallForest, tmp_path: Path) -> None:
+    deadly, failing = small.unknown[:2]
+    faults = {deadly: "die", failing: "raise it is broken"}
+    with quick_server(tmp_path, small, faults=faults, log_format="json") as server:
+        check_records(server, small)
+
+
+def check_records(server: Requests, small: SmallForest) -> None:
     deadly, failing = small.unknown[:2]
     assert ask(server, failing, headers={"X-Request-ID": "failing"}).status_code == 500
     until(lambda: len(records(server, "failing")) == 3)
@@ -92,10 +97,10 @@ def test_workers_name_the_request_that_they_work_for(server: Server, small: Smal
     assert len(records(server, "failing")) == 3
 
 
-def test_probes_are_not_in_the_way(server: Server) -> None:
+def test_probes_are_not_in_the_way(server: Requests) -> None:
     for path in ("health/live", "health/ready", "metrics"):
-        httpx.get(f"{server.url}/{path}", headers={"X-Request-ID": "probe"})
-    httpx.get(f"{server.url}/spaces", headers={"X-Request-ID": "after"})
+        server.get(f"/{path}", headers={"X-Request-ID": "probe"})
+    server.get("/spaces", headers={"X-Request-ID": "after"})
     until(lambda: bool(records(server, "after")))
     assert records(server, "probe") == []
 

@@ -1,4 +1,6 @@
-"""Entity tags and codings as RFC 9110 has them."""
+"""Entity tags and content codings, as RFC 9110 defines them."""
+
+import gzip
 
 import pytest
 from hypothesis import given
@@ -6,9 +8,9 @@ from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
 from service.errors import NotAcceptableError
-from service.http.negotiation import Coding, choose_coding, coding_for, matches, not_modified
+from service.http.negotiation import CompressedContent, choose_coding, matches
 
-BOTH: list[Coding] = ["gzip", "identity"]
+CONTENT = CompressedContent(gzip.compress(b"content"), "text/html", "no-cache")
 
 
 @pytest.mark.parametrize(
@@ -90,7 +92,7 @@ def test_a_long_list_of_tags_is_read_in_linear_time() -> None:
     ],
 )
 def test_accept_encoding(header: str, expected: str | None) -> None:
-    assert choose_coding(header, BOTH) == expected
+    assert choose_coding(header) == expected
 
 
 def test_what_there_is_only_plain() -> None:
@@ -100,7 +102,7 @@ def test_what_there_is_only_plain() -> None:
 
 @given(st.text(max_size=60))
 def test_any_text_may_come_as_accept_encoding(header: str) -> None:
-    assert choose_coding(header, BOTH) in {"gzip", "identity", None}
+    assert choose_coding(header) in {"gzip", "identity", None}
 
 
 def test_a_header_that_comes_several_times_is_one_list() -> None:
@@ -112,21 +114,30 @@ def test_a_header_that_comes_several_times_is_one_list() -> None:
             (b"if-none-match", b'"y"'),
         ]
     )
-    assert coding_for(request, BOTH) == "gzip"
-    assert not_modified(request, {"ETag": 'W/"y"'}) is not None
-    assert not_modified(request, {"ETag": 'W/"z"'}) is None
+    response = CONTENT.respond(request)
+    assert (response.status_code, response.headers["content-encoding"]) == (200, "gzip")
+    known = Headers(raw=[*request.raw, (b"if-none-match", CONTENT.etag.encode())])
+    assert CONTENT.respond(known).status_code == 304
 
 
-def test_304_says_what_a_cache_needs() -> None:
-    headers = {"ETag": '"x"', "Vary": "Accept-Encoding", "Cache-Control": "no-cache"}
-    response = not_modified(
-        Headers({"if-none-match": '"x"'}), headers | {"Content-Type": "text/html"}
-    )
-    assert response is not None
+def test_content_is_sent_as_the_client_accepts_it() -> None:
+    for accepted, body in (("gzip", CONTENT.packed), ("identity", b"content")):
+        response = CONTENT.respond(Headers({"accept-encoding": accepted}))
+        assert response.body == body
+        assert response.headers["content-length"] == str(len(body))
+        assert response.headers["content-type"].startswith("text/html")
+
+
+def test_304_has_the_headers_that_a_cache_needs() -> None:
+    response = CONTENT.respond(Headers({"if-none-match": CONTENT.etag}))
     assert (response.status_code, response.body) == (304, b"")
-    assert {name.lower(): value for name, value in headers.items()} == dict(response.headers)
+    assert dict(response.headers) == {
+        "etag": CONTENT.etag,
+        "cache-control": "no-cache",
+        "vary": "Accept-Encoding",
+    }
 
 
-def test_a_request_that_refuses_all_is_told() -> None:
+def test_a_request_that_refuses_all_codings_is_an_error() -> None:
     with pytest.raises(NotAcceptableError, match="refuses gzip and identity; expected one"):
-        coding_for(Headers({"accept-encoding": "*;q=0"}), BOTH)
+        CONTENT.respond(Headers({"accept-encoding": "*;q=0"}))

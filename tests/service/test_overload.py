@@ -1,42 +1,21 @@
 """What a real server does when networks hang, kill workers or are too many, and at its end."""
 
-import json
 import os
 import signal
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.service.servers import Server, alive, serving, until
+from tests.service.in_process import quick_app
+from tests.service.quick_servers import ask, quick_server
+from tests.service.servers import Requests, Server, alive, until
 from tests.service.small_forest import SmallForest
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
-
-
-@contextmanager
-def faulty(
-    folder: Path, small: SmallForest, faults: dict[str, str], *options: str
-) -> Iterator[tuple[Server, ThreadPoolExecutor]]:
-    """Serve with commands for cells, beside threads to ask from."""
-    with (
-        serving(
-            folder,
-            small.folder,
-            *options,
-            program=("-m", "tests.service.serve_faulty"),
-            environment={
-                "FAULTS": json.dumps({small.canonical(cell): do for cell, do in faults.items()})
-            },
-        ) as server,
-        ThreadPoolExecutor(64) as threads,
-    ):
-        server.until_ready()
-        yield server, threads
 
 
 @pytest.fixture(scope="module")
@@ -45,27 +24,23 @@ def pair(
 ) -> Iterator[tuple[Server, ThreadPoolExecutor]]:
     """A server of two workers; each test has cells of its own."""
     folder = tmp_path_factory.mktemp("pair")
-    deadly, failing, *brief = small.unknown[:62]
+    brief = small.unknown[12:62]
     slow, (unwanted, *_) = small.unknown[62:64], small.unknown[64:]
     faults = {
-        deadly: "die",
-        failing: "raise it is broken",
         unwanted: f"die-once {folder / 'died'}",
         **dict.fromkeys(brief, "sleep 0.05"),
         **dict.fromkeys(slow, "sleep 1"),
     }
-    with faulty(folder, small, faults, "--workers", "2") as (server, threads):
+    with (
+        quick_server(folder, small, faults=faults, workers=2) as server,
+        ThreadPoolExecutor(64) as threads,
+    ):
         until(lambda: busy(server).get("ready") == 2)
         yield server, threads
 
 
-def ask(server: Server, *cells: str) -> httpx.Response:
-    body = {"architectures": [{"space": "nats_tss", "arch": cell} for cell in cells]}
-    return httpx.post(f"{server.url}/predict", json=body, timeout=60.0)
-
-
-def busy(server: Server) -> dict[str, int]:
-    workers: dict[str, int] = httpx.get(f"{server.url}/health/ready").json().get("workers", {})
+def busy(server: Requests) -> dict[str, int]:
+    workers: dict[str, int] = server.get("/health/ready").json().get("workers", {})
     return workers
 
 
@@ -74,7 +49,10 @@ def test_a_full_queue_is_429_and_known_cells_are_answered_on(
 ) -> None:
     slow = small.unknown[:6]
     faults = dict.fromkeys(slow, "sleep 1")
-    with faulty(tmp_path, small, faults, "--queue-size", "2") as (server, threads):
+    with (
+        quick_app(tmp_path, small, faults=faults, queue_size=2) as server,
+        ThreadPoolExecutor(4) as threads,
+    ):
         first = threads.submit(ask, server, slow[0])
         until(lambda: busy(server)["computing"] == 1)
         waiting = threads.submit(ask, server, *slow[1:3])
@@ -96,8 +74,13 @@ def test_a_full_queue_is_429_and_known_cells_are_answered_on(
 
 def test_deadlines_are_503_and_504_and_name_the_item(small: SmallForest, tmp_path: Path) -> None:
     stuck, late = small.unknown[:2]
-    options = ("--computing-seconds", "1.5", "--waiting-seconds", "0.5")
-    with faulty(tmp_path, small, {stuck: "sleep 60"}, *options) as (server, threads):
+    faults = {stuck: "sleep 5"}
+    with (
+        quick_app(
+            tmp_path, small, faults=faults, computing_seconds=1.5, waiting_seconds=0.3
+        ) as server,
+        ThreadPoolExecutor(1) as threads,
+    ):
         first = threads.submit(ask, server, small.known[0], stuck)
         until(lambda: busy(server)["computing"] == 1)
         waited = ask(server, late)
@@ -110,20 +93,23 @@ def test_deadlines_are_503_and_504_and_name_the_item(small: SmallForest, tmp_pat
 
 
 def test_what_kills_workers_is_a_clear_500_and_others_go_on(
-    small: SmallForest, pair: tuple[Server, ThreadPoolExecutor]
+    small: SmallForest, tmp_path: Path
 ) -> None:
-    server, threads = pair
     deadly, failing, *others = small.unknown[:12]
-    answers = [threads.submit(ask, server, cell) for cell in (deadly, *others)]
-    assert [answer.result().status_code for answer in answers] == [500] + [200] * len(others)
-    again = ask(server, others[0], deadly)
-    assert again.status_code == 500
-    assert "worker processes died" in again.json()["errors"][0]["detail"]
-    assert again.json()["errors"][0]["pointer"] == "/architectures/1"
-    broken = ask(server, failing)
-    assert broken.status_code == 500
-    assert "RuntimeError: it is broken" in broken.json()["detail"]
-    server.until_ready()
+    faults = {deadly: "die", failing: "raise it is broken"}
+    with (
+        quick_app(tmp_path, small, faults=faults, workers=2) as server,
+        ThreadPoolExecutor(12) as threads,
+    ):
+        answers = [threads.submit(ask, server, cell) for cell in (deadly, *others)]
+        assert [answer.result().status_code for answer in answers] == [500] + [200] * len(others)
+        again = ask(server, others[0], deadly)
+        assert again.status_code == 500
+        assert "worker processes died" in again.json()["errors"][0]["detail"]
+        assert again.json()["errors"][0]["pointer"] == "/architectures/1"
+        broken = ask(server, failing)
+        assert broken.status_code == 500
+        assert "RuntimeError: it is broken" in broken.json()["detail"]
 
 
 def test_a_kill_under_fifty_requests_loses_none(
@@ -151,7 +137,7 @@ def test_work_is_dropped_when_its_client_has_gone(
     until(lambda: busy(server)["computing"] == 2)
     body = {"architectures": [{"space": "nats_tss", "arch": unwanted}]}
     with pytest.raises(httpx.ReadTimeout):
-        httpx.post(f"{server.url}/predict", json=body, timeout=0.3)
+        server.post("/predict", json=body, timeout=0.3)
     until(lambda: busy(server)["waiting"] == 0)
     assert [answer.result().status_code for answer in answers] == [200, 200]
     assert ask(server, wanted).status_code == 200
@@ -167,7 +153,7 @@ def test_readiness_follows_the_workers(
     for worker in workers:
         os.kill(worker, signal.SIGKILL)
     until(lambda: not server.says("ready"))
-    problem = httpx.get(f"{server.url}/health/ready")
+    problem = server.get("/health/ready")
     assert problem.headers["content-type"] == "application/problem+json"
     assert "no worker is ready" in problem.json()["detail"]
     assert ask(server, small.known[0]).status_code == 200
@@ -178,7 +164,7 @@ def test_readiness_follows_the_workers(
 def test_what_was_accepted_is_answered_before_the_end(small: SmallForest, tmp_path: Path) -> None:
     cells = small.unknown[:8]
     faults = dict.fromkeys(cells, "sleep 0.2")
-    with faulty(tmp_path, small, faults) as (server, threads):
+    with quick_server(tmp_path, small, faults=faults) as server, ThreadPoolExecutor(8) as threads:
         workers = server.workers()
         answers = [threads.submit(ask, server, cell) for cell in cells]
         until(lambda: busy(server)["waiting"] == len(cells) - 1)
@@ -192,8 +178,11 @@ def test_a_server_that_cannot_drain_in_time_ends_all_the_same(
     small: SmallForest, tmp_path: Path
 ) -> None:
     stuck = small.unknown[0]
-    options = ("--shutdown-seconds", "1")
-    with faulty(tmp_path, small, {stuck: "sleep 60"}, *options) as (server, threads):
+    faults = {stuck: "sleep 60"}
+    with (
+        quick_server(tmp_path, small, faults=faults, shutdown_seconds=1) as server,
+        ThreadPoolExecutor(1) as threads,
+    ):
         workers = server.workers()
         lost: Future[httpx.Response] = threads.submit(ask, server, stuck)
         until(lambda: busy(server)["computing"] == 1)
@@ -205,7 +194,11 @@ def test_a_server_that_cannot_drain_in_time_ends_all_the_same(
 
 def test_workers_end_with_a_server_that_is_killed(small: SmallForest, tmp_path: Path) -> None:
     stuck = small.unknown[0]
-    with faulty(tmp_path, small, {stuck: "sleep 600"}, "--workers", "2") as (server, threads):
+    faults = {stuck: "sleep 600"}
+    with (
+        quick_server(tmp_path, small, faults=faults, workers=2) as server,
+        ThreadPoolExecutor(1) as threads,
+    ):
         until(lambda: busy(server).get("ready") == 2)
         workers = server.workers()
         lost = threads.submit(ask, server, stuck)

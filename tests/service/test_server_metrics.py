@@ -4,30 +4,30 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from acorn.errors import AcornError
-from service import problems
+from service import errors
 from service.observability.metrics import Metrics, reason_of
-from tests.service.quick_servers import ask, quick_server
-from tests.service.servers import ROOT, Server, until
+from tests.service.in_process import quick_app
+from tests.service.quick_servers import ask
+from tests.service.servers import ROOT, Requests, until
 from tests.service.small_forest import SmallForest
 
 
 @pytest.fixture(scope="module")
-def server(small: SmallForest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(small: SmallForest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Requests]:
     deadly, failing = small.unknown[:2]
     faults = {deadly: "die", failing: "raise it is broken"}
-    with quick_server(tmp_path_factory.mktemp("metrics"), small, faults=faults) as server:
+    with quick_app(tmp_path_factory.mktemp("metrics"), small, faults=faults) as server:
         yield server
 
 
-def samples(server: Server) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-    response = httpx.get(f"{server.url}/metrics")
+def samples(server: Requests) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    response = server.get("/metrics")
     assert response.status_code == 200
     assert response.headers["content-type"].startswith("text/plain; version=0.0.4")
     return {
@@ -37,11 +37,11 @@ def samples(server: Server) -> dict[tuple[str, tuple[tuple[str, str], ...]], flo
     }
 
 
-def value(server: Server, metric: str, /, **labels: str) -> float:
+def value(server: Requests, metric: str, /, **labels: str) -> float:
     return samples(server).get((metric, tuple(sorted(labels.items()))), 0.0)
 
 
-def test_features_are_counted_by_where_they_came_from(server: Server, small: SmallForest) -> None:
+def test_features_are_counted_by_where_they_came_from(server: Requests, small: SmallForest) -> None:
     def lookups() -> list[float]:
         sources = ("table", "cache", "computed")
         return [value(server, "acorn_feature_lookups_total", source=each) for each in sources]
@@ -55,7 +55,7 @@ def test_features_are_counted_by_where_they_came_from(server: Server, small: Sma
         assert value(server, f"acorn_{histogram}_seconds_count") >= 1
 
 
-def test_requests_are_measured_by_route_and_status(server: Server, small: SmallForest) -> None:
+def test_requests_are_measured_by_route_and_status(server: Requests, small: SmallForest) -> None:
     def count(route: str, status: int, method: str = "POST") -> float:
         labels = {"route": route, "status": str(status), "method": method}
         return value(server, "acorn_request_seconds_count", **labels)
@@ -67,15 +67,15 @@ def test_requests_are_measured_by_route_and_status(server: Server, small: SmallF
         ask(server, small.known[0])
     for _ in range(2):
         ask(server, "nonsense")
-    httpx.post(f"{server.url}/no/such/{small.known[0]}")
-    httpx.get(f"{server.url}/forests/nothing")
+    server.post(f"/no/such/{small.known[0]}")
+    server.get("/forests/nothing")
     assert {each: count(*each) - before[each] for each in asked} == asked
     assert count("/forests/{name}", 404, "GET") - named == 1
-    httpx.request("BREW", f"{server.url}/predict")
+    server.request("BREW", "/predict")
     assert count("/predict", 405, "other") == 1
 
 
-def test_failures_restarts_and_quarantine(server: Server, small: SmallForest) -> None:
+def test_failures_restarts_and_quarantine(server: Requests, small: SmallForest) -> None:
     deadly, failing = small.unknown[:2]
     assert ask(server, deadly).status_code == 500
     assert ask(server, failing).status_code == 500
@@ -89,35 +89,35 @@ def test_failures_restarts_and_quarantine(server: Server, small: SmallForest) ->
     assert value(server, "acorn_queue_depth") == value(server, "acorn_networks_computing") == 0
 
 
-def test_the_forest_is_named_with_its_digest(server: Server, small: SmallForest) -> None:
-    (info,) = httpx.get(f"{server.url}/forests").json()["forests"]
+def test_the_forest_is_named_with_its_digest(server: Requests, small: SmallForest) -> None:
+    (info,) = server.get("/forests").json()["forests"]
     labels = {name: info[name] for name in ("name", "version", "space", "dataset", "digest")}
     assert value(server, "acorn_forest_info", **labels) == 1
     assert value(server, "acorn_forests_refused") == 0
 
 
-def test_jobs_are_counted_by_state(server: Server, small: SmallForest) -> None:
+def test_jobs_are_counted_by_state(server: Requests, small: SmallForest) -> None:
     states = ("queued", "running", "done", "cancelled", "failed")
     before = {state: value(server, "acorn_jobs", state=state) for state in states}
     body = {"architectures": [{"space": "nats_tss", "arch": cell} for cell in small.known]}
-    assert httpx.post(f"{server.url}/jobs", json=body).status_code == 202
+    assert server.post("/jobs", json=body).status_code == 202
     until(lambda: value(server, "acorn_jobs", state="done") == before["done"] + 1)
     assert {
         state for state in states if ("acorn_jobs", (("state", state),)) in samples(server)
     } == {*states}
 
 
-def test_open_metrics_for_those_who_ask(server: Server) -> None:
+def test_open_metrics_for_those_who_ask(server: Requests) -> None:
     accept = {"accept": "application/openmetrics-text; version=1.0.0, text/plain; q=0.5"}
-    response = httpx.get(f"{server.url}/metrics", headers=accept)
+    response = server.get("/metrics", headers=accept)
     assert response.headers["content-type"].startswith("application/openmetrics-text")
     assert any(family.name == "acorn_worker_restarts" for family in open_metrics(response.text))
 
 
-def test_the_documentation_lists_every_metric(server: Server) -> None:
+def test_the_documentation_lists_every_metric(server: Requests) -> None:
     page = (ROOT / "docs" / "operations.md").read_text()
     listed = set(re.findall(r"^\| `(acorn_\w+)", page, flags=re.MULTILINE))
-    families = text_string_to_metric_families(httpx.get(f"{server.url}/metrics").text)
+    families = text_string_to_metric_families(server.get("/metrics").text)
     counted = {
         f"{family.name}_total" if family.type == "counter" else family.name
         for family in families
@@ -138,16 +138,16 @@ def test_every_error_has_a_reason_of_its_own() -> None:
     def tree(cls: type[AcornError]) -> set[type[AcornError]]:
         return {cls}.union(*map(tree, cls.__subclasses__()))
 
-    names = {cls.__name__ for cls in tree(problems.ServiceError)}
-    reasons = {reason_of(problems.ServiceError.__new__(cls)) for cls in tree(problems.ServiceError)}
+    names = {cls.__name__ for cls in tree(errors.ServiceError)}
+    reasons = {reason_of(errors.ServiceError.__new__(cls)) for cls in tree(errors.ServiceError)}
     assert len(reasons) == len(names)
-    assert reason_of(problems.QueueFullError("x")) == "queue_full"
+    assert reason_of(errors.QueueFullError("x")) == "queue_full"
 
 
 def test_a_full_store_is_counted_and_predictions_go_on(small: SmallForest, tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("no folder")
     url = f"sqlite:///{blocked}/x.sqlite"
-    with quick_server(tmp_path / "server", small, database_url=url) as server:
+    with quick_app(tmp_path / "server", small, database_url=url) as server:
         assert ask(server, small.unknown[5]).status_code == 200
         assert value(server, "acorn_store_failures_total") >= 1

@@ -10,32 +10,36 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.service.servers import ROOT, Server
+from tests.service.in_process import FaultyThreads, in_process
+from tests.service.servers import ROOT
 
+RELEASED = ROOT / "models" / "released"
 STATIC = ROOT / "service" / "http" / "web" / "static"
 SCRIPTS = STATIC / "js"
 OURS = [*STATIC.glob("*.*"), *SCRIPTS.glob("*"), *(STATIC / "css").glob("*")]
 MOST_BYTES = 2_000_000
 
 
-CLIENT = httpx.Client(timeout=120.0, trust_env=False)
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """Of the application with the released bundles, in this process."""
+    factory = FaultyThreads({"*": ""})
+    with (
+        in_process(tmp_path_factory.mktemp("page"), RELEASED, factory) as server,
+        server.client() as client,
+    ):
+        yield client
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _close_client() -> Iterator[None]:
-    yield
-    CLIENT.close()
-
-
-def get(server: Server, path: str, **headers: str) -> httpx.Response:
-    return CLIENT.get(f"{server.url}/{path}", headers=headers)
+def get(client: httpx.Client, path: str, **headers: str) -> httpx.Response:
+    return client.get(f"/{path}", headers=headers)
 
 
 # The page
 
 
-def test_the_page_is_sent_with_a_strict_policy(server: Server) -> None:
-    response = get(server, "")
+def test_the_page_is_sent_with_a_strict_policy(client: httpx.Client) -> None:
+    response = get(client, "")
     assert response.status_code == 200
     assert response.headers["content-type"] == "text/html; charset=utf-8"
     policy = response.headers["content-security-policy"]
@@ -44,25 +48,25 @@ def test_the_page_is_sent_with_a_strict_policy(server: Server) -> None:
     assert response.headers["x-content-type-options"] == "nosniff"
 
 
-def test_a_browser_asks_once_and_compares_then(server: Server) -> None:
+def test_a_browser_asks_once_and_compares_then(client: httpx.Client) -> None:
     for path, caching in (
         ("", "no-cache"),
         ("static/js/main.js", "no-cache"),
         ("static/vendor/vega-6.4.0/vega.min.js", "public, max-age=31536000, immutable"),
     ):
-        first = get(server, path)
+        first = get(client, path)
         assert first.headers["cache-control"] == caching
-        again = get(server, path, **{"If-None-Match": first.headers["etag"]})
+        again = get(client, path, **{"If-None-Match": first.headers["etag"]})
         assert (again.status_code, again.content) == (304, b"")
         assert again.headers["etag"] == first.headers["etag"]
         assert again.headers["vary"] == first.headers["vary"] == "Accept-Encoding"
-        assert get(server, path, **{"If-None-Match": '"other"'}).status_code == 200
+        assert get(client, path, **{"If-None-Match": '"other"'}).status_code == 200
 
 
-def test_files_are_compressed_for_those_who_can_read_it(server: Server) -> None:
+def test_files_are_compressed_for_those_who_can_read_it(client: httpx.Client) -> None:
     for path in ("", "static/js/map.js", "static/css/page.css", "static/icon.svg"):
-        plain = get(server, path, **{"Accept-Encoding": "identity"})
-        packed = get(server, path, **{"Accept-Encoding": "gzip"})
+        plain = get(client, path, **{"Accept-Encoding": "identity"})
+        packed = get(client, path, **{"Accept-Encoding": "gzip"})
         assert "content-encoding" not in plain.headers
         assert packed.headers["content-encoding"] == "gzip"
         assert int(packed.headers["content-length"]) < int(plain.headers["content-length"])
@@ -73,16 +77,16 @@ ADDRESSES = ["", "static/js/map.js", "spaces/nats_tss/map"]
 
 
 @pytest.mark.parametrize("path", ADDRESSES)
-def test_a_copy_is_known_by_its_tag_in_any_list(server: Server, path: str) -> None:
-    tag = get(server, path).headers["etag"]
+def test_a_copy_is_known_by_its_tag_in_any_list(client: httpx.Client, path: str) -> None:
+    tag = get(client, path).headers["etag"]
     for known in ("*", tag.removeprefix("W/"), f'"x", {tag}', f'W/"a,b",{tag} , "y"'):
-        assert get(server, path, **{"If-None-Match": known}).status_code == 304, known
+        assert get(client, path, **{"If-None-Match": known}).status_code == 304, known
     for other in (f"x{tag}x", tag[:-2] + '"', tag.strip('W/"'), f'"{tag}'):
-        assert get(server, path, **{"If-None-Match": other}).status_code == 200, other
+        assert get(client, path, **{"If-None-Match": other}).status_code == 200, other
 
 
 @pytest.mark.parametrize("path", ADDRESSES)
-def test_weights_of_codings_are_obeyed(server: Server, path: str) -> None:
+def test_weights_of_codings_are_obeyed(client: httpx.Client, path: str) -> None:
     for accepted, coding in (
         ("gzip;q=0", None),
         ("gzip;q=0, *", None),
@@ -91,23 +95,23 @@ def test_weights_of_codings_are_obeyed(server: Server, path: str) -> None:
         ("*", "gzip"),
         ("identity;q=0, gzip;q=0.1", "gzip"),
     ):
-        response = get(server, path, **{"Accept-Encoding": accepted})
+        response = get(client, path, **{"Accept-Encoding": accepted})
         assert response.status_code == 200
         assert response.headers.get("content-encoding") == coding, accepted
         assert response.headers["vary"] == "Accept-Encoding"
     for refused in ("*;q=0", "identity;q=0", "gzip;q=0, identity;q=0"):
-        response = get(server, path, **{"Accept-Encoding": refused})
+        response = get(client, path, **{"Accept-Encoding": refused})
         assert response.status_code == 406
         assert "expected one" in response.json()["detail"]
 
 
-def test_other_methods_and_addresses_are_problems(server: Server) -> None:
-    assert CLIENT.head(server.url).status_code == 200
+def test_other_methods_and_addresses_are_problems(client: httpx.Client) -> None:
+    assert client.head("/").status_code == 200
     for path in ("static/", "static/js", "static/nothing.js", "static/%2e%2e/assets.py"):
-        response = get(server, path)
+        response = get(client, path)
         assert response.status_code == 404
         assert response.headers["content-type"] == "application/problem+json"
-    response = CLIENT.post(server.url)
+    response = client.post("/")
     assert response.status_code == 405
     assert {*response.headers["allow"].split(", ")} == {"GET", "HEAD"}
 
@@ -115,11 +119,11 @@ def test_other_methods_and_addresses_are_problems(server: Server) -> None:
 # Its files
 
 
-def test_every_file_that_the_page_names_is_there_and_no_other(server: Server) -> None:
+def test_every_file_that_the_page_names_is_there_and_no_other(client: httpx.Client) -> None:
     page = (STATIC / "index.html").read_text()
     named = {*re.findall(r'(?:href|src)="(static/[^"]+)"', page)}
     for path in named:
-        assert get(server, path).status_code == 200, path
+        assert get(client, path).status_code == 200, path
     # All modules are fetched at once, and not one after the other as they import each other.
     known = {path.removeprefix("static/js/") for path in named if path.endswith(".js")}
     assert known == {path.name for path in SCRIPTS.glob("*.js")} - {"vega-util.js"}
@@ -156,19 +160,19 @@ def test_vendored_libraries_are_the_published_ones(folder: Path) -> None:
     assert there == listed
 
 
-def test_everything_together_weighs_little(server: Server) -> None:
+def test_everything_together_weighs_little(client: httpx.Client) -> None:
     sizes = {
         path: len(gzip.compress(path.read_bytes())) for path in STATIC.rglob("*") if path.is_file()
     }
-    space_map = get(server, "spaces/nats_tss/map?y=pgd_linf_1.0")
+    space_map = get(client, "spaces/nats_tss/map?y=pgd_linf_1.0")
     assert sum(sizes.values()) + int(space_map.headers["content-length"]) < MOST_BYTES / 4
 
 
 # The map
 
 
-def test_the_map_shows_what_is_predicted(server: Server) -> None:
-    found = get(server, "spaces/nats_tss/map?y=pgd_linf_1").json()
+def test_the_map_shows_what_is_predicted(client: httpx.Client) -> None:
+    found = get(client, "spaces/nats_tss/map?y=pgd_linf_1").json()
     assert (found["total"], found["dataset"]) == (4660, "cifar10")
     assert found["y"] == {"name": "pgd_linf_1.0", "unit": "percent", "better": "higher"}
     points = found["points"]
@@ -177,15 +181,15 @@ def test_the_map_shows_what_is_predicted(server: Server) -> None:
         "architectures": [{"space": "nats_tss", "arch": points["arch"][i]} for i in some],
         "targets": ["clean", "pgd_linf_1.0"],
     }
-    answer = CLIENT.post(f"{server.url}/predict", json=body).json()
+    answer = client.post("/predict", json=body).json()
     for i, each in zip(some, answer["predictions"], strict=True):
         assert each["arch"] == points["arch"][i]  # canonical
         assert points["x"][i] == pytest.approx(each["targets"]["clean"]["value"], abs=1e-4)
         assert points["y"][i] == pytest.approx(each["targets"]["pgd_linf_1.0"]["value"], abs=1e-4)
 
 
-def test_the_front_is_what_nothing_beats(server: Server) -> None:
-    found = get(server, "spaces/nasbench_macro/map?x=clean&y=flops").json()
+def test_the_front_is_what_nothing_beats(client: httpx.Client) -> None:
+    found = get(client, "spaces/nasbench_macro/map?x=clean&y=flops").json()
     assert found["y"] == {"name": "flops", "unit": "million", "better": "lower"}
     places = [*zip(found["points"]["x"], found["points"]["y"], strict=True)]
     front = [places[i] for i in found["front"]]
@@ -197,23 +201,23 @@ def test_the_front_is_what_nothing_beats(server: Server) -> None:
         assert i in on_front or any(a >= x and b <= y for a, b in front)
 
 
-def test_a_large_space_is_sampled_the_same_way_each_time(server: Server) -> None:
-    found = get(server, "spaces/nats_sss/map?y=params").json()
+def test_a_large_space_is_sampled_the_same_way_each_time(client: httpx.Client) -> None:
+    found = get(client, "spaces/nats_sss/map?y=params").json()
     assert found["total"] == 32_768
     assert 5_000 <= len(found["points"]["arch"]) <= 5_000 + len(found["front"])
-    other = get(server, "spaces/nats_sss/map?y=flops").json()
+    other = get(client, "spaces/nats_sss/map?y=flops").json()
     assert len({*found["points"]["arch"]} & {*other["points"]["arch"]}) >= 5_000
 
 
-def test_a_map_is_made_once_and_compared_then(server: Server) -> None:
-    first = get(server, "spaces/nats_tss/map?dataset=cifar100&x=params&y=flops")
-    again = get(server, "spaces/nats_tss/map?dataset=cifar100&x=params&y=flops")
+def test_a_map_is_made_once_and_compared_then(client: httpx.Client) -> None:
+    first = get(client, "spaces/nats_tss/map?dataset=cifar100&x=params&y=flops")
+    again = get(client, "spaces/nats_tss/map?dataset=cifar100&x=params&y=flops")
     assert again.content == first.content
     tag = {"If-None-Match": first.headers["etag"]}
-    same = get(server, "spaces/nats_tss/map?dataset=cifar100&x=params&y=flops", **tag)
+    same = get(client, "spaces/nats_tss/map?dataset=cifar100&x=params&y=flops", **tag)
     assert same.status_code == 304
     plain = get(
-        server,
+        client,
         "spaces/nats_tss/map?dataset=cifar100&x=params&y=flops",
         **{"Accept-Encoding": "identity"},
     )
@@ -230,8 +234,8 @@ def test_a_map_is_made_once_and_compared_then(server: Server) -> None:
         ("nats_tss/map?x=clear&y=beauty", 422, "'clear'"),
     ],
 )
-def test_maps_that_cannot_be(server: Server, query: str, status: int, told: str) -> None:
-    response = get(server, f"spaces/{query}")
+def test_maps_that_cannot_be(client: httpx.Client, query: str, status: int, told: str) -> None:
+    response = get(client, f"spaces/{query}")
     assert response.status_code == status
     assert response.headers["content-type"] == "application/problem+json"
     problem = response.json()

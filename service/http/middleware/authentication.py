@@ -1,4 +1,4 @@
-"""Who may ask, and how often: checked before anything of a request is read.
+"""Authentication and rate limits, checked before the body of a request is read.
 
 Pure ASGI, so that it costs microseconds.
 """
@@ -26,28 +26,28 @@ if TYPE_CHECKING:  # only those who want limits pay for the import
 
 ADMIN = "/admin/"
 OPEN = ("/health/", "/v2/health/", "/static/")
-"""What answers everybody, at any rate: probes have no keys, and files cost as much as a refusal."""
+"""Paths without key or rate limit: probes have no keys, and static files cost little."""
 
 PUBLIC = frozenset({"/", "/openapi.json"})
-"""What answers without a key: it says nothing that is not in the documentation."""
+"""Paths without a key: they show nothing that is not in the documentation."""
 
 METRICS = "/metrics"
-_IPV6_NETWORK = 64  # one subscriber has that many addresses
+_IPV6_PREFIX = 64  # bits that the addresses of one subscriber have in common
 
 
 class AuthenticationMiddleware:
-    """ASGI middleware that refuses with 401, 403 and 429.
+    """ASGI middleware that refuses requests with 401, 403 and 429.
 
     Parameters
     ----------
-    app
-        What answers whoever passes.
-    keys
-        Whom it knows.
-    limiter
-        None where there is no limit.
-    guard_metrics
-        Whether metrics are only for those with a key.
+    app : ASGIApp
+        The application inside.
+    keys : Keys
+        The known API keys.
+    limiter : RateLimiter or None
+        Counts the requests of each sender; None sets no limit.
+    guard_metrics : bool
+        Whether ``/metrics`` needs a key.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class AuthenticationMiddleware:
         self._guard_metrics = guard_metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or refuse it."""
+        """Pass a request on or refuse it."""
         if scope["type"] != "http" or scope["path"].startswith(OPEN):
             await self._app(scope, receive, send)
             return
@@ -69,8 +69,9 @@ class AuthenticationMiddleware:
             scope[CALLER] = caller.name
         error: ServiceError | None = None
         if self._limiter is not None and scope["path"] != METRICS:
-            # Whoever has no key that is known is counted by address: so are guesses.
-            sender = f"key {caller.name}" if caller else _address(scope)
+            # Senders without a known key are counted by address, so guesses are limited too.
+            host, _ = scope.get("client") or ("unknown", 0)
+            sender = f"key {caller.name}" if caller else sender_of(host)
             allowance = self._limiter.take(sender)
             if allowance.is_over:
                 error = RateLimitedError(
@@ -87,7 +88,7 @@ class AuthenticationMiddleware:
             await refusal(error, scope)(scope, receive, send)
 
     def _refuse(self, path: str, caller: Caller | None, *, was_given: bool) -> ServiceError | None:
-        """Say why a caller may not have a path; None if it may."""
+        """Make the error for a caller that may not use a path; None if it may."""
         is_admin = path.startswith(ADMIN)
         if is_admin and not self._keys.has_admin:
             return ForbiddenError("this server has no admin key, so nobody may administer it")
@@ -114,11 +115,6 @@ def _given_key(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
     return bearer
 
 
-def _address(scope: Scope) -> str:
-    client = scope.get("client")
-    return sender_of(client[0]) if client else "unknown"
-
-
 def _with_headers(send: Send, headers: list[tuple[bytes, bytes]]) -> Send:
     async def send_on(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -129,10 +125,21 @@ def _with_headers(send: Send, headers: list[tuple[bytes, bytes]]) -> Send:
 
 
 def sender_of(host: str) -> str:
-    """Name the sender of an address: an IPv6 network counts as one."""
+    """Name the sender behind an address.
+
+    Parameters
+    ----------
+    host : str
+        Address of the client.
+
+    Returns
+    -------
+    str
+        The address itself; of an IPv6 address its /64 network, which belongs to one subscriber.
+    """
     if ":" not in host:
         return host
     try:
-        return str(ipaddress.ip_network((host, _IPV6_NETWORK), strict=False))
+        return str(ipaddress.ip_network((host, _IPV6_PREFIX), strict=False))
     except ValueError:
         return host

@@ -1,6 +1,6 @@
-"""API keys: who may ask, and who may administer.
+"""API keys: who may use the server, and who may administer it.
 
-The server knows only SHA-256 hashes. Keys are random and long, so a slow hash would guard nothing.
+The server stores only SHA-256 hashes. Keys are long and random, so a slow hash would add nothing.
 """
 
 import hashlib
@@ -19,21 +19,28 @@ _ALGORITHM = "sha256="
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whoever holds a key."""
+    """The holder of a key."""
 
     name: str
     is_admin: bool
 
 
 class Keys:
-    """The keys that are known.
+    """The known API keys.
 
     Parameters
     ----------
-    api, admin
+    api, admin : iterable of str
         Each as ``NAME:sha256=HEX``; names are unique.
-    compare
+    compare : callable, default=hmac.compare_digest
         Compares two texts in a time that does not depend on where they differ.
+
+    Attributes
+    ----------
+    guard_all : bool
+        Whether there is a key other than those of administrators, so that requests need one.
+    has_admin : bool
+        Whether there is a key of an administrator.
 
     Raises
     ------
@@ -60,22 +67,22 @@ class Keys:
         self.has_admin = any(caller.is_admin for _, caller in self._callers)
 
     def find(self, key: str) -> Caller | None:
-        """Find whose key it is; takes as long for a key that nobody has."""
+        """Find the holder of a key; an unknown key takes as long as a known one."""
         digest = _digest(key)
-        found = None
+        holder = None
         for known, caller in self._callers:
-            if self._compare(known, digest):  # goes on, so that the time tells no position
-                found = caller
-        return found
+            if self._compare(known, digest):  # no early exit: the time must not tell the position
+                holder = caller
+        return holder
 
 
 def new_key() -> str:
-    """Make a key."""
+    """Make a random key."""
     return PREFIX + secrets.token_urlsafe(32)
 
 
 def hash_line(name: str, key: str) -> str:
-    """What the settings say of a key."""
+    """Write a key as the settings hold it: its name and hash."""
     return f"{name}:{_ALGORITHM}{_digest(key)}"
 
 

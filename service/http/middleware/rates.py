@@ -1,4 +1,4 @@
-"""How many requests a sender may make in a time."""
+"""Rate limits: how many requests a sender may make in a period."""
 
 import math
 import time
@@ -11,16 +11,16 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What a sender may still do.
+    """What a sender has left of its limit.
 
     Attributes
     ----------
-    is_over
-        Whether this request is one too many.
-    limit, remaining
-        Requests in the window of the tightest rate, and how many of them are left.
-    window, reset
-        Seconds of the window, and until there is room for more.
+    is_over : bool
+        Whether this request exceeds the limit.
+    limit, remaining : int
+        Requests in the period of the tightest rate, and how many of them are left.
+    window, reset : int
+        Seconds of the period, and until a request is possible again.
     """
 
     is_over: bool
@@ -31,7 +31,7 @@ class Allowance:
 
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """``RateLimit`` fields of the IETF's draft, for the tightest rate."""
+        """``RateLimit`` header fields of the IETF draft, for the tightest rate."""
         return [
             (b"ratelimit-policy", f'"default";q={self.limit};w={self.window}'.encode()),
             (b"ratelimit", f'"default";r={self.remaining};t={self.reset}'.encode()),
@@ -39,12 +39,12 @@ class Allowance:
 
 
 class RateLimiter:
-    """Counts requests by sender, in memory; each replica of the server counts for itself.
+    """Counts the requests of each sender in memory; each replica of the server counts its own.
 
     Parameters
     ----------
-    rates
-        Such as ``100/second;5000/hour``; all of them hold.
+    rates : str
+        Such as ``100/second;5000/hour``; all of them apply.
     """
 
     def __init__(self, rates: str) -> None:
@@ -52,13 +52,13 @@ class RateLimiter:
         self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
 
     def take(self, sender: str) -> Allowance:
-        """Count a request of a sender; one that is too many is not counted."""
+        """Count a request of a sender, unless it exceeds the limit."""
         is_over = not all(self._limiter.test(rate, sender) for rate in self._rates)
         if not is_over:
             for rate in self._rates:
                 self._limiter.hit(rate, sender)
         left = [self._left(rate, sender) for rate in self._rates]
-        tightest = min(left, key=lambda each: (each[1], -each[3]))
+        tightest = min(left, key=lambda state: (state[1], -state[3]))
         return Allowance(is_over, *tightest)
 
     def _left(self, rate: RateLimitItem, sender: str) -> tuple[int, int, int, int]:

@@ -1,4 +1,4 @@
-"""What surrounds every request: an id for the logs, one access record, one measurement.
+"""Request logging: an id for all log records of a request, an access record, a measurement.
 
 Pure ASGI, so that it costs microseconds.
 """
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 HEADER = b"x-request-id"
 CALLER = "acorn.caller"
-"""Where the scope names the key that a request came with."""
+"""Entry of the ASGI scope with the name of the API key of a request."""
 
 NO_ROUTE = "(none)"
 CLIENT_CLOSED_REQUEST = 499
@@ -30,16 +30,16 @@ _QUIET = ("/health/", "/v2/health/", "/metrics")  # asked every few seconds by m
 
 
 class RequestLoggingMiddleware:
-    """ASGI middleware; unforeseen errors end here, as 500.
+    """ASGI middleware that logs and measures requests; unforeseen errors become status 500.
 
     Parameters
     ----------
-    app
-        What answers.
-    metrics
-        Where the request is counted.
-    is_closing
-        Whether connections are to be closed after their answer.
+    app : ASGIApp
+        The application inside.
+    metrics : Metrics
+        Counts the requests.
+    is_closing : callable
+        Tells whether connections are to be closed after their response.
     """
 
     def __init__(self, app: ASGIApp, metrics: Metrics, is_closing: Callable[[], bool]) -> None:
@@ -48,7 +48,7 @@ class RequestLoggingMiddleware:
         self._is_closing = is_closing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, between an id and a record."""
+        """Pass a request on under an id, and log it afterwards."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -1,1 +1,1 @@
-"""What the server answers, one subject a module."""
+"""Routes, one subject a module; :func:`service.http.app.create_app` finds every ``router``."""

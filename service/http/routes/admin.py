@@ -1,7 +1,4 @@
-"""``/admin``: what only whoever runs the server may do.
-
-:mod:`service.http.middleware.authentication` asks for the key.
-"""
+"""``/admin``: administration; the authentication middleware requires an admin key."""
 
 from fastapi import APIRouter, Request
 
@@ -14,5 +11,5 @@ router = APIRouter(prefix="/admin", tags=["administration"])
 
 @router.post("/reload", responses=problems(401, 403, 500))
 async def reload(request: Request) -> Reload:
-    """Read the forests folder anew; no request is lost, and a bad bundle changes nothing."""
+    """Reload the folder of bundles; no request is lost, and an invalid bundle changes nothing."""
     return await service_of(request).reload()

@@ -1,4 +1,4 @@
-"""``GET /forests``, ``GET /forests/{name}`` and ``GET /spaces``: what there is to ask for."""
+"""``GET /forests``, ``GET /forests/{name}`` and ``GET /spaces``: what is available."""
 
 from fastapi import APIRouter, Request
 
@@ -11,7 +11,7 @@ router = APIRouter(tags=["catalog"])
 
 @router.get("/forests")
 async def forests(request: Request) -> ForestList:
-    """List the verified forests, and the bundles that were refused."""
+    """List the verified forests, and the bundles that failed verification."""
     return service_of(request).repository.snapshot.listing
 
 
@@ -19,12 +19,12 @@ async def forests(request: Request) -> ForestList:
 async def forest(request: Request, name: str) -> ForestDetail:
     """Show one forest: its targets, features, settings, importances and manifest.
 
-    A name without ``@version`` is that of the newest version.
+    A name without ``@version`` means the newest version.
     """
     return service_of(request).repository.snapshot.detail(name)
 
 
 @router.get("/spaces")
 async def spaces(request: Request) -> SpaceList:
-    """List the architecture spaces, with an example each, and the limits of requests."""
+    """List the architecture spaces, with an example of each, and the limits of requests."""
     return service_of(request).spaces()

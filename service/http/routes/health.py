@@ -11,11 +11,11 @@ router = APIRouter(prefix="/health", tags=["health"])
 
 @router.get("/live")
 async def live() -> Live:
-    """Say that the process answers."""
+    """Report that the process responds."""
     return Live()
 
 
 @router.get("/ready", responses=problems(503))
 async def ready(request: Request) -> Ready:
-    """Say whether predictions can be made, also for architectures never seen before."""
+    """Report whether the server can predict any architecture, also new ones."""
     return service_of(request).ready()

@@ -1,7 +1,6 @@
 """``/v2``: the Open Inference Protocol, for clients of KServe and Triton."""
 
 import asyncio
-from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -27,38 +26,38 @@ _VERSION = "/models/{forest}/versions/{version}"
 
 
 class ServerLive(BaseModel):
-    """The process answers."""
+    """The process responds."""
 
     live: bool = True
 
 
 class ServerReady(BaseModel):
-    """The server can answer."""
+    """The server can predict."""
 
     ready: bool = True
 
 
 class ModelReady(ServerReady):
-    """A forest can answer."""
+    """A forest can predict."""
 
     name: str
 
 
 @router.get("")
 async def server() -> ServerInfo:
-    """Say what the server is."""
+    """Describe the server."""
     return ServerInfo()
 
 
 @router.get("/health/live")
 async def live() -> ServerLive:
-    """Say that the process answers."""
+    """Report that the process responds."""
     return ServerLive()
 
 
 @router.get("/health/ready", responses=problems(503))
 async def ready(request: Request) -> ServerReady:
-    """Say whether predictions can be made, as ``GET /health/ready`` does."""
+    """Report whether the server can predict, as ``GET /health/ready`` does."""
     service_of(request).ready()
     return ServerReady()
 
@@ -66,17 +65,17 @@ async def ready(request: Request) -> ServerReady:
 @router.get(_MODEL, responses=problems(404))
 @router.get(_VERSION, responses=problems(404))
 async def model(request: Request, forest: str, version: str | None = None) -> ModelInfo:
-    """Show what a forest takes and gives; without a version the newest one."""
-    found = _find(request, forest, version)
-    forests = service_of(request).repository.snapshot
-    versions = [each.bundle.version for each in forests if each.name == found.name]
-    return describe_forest(found, versions)
+    """Describe the inputs and outputs of a forest; without a version, of the newest one."""
+    described = _find(request, forest, version)
+    bundles = service_of(request).repository.snapshot
+    versions = [other.bundle.version for other in bundles if other.name == described.name]
+    return describe_forest(described, versions)
 
 
 @router.get(f"{_MODEL}/ready", responses=problems(404))
 @router.get(f"{_VERSION}/ready", responses=problems(404))
 async def model_ready(request: Request, forest: str, version: str | None = None) -> ModelReady:
-    """Say whether a forest is loaded and verified; those that are not are not found."""
+    """Report that a forest is loaded and verified; others give status 404."""
     return ModelReady(name=_find(request, forest, version).name)
 
 
@@ -89,13 +88,11 @@ _INFER: dict[str, Any] = {
 @router.post(f"{_MODEL}/infer", **_INFER)
 @router.post(f"{_VERSION}/infer", **_INFER)
 async def infer_(request: Request, forest: str, version: str | None = None) -> InferResponse:
-    """Predict from feature vectors; bounds of intervals are there where they are asked for."""
+    """Predict from feature vectors, with interval bounds if the request asks for them."""
     settings = service_of(request).settings
-    found = _find(request, forest, version)
+    asked = _find(request, forest, version)
     document = await read_json(request, max_bytes=settings.max_body_bytes)
-    return await asyncio.to_thread(
-        partial(infer, document, found, max_rows=settings.max_architectures)
-    )
+    return await asyncio.to_thread(infer, document, asked, max_rows=settings.max_architectures)
 
 
 def _find(request: Request, forest: str, version: str | None) -> ServedBundle:

@@ -1,4 +1,4 @@
-"""``/jobs``: long lists of architectures."""
+"""``/jobs``: long lists of architectures, predicted behind the requests."""
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -29,7 +29,7 @@ COMPLETE = "X-Job-Complete"
 NEXT_INDEX = "X-Job-Next-Index"
 
 _TEXT: dict[str, Any] = {"schema": {"type": "string"}}
-_EVENT: dict[str, Any] = {  # of each event: before OpenAPI 3.2 the schema of a stream is its items'
+_EVENT: dict[str, Any] = {  # of each event; before OpenAPI 3.2, a stream has the schema of an item
     "schema": {
         "type": "object",
         "properties": {name: {"type": "string"} for name in ("event", "data", "id")},
@@ -65,7 +65,7 @@ def _declared() -> dict[str, Any]:
     status_code=202,
     response_model=None,
     responses={
-        200: {**_SENT, "description": "The job was sent before under the same key"},
+        200: {**_SENT, "description": "The job was sent before with the same key"},
         202: {**_SENT, "description": "The job is accepted"},
         **problems(400, 413, 415, 422, 429, 500, 503),
     },
@@ -77,16 +77,16 @@ async def submit(
         str | None,
         Header(
             max_length=255,
-            description="Any text of the client's own: sent again, it leads to the same job.",
+            description="Any text of the client's choice; sent again, it gives the same job.",
         ),
     ] = None,
 ) -> Response:
-    """Take a long list: the document of a prediction, or one architecture a line.
+    """Accept a job: the document of a prediction, or one architecture per line.
 
-    Every architecture is checked before the answer; a list with bad items is refused as a whole.
+    Every architecture is checked first; a list with invalid items is refused as a whole.
     """
     settings, query = service_of(request).settings, request.query_params
-    job, is_new = await _desk(request).submit(
+    job, is_new = await _jobs(request).submit(
         partial(
             read_body, request, max_bytes=settings.max_job_body_bytes, media_types=(JSON, NDJSON)
         ),
@@ -109,21 +109,21 @@ async def list_jobs(
     after: Annotated[str | None, Query(description="The job before the first.")] = None,
 ) -> JobList:
     """List jobs, the newest first."""
-    return await _desk(request).list(_client(request), limit=limit, after=after)
+    return await _jobs(request).list(_client(request), limit=limit, after=after)
 
 
 @router.get("/{id}", responses=problems(404, 503))
 async def show(request: Request, id: str) -> Job:  # noqa: A002
-    """Show how far a job is."""
-    return await _desk(request).get(id, _client(request))
+    """Show the state and progress of a job."""
+    return await _jobs(request).get(id, _client(request))
 
 
 @router.delete(
     "/{id}",
     response_model=None,
     responses={
-        200: {"model": Job, "description": "The job is cancelled; its results so far stay"},
-        204: {"description": "The job had ended, and is forgotten with its results"},
+        200: {"model": Job, "description": "The job is cancelled; its results so far are kept"},
+        204: {"description": "The job had ended; it is deleted with its results"},
         **problems(404, 409, 422, 503),
     },
 )
@@ -131,17 +131,17 @@ async def cancel(
     request: Request,
     id: str,  # noqa: A002
     keep: Annotated[
-        bool, Query(description="Refuse with 409 to forget a job that had ended already.")
+        bool, Query(description="Respond with 409 instead of deleting a job that has ended.")
     ] = False,
 ) -> Response:
-    """Cancel a job that waits or runs; forget one that has ended."""
-    desk, client = _desk(request), _client(request)
-    if await desk.cancel(id, client):
-        job = await desk.get(id, client)
+    """Cancel a job that waits or runs; delete one that has ended."""
+    jobs, client = _jobs(request), _client(request)
+    if await jobs.cancel(id, client):
+        job = await jobs.get(id, client)
         return Response(job.model_dump_json(), media_type=JSON)
     if keep:
         raise ConflictError("got a job that has ended; expected one that waits or runs")
-    await desk.remove(id, client)
+    await jobs.remove(id, client)
     return Response(status_code=204)
 
 
@@ -150,16 +150,16 @@ async def cancel(
     response_model=None,
     responses={
         200: {
-            "description": "One line an architecture, in their order: index, forest, and "
+            "description": "One line per architecture, in their order: index, forest, and "
             "prediction or error (problem details). Or a table.",
             "content": {NDJSON: _TEXT, CSV: _TEXT, PARQUET: _BINARY},
             "headers": {
                 COMPLETE: {
-                    "description": "Whether nothing will be added.",
+                    "description": "Whether all results are there.",
                     "schema": {"type": "boolean"},
                 },
                 NEXT_INDEX: {
-                    "description": "Where to go on from.",
+                    "description": "Index from which to continue.",
                     "schema": {"type": "integer"},
                 },
             },
@@ -175,17 +175,17 @@ async def result(
     ] = 0,
     form: Annotated[
         Literal["ndjson", "csv", "parquet"] | None,
-        Query(alias="format", description="Overrules Accept; tables are written at the end."),
+        Query(alias="format", description="Overrides Accept; tables need a job that has ended."),
     ] = None,
 ) -> Response:
-    """Read the results that are there, without a gap, in the order of the request."""
-    desk = _desk(request)
-    job, stop = await desk.readable(id, _client(request))
+    """Read the results so far, without a gap, in the order of the request."""
+    jobs = _jobs(request)
+    job, stop = await jobs.readable(id, _client(request))
     form = form or _accepted(request)
     headers = {COMPLETE: str(not job.active).lower(), NEXT_INDEX: str(max(start, stop))}
     if form == "ndjson":
-        return StreamingResponse(_lines(desk, id, start, stop), headers=headers, media_type=NDJSON)
-    content = await desk.table(job, TableForm(form))
+        return StreamingResponse(_lines(jobs, id, start, stop), headers=headers, media_type=NDJSON)
+    content = await jobs.table(job, TableForm(form))
     return Response(content, 200, headers, CSV if form == "csv" else PARQUET)
 
 
@@ -197,7 +197,7 @@ async def result(
             "description": "Server-sent events: `progress`, with the job as data, and `end`",
             "content": {"text/event-stream": _EVENT},
         },
-        204: {"description": "The client has seen the end already"},
+        204: {"description": "The client has seen the last event"},
         **problems(404, 503),
     },
 )
@@ -208,17 +208,17 @@ async def events(
         str | None, Header(description="The last event that the client has seen.")
     ] = None,
 ) -> Response:
-    """Tell how far a job is, whenever that changes, until its end."""
-    job = await _desk(request).get(id, _client(request))
+    """Send the progress of a job whenever it changes, until its end."""
+    job = await _jobs(request).get(id, _client(request))
     if not job.active and last_event_id == _event_id(job):
-        return Response(status_code=204)  # which browsers take as leave to stop asking
-    return EventSourceResponse(_events(_desk(request), id, _client(request), last_event_id))
+        return Response(status_code=204)  # which tells browsers not to reconnect
+    return EventSourceResponse(_events(_jobs(request), id, _client(request), last_event_id))
 
 
 async def _events(
-    desk: JobService, id_: str, client: str, seen: str | None
+    jobs: JobService, id_: str, client: str, seen: str | None
 ) -> AsyncIterator[JSONServerSentEvent]:
-    async with aclosing(desk.watch(id_, client)) as states:
+    async with aclosing(jobs.watch(id_, client)) as states:
         async for job in states:
             if _event_id(job) != seen:
                 yield JSONServerSentEvent(
@@ -232,8 +232,8 @@ def _event_id(job: Job) -> str:
     return f"{job.state}-{job.done}-{job.failed}"
 
 
-async def _lines(desk: JobService, id_: str, start: int, stop: int) -> AsyncIterator[str]:
-    async for lines in desk.lines(id_, start, stop):
+async def _lines(jobs: JobService, id_: str, start: int, stop: int) -> AsyncIterator[str]:
+    async for lines in jobs.lines(id_, start, stop):
         yield "\n".join(lines) + "\n"
 
 
@@ -244,10 +244,10 @@ def _accepted(request: Request) -> Literal["ndjson", "csv", "parquet"]:
     return "csv" if CSV in accepted else "ndjson"
 
 
-def _desk(request: Request) -> JobService:
+def _jobs(request: Request) -> JobService:
     return service_of(request).jobs
 
 
 def _client(request: Request) -> str:
-    """Name of the key that the request came with; empty where the server asks for none."""
+    """Name of the API key of the request; empty if the server needs none."""
     return request.scope.get(CALLER) or ""

@@ -1,13 +1,11 @@
-"""``GET /spaces/{space}/map``: a whole space at a glance."""
+"""``GET /spaces/{space}/map``: predictions for a whole space."""
 
-import gzip
-import hashlib
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
 from acorn.schemas.options import DatasetName
-from service.http.negotiation import VARY, coding_for, not_modified
+from service.http.negotiation import CompressedContent
 from service.http.openapi import problems
 from service.http.state import service_of
 from service.prediction.space_map import SpaceMap
@@ -22,7 +20,7 @@ _AXIS = "a target of the forest, params or flops."
     response_model=None,
     responses={
         200: {"model": SpaceMap},
-        304: {"description": "The client has it already"},
+        304: {"description": "The client has this version already"},
         **problems(404, 406, 422),
     },
 )
@@ -33,19 +31,10 @@ async def space_map(
     x: Annotated[str, Query(description=f"First axis: {_AXIS}")] = "clean",
     y: Annotated[str, Query(description=f"Second axis: {_AXIS}")] = "flops",
 ) -> Response:
-    """Show where the functions of a space lie by two axes, and the Pareto front among them.
+    """Show where the architectures of a space lie by two quantities, and the Pareto front.
 
-    The first map of a forest takes a moment, all others none.
+    The first map of a forest takes a moment; later ones are kept.
     """
     packed = await service_of(request).maps.get(space, dataset=dataset, x=x, y=y)
-    headers = {
-        "ETag": f'W/"{hashlib.sha256(packed).hexdigest()[:32]}"',
-        "Cache-Control": "private, no-cache",
-        "Vary": VARY,
-    }
-    if (response := not_modified(request.headers, headers)) is not None:
-        return response
-    if coding_for(request.headers, ["gzip", "identity"]) == "gzip":
-        headers["Content-Encoding"] = "gzip"
-        return Response(packed, headers=headers, media_type="application/json")
-    return Response(gzip.decompress(packed), headers=headers, media_type="application/json")
+    content = CompressedContent(packed, "application/json", "private, no-cache")
+    return content.respond(request.headers)

@@ -12,13 +12,13 @@ router = APIRouter(tags=["health"])
     response_class=Response,
     responses={
         200: {
-            "description": "Prometheus text, or OpenMetrics where the Accept header asks for it.",
+            "description": "Prometheus text, or OpenMetrics if the Accept header asks for it.",
             "content": {"text/plain": {"schema": {"type": "string"}}},
         }
     },
 )
 async def metrics(request: Request) -> Response:
-    """Show what the server counts and measures, for Prometheus."""
+    """Show the metrics of the server, for Prometheus."""
     service = service_of(request)
     content, media_type = await service.show_metrics(request.headers.get("accept", ""))
     return Response(content, headers={"Content-Type": media_type})

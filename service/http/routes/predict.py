@@ -12,7 +12,7 @@ from service.http.state import service_of
 
 router = APIRouter(tags=["predictions"])
 
-CLIENT_CLOSED_REQUEST = 499  # nobody sees it but the access log
+CLIENT_CLOSED_REQUEST = 499  # only the access log shows it
 
 
 @router.post(
@@ -35,7 +35,7 @@ async def predict(request: Request) -> Response:
 
 
 async def _unless_gone(request: Request, answer: Coroutine[object, object, bytes]) -> bytes | None:
-    """Wait for an answer; None, and no more work on it, when the client has gone."""
+    """Wait for an answer; cancel it and give None if the client disconnects."""
     work = asyncio.ensure_future(answer)
     gone = asyncio.ensure_future(_disconnected(request))
     try:
