@@ -64,7 +64,7 @@ export function explain(error) {
   if (error instanceof Refusal && error.items.length) {
     return error.items.map((item) => item.detail).join("\n");
   }
-  if (error instanceof TypeError) return "The server does not answer.";
+  if (error instanceof TypeError) return "The server does not respond.";
   return error instanceof Error ? error.message : String(error);
 }
 

@@ -27,7 +27,7 @@ export function requestKey(reason) {
 async function ask(reason) {
   const dialog = byId("key");
   const field = byId("key-field");
-  if (reason) byId("key-reason").textContent = `The server says: ${reason}.`;
+  if (reason) byId("key-reason").textContent = `The server responded: ${reason}.`;
   field.value = "";
   dialog.returnValue = "";
   dialog.showModal();

@@ -271,7 +271,7 @@ async function begin() {
   });
   try {
     const catalog = await Catalog.load();
-    if (!catalog.spaces.length) throw new Error("This server has no forest: nothing can be predicted.");
+    if (!catalog.spaces.length) throw new Error("This server has no forest, so it cannot predict.");
     await new Page(catalog).start();
   } catch (error) {
     byId("trouble").textContent = explain(error);

@@ -281,7 +281,7 @@ function closeUp(values, better) {
 /** @param {SpaceMap} map */
 function description({ x, y, points: all, front }) {
   return (
-    `Scatter of ${whole(all.arch.length)} functions: ${fullName(y.name)} over ${fullName(x.name)}, ` +
+    `Scatter of ${whole(all.arch.length)} architectures: ${fullName(y.name)} over ${fullName(x.name)}, ` +
     `with a Pareto front of ${front.length}, which stands as a list below.`
   );
 }

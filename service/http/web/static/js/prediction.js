@@ -45,14 +45,14 @@ export function showPrediction(prediction, choice) {
  */
 export function showWaiting(seconds) {
   clear(
-    "A network that this server has not seen: its features are being computed, " +
+    "This network is new to the server; its features are being computed, " +
       `for ${duration(seconds)} so far.`,
   );
 }
 
 /** Say that there is nothing to show. */
 export function showNothing() {
-  clear("No prediction: see the message beside the specification.");
+  clear("No prediction; see the message below the specification.");
 }
 
 /**
@@ -95,8 +95,8 @@ function showNumber(which, estimate, interval) {
 
 /** @param {Prediction} prediction */
 function showVerdict({ in_domain, domain_score }) {
-  const strangeness =
-    domain_score === null ? "" : ` Strangeness ${three(domain_score)}, where 0 is ordinary and 1 strange.`;
+  const score =
+    domain_score === null ? "" : ` Outlier score ${three(domain_score)}; 0 is typical, 1 an outlier.`;
   const verdict = byId("verdict");
   verdict.className = `verdict ${in_domain ? "known" : "unknown"}`;
   verdict.replaceChildren(
@@ -105,8 +105,8 @@ function showVerdict({ in_domain, domain_score }) {
       "span",
       {},
       in_domain
-        ? `The forest has learned from networks like this one.${strangeness}`
-        : `Unlike the networks that the forest has learned from: the interval may not hold.${strangeness}`,
+        ? `The forest was trained on networks like this one.${score}`
+        : `This network is unlike those that the forest was trained on; the interval may be wrong.${score}`,
     ),
   );
 }
