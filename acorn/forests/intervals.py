@@ -23,10 +23,9 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import save
 
 from acorn.errors import BundleError, InputError
-from acorn.forests._tensors import expect_tensors, read_tensors
+from acorn.forests._tensors import expect_tensors, read_tensors, write_tensors
 
 Floats = NDArray[np.float64]
 
@@ -109,7 +108,7 @@ class Intervals:
     def to_bytes(self) -> bytes:
         """The arrays as one safetensors file."""
         names = ("edges", "beta", "size", "scores")
-        return save({name: np.ascontiguousarray(getattr(self, name)) for name in names})
+        return write_tensors({name: getattr(self, name) for name in names})
 
     @classmethod
     def from_bytes(cls, content: bytes, *, targets: int) -> Self:

@@ -8,7 +8,10 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from acorn.errors import BundleError, abbreviate
 from acorn.strict_json import JSONError, parse_json
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Version of bundles that are written: 2 compresses arrays, 1 did not."""
+
+READABLE_VERSIONS = (1, 2)
 MANIFEST = "manifest.json"
 MODEL_CARD = "MODEL_CARD.md"
 FEATURES = "features.parquet"
@@ -122,10 +125,11 @@ class Manifest(_Strict):
         version = fields.get("schema_version") if isinstance(fields, dict) else None
         if type(version) is not int:
             raise BundleError(f"{MANIFEST} has no schema_version; expected {SCHEMA_VERSION}")
-        if version != SCHEMA_VERSION:
+        if version not in READABLE_VERSIONS:
             age = "newer" if version > SCHEMA_VERSION else "older"
             raise BundleError(
-                f"{MANIFEST} has schema version {version}, {age} than this Acorn's {SCHEMA_VERSION}"
+                f"{MANIFEST} has schema version {version}, {age} than this Acorn reads; expected "
+                f"{' or '.join(map(str, READABLE_VERSIONS))}"
             )
         try:
             return cls.model_validate(fields)

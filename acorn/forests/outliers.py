@@ -17,10 +17,9 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import save
 
 from acorn.errors import BundleError
-from acorn.forests._tensors import expect_tensors, read_tensors
+from acorn.forests._tensors import expect_tensors, read_tensors, write_tensors
 
 ALPHA = 0.04
 """Largest expected share of false alarms, over draws of the calibration rows; small enough that the
@@ -117,7 +116,7 @@ class OutlierDetector:
     def to_bytes(self) -> bytes:
         """Serialise the arrays as a safetensors file."""
         names = ("centre", "scale", "reference", "nonconformity")
-        return save({name: np.ascontiguousarray(getattr(self, name)) for name in names})
+        return write_tensors({name: getattr(self, name) for name in names})
 
     @classmethod
     def from_bytes(cls, content: bytes, *, features: int) -> Self:

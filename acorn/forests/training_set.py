@@ -7,9 +7,8 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import save
 
-from acorn.forests._tensors import expect_tensors, read_tensors
+from acorn.forests._tensors import expect_tensors, read_tensors, write_tensors
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +41,7 @@ class TrainingSet:
 
     def to_bytes(self) -> bytes:
         """Serialise the fingerprints as a safetensors file."""
-        return save({"prints": self.fingerprints})
+        return write_tensors({"prints": self.fingerprints})
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:

@@ -12,6 +12,7 @@ from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 from acorn.errors import InputError, TimeBudgetError
 from acorn.forests import Ensemble, Member, PackedForest
 from acorn.forests._trees.shap import TreeShap
+from tests.forests.trees import predict
 
 KINDS = [ExtraTreesRegressor, RandomForestRegressor]
 
@@ -98,7 +99,7 @@ def test_efficiency_and_dummy(seed, columns, rows):
     X, Y = data(rows, columns, 1, seed)
     forest = ExtraTreesRegressor(4, max_features=1, random_state=seed).fit(X, Y[:, 0])
     baseline, values = explain(forest, X)
-    predicted = PackedForest.from_sklearn(forest).predict(X)
+    predicted = predict(PackedForest.from_sklearn(forest), X)
     np.testing.assert_allclose(baseline + values.sum(axis=1), predicted, rtol=0, atol=1e-10)
     tested = {f for each in forest.estimators_ for f in each.tree_.feature if f >= 0}
     for feature in set(range(columns)) - tested:

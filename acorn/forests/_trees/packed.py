@@ -12,10 +12,9 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import save
 
 from acorn.errors import BundleError
-from acorn.forests._tensors import read_tensors
+from acorn.forests._tensors import read_tensors, write_tensors
 from acorn.forests._trees.arrays import DTYPES, ForestArrays
 from acorn.forests._trees.node_means import NodeMeans
 from acorn.forests._trees.nodes import Nodes
@@ -126,8 +125,8 @@ class PackedForest(ForestArrays):
 
     def to_bytes(self) -> bytes:
         """Serialise the arrays as a safetensors file."""
-        arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in DTYPES}
-        return save(arrays | {"n_features": np.array(self.n_features, np.int32)})
+        arrays = {name: getattr(self, name) for name in DTYPES}
+        return write_tensors(arrays | {"n_features": np.array(self.n_features, np.int32)})
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
