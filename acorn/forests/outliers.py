@@ -17,6 +17,7 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 
 from acorn.errors import BundleError
 from acorn.forests._tensors import expect_tensors, read_tensors, write_tensors
@@ -96,22 +97,24 @@ class OutlierDetector:
         return score < 1 - ALPHA, score
 
     def _nonconformity(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
-        reference, norms = self._unpacked
-        nearest = min(NEIGHBOURS, len(norms))
+        """Mean distance to the nearest reference rows.
+
+        Each pair of rows is measured by itself: a product of matrices would round a row otherwise
+        in a batch than alone, or with another number of threads.
+        """
+        nearest = min(NEIGHBOURS, len(self.reference))
         scores = np.empty(len(X), np.float32)
         for start in range(0, len(X), _ROWS_AT_ONCE):
             rows = _scaled(X[start : start + _ROWS_AT_ONCE], self.centre, self.scale)
-            rows = rows.astype(np.float32)
-            squared = norms + np.square(rows).sum(axis=1)[:, None] - 2 * rows @ reference
-            closest = np.partition(squared, nearest - 1, axis=1)[:, :nearest]
-            scores[start : start + len(rows)] = np.sqrt(closest.clip(0)).mean(axis=1)
+            distances = cdist(rows, self._reference)
+            closest = np.partition(distances, nearest - 1, axis=1)[:, :nearest]
+            scores[start : start + len(rows)] = closest.mean(axis=1)
         return scores
 
     @cached_property
-    def _unpacked(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Reference rows in float32, one a column, and their squared norms."""
-        reference = self.reference.astype(np.float32)
-        return np.ascontiguousarray(reference.T), np.square(reference).sum(axis=1)
+    def _reference(self) -> NDArray[np.float64]:
+        """Reference rows, as distances are measured in."""
+        return self.reference.astype(np.float64)
 
     def to_bytes(self) -> bytes:
         """Serialise the arrays as a safetensors file."""

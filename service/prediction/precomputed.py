@@ -106,10 +106,7 @@ class Precomputed:
             rows = slice(first, first + BLOCK_ROWS)
             for column, values in enumerate(bundle.predict(X[rows], interval=INTERVAL).values()):
                 self._predicted[:, rows, column] = values
-            for row in range(n)[rows]:
-                # One by one: a matrix product may sum in another order than that of a single row.
-                one = slice(row, row + 1)
-                (self._in_domain[row],), (self._score[row],) = bundle.outliers(X[one], ids[one])
+            self._in_domain[rows], self._score[rows] = bundle.outliers(X[rows], ids[rows])
             self._done[rows] = True
             if stop.wait(IDLE_RATIO * (time.monotonic() - start)):
                 return

@@ -86,3 +86,11 @@ def test_unsound_arrays_are_refused(detector):
     spoiled.scale[0] = 0
     with pytest.raises(BundleError, match="or no scale"):
         OutlierDetector.from_bytes(spoiled.to_bytes(), features=12)
+
+
+def test_a_row_scores_alone_as_in_a_batch() -> None:
+    rows = np.random.default_rng(3).normal(size=(700, 40)).astype(np.float32)
+    detector = OutlierDetector.fit(rows, seed=0)
+    _, together = detector.score(rows)
+    alone = [float(detector.score(rows[row : row + 1])[1][0]) for row in range(0, 700, 50)]
+    assert alone == together[::50].tolist()
