@@ -33,7 +33,7 @@ class BundlePredictor:
     bundle : Bundle
         A verified bundle.
     device : str, default="auto"
-        Where features are computed, as :func:`~acorn.features.devices.find_device` reads it.
+        Where features are computed, as :func:`~acorn.devices.find_device` reads it.
 
     Attributes
     ----------

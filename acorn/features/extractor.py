@@ -9,7 +9,7 @@ from torch import nn
 
 from acorn.batches import Batch
 from acorn.datasets import Dataset, get_dataset
-from acorn.features.devices import find_device
+from acorn.devices import find_device
 from acorn.features.recipe import FeatureRecipe
 from acorn.features.settings import ProxySettings
 from acorn.features.table import FeatureRow, check_settings
@@ -32,7 +32,7 @@ class FeatureExtractor:
     seed : int, default=0
         Seeds weights and noise.
     device : str, default="auto"
-        As :func:`~acorn.features.devices.find_device` reads it.
+        As :func:`~acorn.devices.find_device` reads it.
 
     Attributes
     ----------

@@ -58,12 +58,7 @@ class Near(Observer):
     def value(self, _records: Records) -> Float[Tensor, ""]:
         """Sum over all layers."""
         pairs = zip(self._spectra.eigenvalues(), self._weights, strict=True)
-        return torch.stack([_effective_rank(squares) * weight for squares, weight in pairs]).sum()
-
-
-def effective_rank(matrix: Float[Tensor, "rows columns"]) -> Float[Tensor, ""]:
-    """Exponential of the entropy of the normalised singular values; 0 for a matrix of zeros."""
-    return _effective_rank(torch.linalg.eigvalsh(_square(matrix)))
+        return torch.stack([effective_rank(squares) * weight for squares, weight in pairs]).sum()
 
 
 def _square(matrix: Float[Tensor, "rows columns"]) -> Float[Tensor, "n n"]:
@@ -72,7 +67,14 @@ def _square(matrix: Float[Tensor, "rows columns"]) -> Float[Tensor, "n n"]:
     return square @ square.T if len(square) <= square.shape[1] else square.T @ square
 
 
-def _effective_rank(squares: Float[Tensor, " n"]) -> Float[Tensor, ""]:
+def effective_rank(squares: Float[Tensor, " n"]) -> Float[Tensor, ""]:
+    """Exponential of the entropy of the normalised singular values; 0 for a matrix of zeros.
+
+    Parameters
+    ----------
+    squares : Tensor (n,)
+        Squares of the singular values.
+    """
     singular = squares.clamp_min(0).sqrt()
     total = singular.sum()
     share = singular / total

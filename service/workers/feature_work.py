@@ -44,7 +44,7 @@ class FeatureWorkFactory:
     Attributes
     ----------
     device : str, default="auto"
-        As :func:`acorn.features.devices.find_device` reads it; worker i takes CUDA device i
+        As :func:`acorn.devices.find_device` reads it; worker i takes CUDA device i
         modulo their number.
     threads : int, default=1
         Threads of the work function.
@@ -67,7 +67,7 @@ class FeatureWorkFactory:
         """Import torch, take a device, make the batches, warm up."""
         import torch
 
-        from acorn.features.devices import find_device
+        from acorn.devices import find_device
 
         configure_logging(self.log_level, self.log_format)
         torch.set_num_threads(self.threads)

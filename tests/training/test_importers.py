@@ -4,12 +4,7 @@ import polars as pl
 import pytest
 
 from acorn.errors import InvalidTableError
-from training.labels.importers import (
-    UnknownFormatError,
-    get_importer,
-    import_robustness,
-    import_table,
-)
+from training.labels.importers import import_robustness, import_table
 
 META = {
     "ids": {
@@ -101,12 +96,6 @@ def test_table(tmp_path):
         import_table(path)
     with pytest.raises(InvalidTableError, match="same name"):
         import_table(path, columns={"cell": "arch", "acc": "cifar10.clean"})
-
-
-def test_formats_are_found_by_name():
-    assert get_importer("robustness") is import_robustness
-    with pytest.raises(UnknownFormatError, match="'onnx'; expected one of robustness, table"):
-        get_importer("onnx")
 
 
 def test_a_table_of_fractions_is_refused_unless_it_is_meant(tmp_path):

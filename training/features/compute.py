@@ -97,7 +97,7 @@ def compute_features(
     out : pathlib.Path
         Parquet file; several processes may add to it.
     device : str, default="auto"
-        Where to compute, as :func:`~acorn.features.devices.find_device` reads it.
+        Where to compute, as :func:`~acorn.devices.find_device` reads it.
     workers : int, default=0
         Processes of one thread each; 0 is one for each core. A running Ray cluster has its own
         number.

@@ -10,7 +10,7 @@ import polars as pl
 import torch
 
 from acorn.datasets import Dataset
-from acorn.features.devices import find_device
+from acorn.devices import find_device
 from acorn.features.extractor import build_seeded
 from acorn.spaces import Space
 from training.features.resumable_table import ResumableTable
@@ -112,7 +112,7 @@ def generate_labels(
     out : pathlib.Path
         Parquet file; several processes may add to it.
     device : str, default="auto"
-        Where to train, as :func:`~acorn.features.devices.find_device` reads it.
+        Where to train, as :func:`~acorn.devices.find_device` reads it.
     on_progress : callable, optional
         Called with (done, total) epochs.
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from acorn.datasets import get_dataset
-from acorn.features.devices import find_device
+from acorn.devices import find_device
 from acorn.features.extractor import build_seeded
 from acorn.features.recipe import FeatureRecipe
 from acorn.spaces import get_space
@@ -108,7 +108,7 @@ def measure_networks(
     path : pathlib.Path
         Parquet file; several processes may add to it.
     device : str, default="auto"
-        Where to measure, as :func:`~acorn.features.devices.find_device` reads it.
+        Where to measure, as :func:`~acorn.devices.find_device` reads it.
     workers : int, default=0
         Processes of one thread each; 0 is one for each core.
     on_progress : callable, optional

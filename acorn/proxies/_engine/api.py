@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from acorn.batches.any_size import sized_images
+from acorn.devices import find_device
 from acorn.errors import InputError, InvalidBatchError, abbreviate
 from acorn.proxies._engine.engine import ProxyValues, run
 from acorn.proxies._engine.registry import select
@@ -45,7 +46,7 @@ def compute_proxies(
     seed : int, default=0
         Seeds what the proxies draw.
     device : str, default="auto"
-        ``"auto"``: CUDA if there is a device, else the CPU. Or any torch device.
+        As :func:`~acorn.devices.find_device` reads it.
     initialisation : {"as_given", "canonical"}, default="as_given"
         ``"as_given"``: the module's own weights. ``"canonical"``: weights drawn from ``seed`` by
         one rule, so that networks of several libraries can be compared; see
@@ -93,7 +94,7 @@ def compute_proxies(
     elif labels is None:
         labels = torch.arange(len(images)) % num_classes
     _check(images, labels, tuple(input_shape), num_classes)
-    place = _device(device)
+    place = find_device(device)
     return run(
         module,
         images.to(place),
@@ -127,14 +128,3 @@ def _check(images: Tensor, labels: Tensor, input_shape: tuple[int, ...], num_cla
 def _precision(module: nn.Module) -> torch.dtype:
     floating = (p.dtype for p in module.parameters() if p.is_floating_point())
     return next(floating, torch.get_default_dtype())
-
-
-def _device(device: str) -> torch.device:
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        return torch.device(device)
-    except RuntimeError as error:
-        raise InputError(
-            f"got device {abbreviate(device)}; expected auto or a torch device"
-        ) from error

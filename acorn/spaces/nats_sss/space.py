@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from acorn.spaces.base import Architecture, Cost, Space
 from acorn.spaces.nats_sss.channels import LAYERS, SIZE, WIDTHS, format_channels, parse_channels
-from acorn.spaces.nats_sss.cost import size_flops, size_params
+from acorn.spaces.nats_sss.cost import size_cost
 
 if TYPE_CHECKING:
     from torch import nn
@@ -42,9 +42,7 @@ class NatsSizeSpace(Space):
 
     def cost(self, arch: str, dataset: "Dataset") -> Cost:
         """Evaluate closed forms; the parameter count is the published one of every architecture."""
-        channels = parse_channels(arch)
-        params = size_params(channels, dataset.num_classes)
-        flops = size_flops(channels, dataset.num_classes, dataset.height)
+        params, flops = size_cost(parse_channels(arch), dataset.num_classes, dataset.height)
         return Cost(params / 1e6, flops / 1e6)
 
     def enumerate(self) -> Iterator[str]:
@@ -77,6 +75,7 @@ class NatsSizeSpace(Space):
             columns[f"size.log_ratio_{i}_{j}"] = logs[j] - logs[i]
         columns["size.log_width_min"] = min(logs)
         columns["size.log_width_max"] = max(logs)
-        columns["size.log_params"] = math.log(size_params(channels))
-        columns["size.log_flops"] = math.log(size_flops(channels))
+        params, flops = size_cost(channels)
+        columns["size.log_params"] = math.log(params)
+        columns["size.log_flops"] = math.log(flops)
         return columns
