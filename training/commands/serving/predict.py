@@ -3,7 +3,6 @@
 import asyncio
 import sys
 from collections.abc import Iterable
-from functools import partial
 from typing import Annotated, get_args
 
 import typer
@@ -18,27 +17,26 @@ from training.commands.shared import completion, options
 from training.commands.shared.output import print_line, print_table
 from training.commands.shared.progress import progress
 
-_option = partial(options.field_option, PredictOptions)
 
-
+@options.with_fields(
+    PredictOptions,
+    omit=frozenset({"features"}),  # the JSON has them always, the table never
+    dataset=completion.datasets,
+    explain=lambda: [*get_args(Explain)],
+    forest=completion.bundles,
+)
 def predict(
     space: options.Space,
     arch: Annotated[
         list[str],
         typer.Option(help="Architecture; may be given several times. - reads one a line."),
     ],
-    dataset: Annotated[str | None, _option("dataset", autocompletion=completion.datasets)] = None,
-    targets: Annotated[str | None, _option("targets")] = None,
-    interval: Annotated[float | None, _option("interval")] = None,
-    explain: Annotated[
-        str | None, _option("explain", autocompletion=lambda: [*get_args(Explain)])
-    ] = None,
-    forest: Annotated[str | None, _option("forest", autocompletion=completion.bundles)] = None,
     forests: options.ForestsFolder = None,
     var: options.VarFolder = None,
     database_url: options.DatabaseUrl = None,
     device: options.ServerDevice = None,
     as_json: options.AsJson = False,
+    **texts: str | None,
 ) -> None:
     """Predict the accuracies of architectures, without a server.
 
@@ -53,14 +51,7 @@ def predict(
         forests=forests, var=var, database_url=database_url, device=device, log_level="warning"
     )
     configure_logging("warning")
-    given = {
-        "dataset": dataset,
-        "targets": targets,
-        "interval": interval,
-        "explain": explain,
-        "forest": forest,
-    }
-    query = {name: str(value) for name, value in given.items() if value is not None}
+    query = {name: text for name, text in texts.items() if text is not None}
     specs = [{"space": space, "arch": architecture} for architecture in _architectures(arch)]
     answer = asyncio.run(_answer(settings, {"architectures": specs, **read_query(query)}))
     if as_json:
@@ -139,11 +130,11 @@ def _show(answer: PredictResponse) -> None:
     print_table(
         ["architecture", "target", "percent", "lower", "upper", "in domain", "features"], rows
     )
-    explained = [
-        [prediction.arch, name, each["feature"], f"{each['contribution']:+.3f}"]
+    attribution_rows = [
+        [prediction.arch, name, item["feature"], f"{item['contribution']:+.3f}"]
         for prediction in answer.predictions
         for name, contributions in (prediction.attributions or {}).items()
-        for each in contributions[:10]
+        for item in contributions[:10]
     ]
-    if explained:
-        print_table(["architecture", "target", "feature", "contribution"], explained)
+    if attribution_rows:
+        print_table(["architecture", "target", "feature", "contribution"], attribution_rows)

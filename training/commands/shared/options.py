@@ -1,5 +1,7 @@
 """Options that several commands share."""
 
+import inspect
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +19,52 @@ def field_option(schema: type[BaseModel], name: str, **options: Any) -> Any:  # 
     has_default = not field.default_factory and field.default not in ("", (), None)
     text = f"{field.description} Default: {field.default}." if has_default else field.description
     return typer.Option(help=text, show_default=False, **options)
+
+
+def with_fields(
+    schema: type[BaseModel],
+    *,
+    omit: frozenset[str] = frozenset(),
+    **completions: Callable[[], Sequence[str]],
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Replace the ``**`` argument of a command by one option of text for each field of a schema.
+
+    Parameters
+    ----------
+    schema : type of BaseModel
+        Each option gets a field's name, description and default.
+    omit : frozenset of str, default=frozenset()
+        Fields without an option.
+    **completions : callable
+        The values that the shell offers, by name of the field.
+
+    Returns
+    -------
+    callable
+        A decorator of a function with an argument such as ``**texts: str | None``.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        signature = inspect.signature(command)
+        given = [each for each in signature.parameters.values() if each.kind != each.VAR_KEYWORD]
+        fields = [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.POSITIONAL_OR_KEYWORD,
+                default=None,
+                annotation=Annotated[
+                    str | None, field_option(schema, name, autocompletion=completions.get(name))
+                ],
+            )
+            for name in schema.model_fields
+            if name not in omit
+        ]
+        required = [each for each in given if each.default is each.empty]
+        parameters = [*required, *fields, *given[len(required) :]]
+        command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        return command
+
+    return decorate
 
 
 def setting(name: str, **options: Any) -> Any:  # noqa: ANN401, RUF100 (typer.Option is untyped)
