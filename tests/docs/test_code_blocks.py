@@ -40,7 +40,15 @@ CURL = """curl() {
   case " $* " in *" --fail "*) command curl "$@" ;; *) command curl --fail-with-body "$@" ;; esac
 }"""
 ADMIN = "acorn_documentation"
-CHECKOUT_ONLY = frozenset(("acorn/proxies/_engine/passes/mirrored.py", "acorn/proxies/mirror.py"))
+CHECKOUT_ONLY = frozenset(
+    (
+        "acorn/proxies/_engine/passes/mirrored.py",
+        "acorn/proxies/mirror.py",
+        "service/http/routes/version.py",
+        "tests/service/test_digits.py",
+        "tests/service/test_version.py",
+    )
+)
 """Files of a page that need a change of the checkout; ``test_extending.py`` makes and runs them."""
 
 TABLES = ("evaluate", "features", "predict", "serve", "train")
