@@ -1,4 +1,4 @@
-"""Whether an installation is sound: small checks, each with what to do where it fails."""
+"""Checks of an installation, each with advice for what is wrong."""
 
 import asyncio
 import math
@@ -43,109 +43,115 @@ NAMED = ("torch", "scikit-learn", "numpy", "polars")
 """Packages whose versions are shown."""
 
 LITTLE_SPACE = 256 * 2**20
+"""Bytes of free disk space below which the check warns."""
+
 CLOSE = 0.01
-"""Relative difference between two computations of a feature that is no cause for concern."""
+"""Largest relative difference between two computations of a feature that is accepted."""
 
 SERVER_SECONDS = 10.0
 _POLL_SECONDS = 0.05
 
-State = Literal["sound", "doubtful", "failed"]
+Status = Literal["ok", "warning", "error"]
 Pool: TypeAlias = WorkerPool[FeatureTask, FeatureRow]
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found.
+    """The result of one check.
 
     Attributes
     ----------
-    check
-        What was looked at.
-    state
-        Doubtful is what works and may still surprise.
-    found
-        What was found, in one line.
-    advice
-        What to do about it; empty where it is sound.
+    check : str
+        Name of the check.
+    status : {"ok", "warning", "error"}
+        A warning works, but may surprise.
+    message : str
+        One line.
+    advice : str, default=""
+        What to do; empty if the status is ok.
     """
 
     check: str
-    state: State
-    found: str
+    status: Status
+    message: str
     advice: str = ""
 
 
 def examine(settings: Settings, *, url: str | None = None) -> Iterator[Finding]:
-    """Check everything, one thing after the other.
+    """Run all checks, one after the other.
 
     Parameters
     ----------
-    settings
-        Of the server or of predictions at the command line.
-    url
-        A running server to ask as well.
+    settings : Settings
+        Settings of the server, or of predictions on the command line.
+    url : str, default=None
+        Address of a running server to check as well.
+
+    Yields
+    ------
+    Finding
     """
-    yield from _guarded("packages", check_packages)
-    yield from _guarded("device", lambda: check_device(settings))
-    yield from _guarded("files", lambda: check_folder(settings.var))
-    yield from _guarded("database", lambda: check_database(settings.store_url))
+    yield from _catch("packages", check_packages)
+    yield from _catch("device", lambda: check_device(settings))
+    yield from _catch("files", lambda: check_folder(settings.var))
+    yield from _catch("database", lambda: check_database(settings.store_url))
     try:
         forests = ModelRepository(settings.forests)
     except InputError as error:
-        yield Finding("forests", "failed", str(error), _FORESTS_ADVICE)
+        yield Finding("forests", "error", str(error), _FORESTS_ADVICE)
     else:
-        yield from _guarded("forests", lambda: check_forests(forests, settings.forests))
-        yield from _guarded("versions", lambda: check_versions(forests))
+        yield from _catch("forests", lambda: check_forests(forests, settings.forests))
+        yield from _catch("versions", lambda: check_versions(forests))
         if forests.snapshot.newest:
-            yield from _guarded("worker", lambda: asyncio.run(_check_work(settings, forests)))
+            yield from _catch("worker", lambda: asyncio.run(_check_work(settings, forests)))
     if url is not None:
-        yield from _guarded("server", lambda: check_server(url))
+        yield from _catch("server", lambda: check_server(url))
 
 
 def check_packages() -> Iterator[Finding]:
-    """What the package needs is installed, in versions that it supports."""
+    """Check that the required packages are installed, in supported versions."""
     try:
         wanted = [Requirement(text) for text in metadata.requires(DISTRIBUTION) or ()]
     except metadata.PackageNotFoundError:
-        found = f"{DISTRIBUTION} is not installed; it runs from its source"
-        yield Finding("packages", "doubtful", found, "install it: make serve, or pip install .")
+        message = f"{DISTRIBUTION} is not installed; it runs from its source folder"
+        yield Finding("packages", "warning", message, "install it: make serve, or pip install .")
         return
-    wanted = [each for each in wanted if each.marker is None or each.marker.evaluate({"extra": ""})]
+    wanted = [item for item in wanted if not item.marker or item.marker.evaluate({"extra": ""})]
     advice = "install what requirements.lock pins: rm -r .venv && make serve"
     wrong = 0
     for requirement in wanted:
         version = _version(requirement.name)
         if version is None:
-            found = f"{requirement.name} is not installed; expected {requirement.specifier}"
+            message = f"{requirement.name} is not installed; expected {requirement.specifier}"
         elif not requirement.specifier.contains(version, prereleases=True):
-            found = f"{requirement.name} is {version}; expected {requirement.specifier}"
+            message = f"{requirement.name} is {version}; expected {requirement.specifier}"
         else:
             continue
         wrong += 1
-        yield Finding("packages", "failed", found, advice)
+        yield Finding("packages", "error", message, advice)
     if not wrong:
         named = ", ".join(f"{name} {_version(name)}" for name in NAMED)
-        found = f"{len(wanted)} as required: Python {platform.python_version()}, {named}"
-        yield Finding("packages", "sound", found)
+        message = f"{len(wanted)} as required: Python {platform.python_version()}, {named}"
+        yield Finding("packages", "ok", message)
 
 
 def check_device(settings: Settings) -> Iterator[Finding]:
-    """There is the device that proxies are to be computed on."""
+    """Check that the device for computing proxies exists."""
     import torch
 
     count = torch.cuda.device_count()
     if settings.device == "cuda" and not count:
         advice = "use --device auto or cpu, or install a torch that finds the GPU and its driver"
-        yield Finding("device", "failed", "cuda, and there is no CUDA device", advice)
+        yield Finding("device", "error", "got the device cuda; no CUDA device is available", advice)
     elif settings.device == "cpu" or not count:
-        yield Finding("device", "sound", f"cpu, {settings.threads} thread(s) a worker")
+        yield Finding("device", "ok", f"cpu, {settings.threads} thread(s) a worker")
     else:
         names = ", ".join(torch.cuda.get_device_name(index) for index in range(count))
-        yield Finding("device", "sound", f"cuda: {names}")
+        yield Finding("device", "ok", f"cuda: {names}")
 
 
 def check_folder(folder: Path) -> Iterator[Finding]:
-    """The var folder can be written, and has room."""
+    """Check that the var folder is writable and has free space."""
     advice = "give --var (ACORN_VAR) a folder that this user may write"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -154,25 +160,28 @@ def check_folder(folder: Path) -> Iterator[Finding]:
             file.flush()
         free = shutil.disk_usage(folder).free
     except OSError as error:
-        yield Finding("files", "failed", f"cannot write to {folder}: {error.strerror}", advice)
+        yield Finding("files", "error", f"cannot write to {folder}: {error.strerror}", advice)
         return
-    found = f"{folder} can be written, {free / 2**30:.1f} GiB free"
+    message = f"{folder} is writable, with {free / 2**30:.1f} GiB free"
     if free < LITTLE_SPACE:
-        yield Finding("files", "doubtful", found, "make room, or move it with --var (ACORN_VAR)")
+        yield Finding(
+            "files", "warning", message, "free disk space, or give another --var (ACORN_VAR)"
+        )
     else:
-        yield Finding("files", "sound", found)
+        yield Finding("files", "ok", message)
 
 
 def check_database(url: str) -> Iterator[Finding]:
-    """The database answers, has the tables, and takes rows."""
+    """Check that the database is reachable and writable, and has the tables."""
     advice = (
         "check --database-url (ACORN_DATABASE_URL) and that its server runs; a file has to be in "
-        "a folder that this user may write. Without it, nothing is remembered and there are no jobs"
+        "a folder that this user may write. Without a database, features are not stored and there "
+        "are no jobs"
     )
     try:
         database = Database(url)
     except InputError as error:
-        yield Finding("database", "failed", str(error), advice)
+        yield Finding("database", "error", str(error), advice)
         return
     shown = sa.make_url(url).render_as_string(hide_password=True)
     probe = {
@@ -187,10 +196,10 @@ def check_database(url: str) -> Iterator[Finding]:
             connection.execute(sa.delete(features).where(features.c.key == probe["key"]))
             n = connection.execute(sa.select(sa.func.count()).select_from(features)).scalar_one()
     except DatabaseError as error:
-        yield Finding("database", "failed", f"{shown}: {error.reason}", advice)
+        yield Finding("database", "error", f"{shown}: {error.reason}", advice)
     else:
-        found = f"{shown} can be written, and knows the features of {n} functions"
-        yield Finding("database", "sound", found)
+        message = f"{shown} is writable, and has the features of {n} architectures"
+        yield Finding("database", "ok", message)
     finally:
         database.close()
 
@@ -199,73 +208,73 @@ _FORESTS_ADVICE = "give --forests (ACORN_FORESTS) a folder with a bundle in each
 
 
 def check_forests(forests: ModelRepository, folder: Path) -> Iterator[Finding]:
-    """Every bundle is what its manifest says."""
+    """Check that every bundle matches its manifest."""
     for refused in forests.snapshot.refused:
-        advice = f"replace {refused.name} by a sound copy, or remove it"
-        yield Finding("forests", "failed", f"{refused.name}: {refused.reason}", advice)
+        advice = f"replace {refused.name} by an intact copy, or remove it"
+        yield Finding("forests", "error", f"{refused.name}: {refused.reason}", advice)
     if names := [forest.full_name for forest in forests.snapshot]:
-        yield Finding("forests", "sound", f"{', '.join(names)} in {folder}")
+        yield Finding("forests", "ok", f"{', '.join(names)} in {folder}")
     else:
-        yield Finding("forests", "failed", f"no sound bundle in {folder}", _FORESTS_ADVICE)
+        yield Finding("forests", "error", f"no valid bundle in {folder}", _FORESTS_ADVICE)
 
 
 def check_versions(forests: ModelRepository) -> Iterator[Finding]:
-    """Proxies are computed by the torch that computed those of the bundles.
+    """Check that the installed torch has the minor version that the bundles were made with.
 
-    Of all libraries, only torch has a say in predictions: trees are arrays, and walked here.
+    Other libraries do not affect predictions: the trees are arrays, which Acorn evaluates itself.
     """
     installed = metadata.version("torch")
     others: dict[str, list[str]] = {}
     for forest in forests.snapshot:
-        made = forest.bundle.manifest.libraries.get("torch")
-        if made is not None and _minor(made) != _minor(installed):
-            others.setdefault(made, []).append(forest.full_name)
-    for made, names in others.items():
-        found = f"torch is {installed}; {', '.join(names)} were made with {made}"
-        advice = "see whether the worker, below, computes what the bundles hold; else install that"
-        yield Finding("versions", "doubtful", found, advice)
+        version = forest.bundle.manifest.libraries.get("torch")
+        if version is not None and _minor(version) != _minor(installed):
+            others.setdefault(version, []).append(forest.full_name)
+    for version, names in others.items():
+        message = f"torch is {installed}; {', '.join(names)} were made with {version}"
+        advice = f"if the worker check below is not ok, install torch {version}"
+        yield Finding("versions", "warning", message, advice)
     if not others:
-        yield Finding("versions", "sound", f"torch {installed}, which the bundles were made with")
+        yield Finding("versions", "ok", f"torch {installed}, as in the bundles")
 
 
 async def _check_work(settings: Settings, forests: ModelRepository) -> list[Finding]:
     async with _one_worker(settings) as pool:
         finding = await check_worker(pool, forests)
-        found = [finding]
-        if finding.state != "failed":
-            found += [each async for each in check_predictions(pool, settings, forests)]
-    return found
+        findings = [finding]
+        if finding.status != "error":
+            findings += [item async for item in check_predictions(pool, settings, forests)]
+    return findings
 
 
 async def check_worker(pool: Pool, forests: ModelRepository) -> Finding:
-    """A worker starts, and computes for a network of a bundle's table what the table has."""
-    advice = "acorn predict with an architecture of your own says more; so does acorn serve's log"
+    """Check that a worker starts, and that it computes a row of a bundle's table."""
+    advice = "run acorn predict with an architecture that is in no table, or read the server's log"
     while not (pool.state.ready or pool.reason):
         await asyncio.sleep(_POLL_SECONDS)
     if pool.reason:
-        return Finding("worker", "failed", pool.reason, advice)
-    # The more a forest reads, the more the worker is put to the test.
-    forest = max(forests.snapshot.newest.values(), key=lambda each: len(each.recipe.names))
-    task, row = _known(forest)
+        return Finding("worker", "error", pool.reason, advice)
+    # The forest with most features tests most of the worker.
+    forest = max(forests.snapshot.newest.values(), key=lambda bundle: len(bundle.recipe.names))
+    task, row = _table_row(forest)
     outcome = (await pool.compute({forest.full_name: task}))[forest.full_name]
     what = f"a network of {task.space} for {forest.full_name}"
     if not isinstance(outcome, Outcome):
-        return Finding("worker", "failed", f"cannot compute {what}: {outcome}", advice)
+        return Finding("worker", "error", f"cannot compute {what}: {outcome}", advice)
     done = f"computed {what} in {outcome.seconds:.1f} s"
     if row is None:
-        return Finding("worker", "sound", done)
+        return Finding("worker", "ok", done)
     difference, feature = _largest_difference(task.recipe.names, row, outcome.result)
     if difference > CLOSE:
-        found = f"{done}; {feature} is {difference:.0%} off the bundle's table"
-        advice = "use --device cpu and the versions of requirements.lock, or expect worse values"
-        return Finding("worker", "doubtful", found, advice)
-    return Finding("worker", "sound", f"{done}, as the bundle's table has it")
+        message = f"{done}; {feature} differs by {difference:.0%} from the bundle's table"
+        advice = "use --device cpu and the versions of requirements.lock, or expect errors"
+        return Finding("worker", "warning", message, advice)
+    return Finding("worker", "ok", f"{done}, within {CLOSE:.0%} of the bundle's table")
 
 
 async def check_predictions(
     pool: Pool, settings: Settings, forests: ModelRepository
 ) -> AsyncIterator[Finding]:
-    """Every forest predicts an example."""
+    """Check that every forest predicts an example."""
     cache = FeatureCache(FeatureStore(Database(settings.store_url)))
     predictor = Predictor(
         forests, cache, pool.compute, max_architectures=1, max_explanations=sys.maxsize
@@ -279,7 +288,7 @@ async def check_predictions(
 
 
 def check_server(url: str) -> Iterator[Finding]:
-    """A server runs at an address, is ready, and lets this user ask."""
+    """Check that a server runs at an address, is ready, and accepts this user's key."""
     with Client(url, timeout=SERVER_SECONDS, deadline=SERVER_SECONDS) as client:
         try:
             client.live()
@@ -287,27 +296,28 @@ def check_server(url: str) -> Iterator[Finding]:
             client.forests()
         except ConnectionFailed as error:
             advice = "start it (acorn serve), or check the address, its port and its firewall"
-            yield Finding("server", "failed", f"{url}: {error}", advice)
+            yield Finding("server", "error", f"{url}: {error}", advice)
         except Unavailable as error:
-            yield Finding("server", "failed", f"{url}: {error}", "wait, or see what its log says")
+            yield Finding("server", "error", f"{url}: {error}", "wait, or read its log")
         except Unauthorized as error:
             advice = "set ACORN_API_KEY to a key that the server knows"
-            yield Finding("server", "failed", f"{url}: {error}", advice)
+            yield Finding("server", "error", f"{url}: {error}", advice)
         except ProblemError as error:
-            yield Finding("server", "failed", f"{url}: {error}", "see what its log says")
+            yield Finding("server", "error", f"{url}: {error}", "read its log")
         else:
             workers = f"{ready.workers.ready} of {ready.workers.wanted} workers"
-            found = f"{url} is ready, with {len(ready.forests)} forests and {workers}"
-            yield Finding("server", "sound", found)
+            message = f"{url} is ready, with {len(ready.forests)} forests and {workers}"
+            yield Finding("server", "ok", message)
 
 
-def _guarded(name: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
-    """Run a check; what nobody foresaw is a finding as well."""
+def _catch(name: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
+    """Run a check; an unexpected exception is a finding as well."""
     try:
         yield from check()
     except Exception as error:
-        said = str(error) if isinstance(error, AcornError) else f"{type(error).__name__}: {error}"
-        yield Finding(name, "failed", " ".join(said.split()), "install Acorn anew; else report it")
+        text = str(error) if isinstance(error, AcornError) else f"{type(error).__name__}: {error}"
+        advice = "install Acorn again; if the error persists, report it"
+        yield Finding(name, "error", " ".join(text.split()), advice)
 
 
 @asynccontextmanager
@@ -337,17 +347,17 @@ async def _predict(predictor: Predictor, forest: ServedBundle) -> Finding:
     try:
         answer = await predictor.predict(document)
     except AcornError as error:
-        advice = "see whether the worker and the forests, above, are sound"
-        return Finding("prediction", "failed", f"{forest.full_name}: {error}", advice)
+        advice = "see the checks of the worker and the forests above"
+        return Finding("prediction", "error", f"{forest.full_name}: {error}", advice)
     target, value = next(iter(answer.predictions[0].targets.items()))
     source = answer.predictions[0].feature_source
-    said = f"{target} {value.value:.2f} ({value.lower:.2f} to {value.upper:.2f})"
-    found = f"{forest.full_name}: {space.name} example has {said}; features: {source}"
-    return Finding("prediction", "sound", found)
+    percent = f"{target} {value.value:.2f} ({value.lower:.2f} to {value.upper:.2f})"
+    message = f"{forest.full_name}: {space.name} example has {percent}; features: {source}"
+    return Finding("prediction", "ok", message)
 
 
-def _known(forest: ServedBundle) -> tuple[FeatureTask, FeatureRow | None]:
-    """Find a network that the forest's table has, or any where it has none."""
+def _table_row(forest: ServedBundle) -> tuple[FeatureTask, FeatureRow | None]:
+    """Return the first row of the forest's table, or an example without a row if it is empty."""
     ids = forest.bundle.table.ids
     if not ids:
         return forest.example, None
@@ -358,7 +368,7 @@ def _known(forest: ServedBundle) -> tuple[FeatureTask, FeatureRow | None]:
 def _largest_difference(
     names: Iterable[str], known: FeatureRow, computed: FeatureRow
 ) -> tuple[float, str]:
-    """Relative difference of the feature that differs most, and its name."""
+    """Find the feature with the largest relative difference; returns difference and name."""
     pairs = ((name, known.values.get(name), computed.values.get(name)) for name in names)
     return max(((_difference(one, other), name) for name, one, other in pairs), default=(0.0, ""))
 

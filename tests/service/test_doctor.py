@@ -1,4 +1,4 @@
-"""``acorn doctor``: what is sound is said to be, what is not is found, with what to do about it."""
+"""``acorn doctor``: a valid installation is ok; problems are found, with advice."""
 
 import asyncio
 import json
@@ -36,27 +36,27 @@ def elsewhere(small: SmallForest, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def only(found: Iterator[Finding]) -> Finding:
-    """Check that a check found one thing, with advice exactly where it is not sound."""
+    """Check that a check found one thing, with advice exactly if it is not ok."""
     (finding,) = found
-    assert bool(finding.advice) == (finding.state != "sound")
+    assert bool(finding.advice) == (finding.status != "ok")
     return finding
 
 
-def test_a_sound_installation(small: SmallForest, tmp_path: Path, capsys: Output) -> None:
+def test_a_valid_installation(small: SmallForest, tmp_path: Path, capsys: Output) -> None:
     assert run(["doctor", "--json"]) == 0
     captured = capsys.readouterr()
     said: dict[str, Any] = json.loads(captured.out)
-    assert said["sound"] is True
+    assert said["status"] == "ok"
     assert captured.err == ""
     found = {each["check"]: each for each in said["checks"]}
-    assert {each["state"] for each in said["checks"]} == {"sound"}
+    assert {each["status"] for each in said["checks"]} == {"ok"}
     assert [*found] == [
         *("packages", "device", "files", "database", "forests", "versions"),
         *("worker", "prediction"),
     ]  # fmt: skip
-    assert "torch" in found["packages"]["found"]
-    assert small.name in found["forests"]["found"]
-    assert "clean" in found["prediction"]["found"]
+    assert "torch" in found["packages"]["message"]
+    assert small.name in found["forests"]["message"]
+    assert "clean" in found["prediction"]["message"]
     assert [path.name for path in tmp_path.iterdir()] == ["var"]
 
 
@@ -74,11 +74,11 @@ def test_what_fails_is_said_with_what_to_do(
     captured = capsys.readouterr()
     assert captured.err == ""
     rows = [line.split("\t") for line in captured.out.splitlines()]
-    assert rows[0] == ["check", "state", "found", "what to do"]
-    failed = {check: (found, advice) for check, state, found, advice in rows if state == "failed"}
+    assert rows[0] == ["check", "status", "message", "advice"]
+    failed = {check: advice for check, status, _, advice in rows if status == "error"}
     assert {*failed} == {"device", "files", "database", "forests", "server"}
-    assert all(advice for _, advice in failed.values())
-    assert "--var" in failed["files"][1]
+    assert all(failed.values())
+    assert "--var" in failed["files"]
     assert any("MODEL_CARD.md" in row[2] for row in rows)
 
 
@@ -91,8 +91,8 @@ def test_bad_settings_are_bad_usage(capsys: Output) -> None:
 def test_either_database(url: str) -> None:
     for _ in range(2):
         finding = only(checks.check_database(url))
-        assert finding.state == "sound"
-        assert "0 functions" in finding.found
+        assert finding.status == "ok"
+        assert "0 architectures" in finding.message
 
 
 def test_a_database_that_cannot_be_used(tmp_path: Path) -> None:
@@ -101,28 +101,28 @@ def test_a_database_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "junk.sqlite").write_bytes(b"not a database" * 100)
     for bad in (url, f"sqlite:///{tmp_path / 'junk.sqlite'}", "nonsense", "mysql://x/y"):
         finding = only(checks.check_database(bad))
-        assert finding.state == "failed"
-        assert word not in finding.found
+        assert finding.status == "error"
+        assert word not in finding.message
         assert "--database-url" in finding.advice
 
 
 def test_a_worker_that_cannot_start(small: SmallForest, capsys: Output) -> None:
     settings = load_settings(starting_seconds=0.01)
     findings = {each.check: each for each in checks.examine(settings)}
-    assert findings["worker"].state == "failed"
-    assert "did not start" in findings["worker"].found
+    assert findings["worker"].status == "error"
+    assert "did not start" in findings["worker"].message
     assert "prediction" not in findings
 
 
 def test_a_worker_that_computes_something_else(small: SmallForest) -> None:
     forests = ModelRepository(small.folder)
     finding = asyncio.run(checked_by(Faulty({}), forests))  # all zero
-    assert (finding.state, bool(finding.advice)) == ("doubtful", True)
-    assert "100% off" in finding.found
+    assert (finding.status, bool(finding.advice)) == ("warning", True)
+    assert "differs by 100%" in finding.message
     broken = Faulty({"*": "raise it is broken"})
     finding = asyncio.run(checked_by(broken, forests))
-    assert finding.state == "failed"
-    assert "it is broken" in finding.found
+    assert finding.status == "error"
+    assert "it is broken" in finding.message
 
 
 async def checked_by(factory: Faulty, forests: ModelRepository) -> Finding:
@@ -141,19 +141,19 @@ def test_forests_of_another_torch(small: SmallForest, tmp_path: Path) -> None:
     manifest["libraries"] = {"torch": "1.2.3", "polars": "0.1.0"}
     (bundle / "manifest.json").write_text(json.dumps(manifest))
     finding = only(checks.check_versions(ModelRepository(bundle.parent)))
-    assert finding.state == "doubtful"
-    assert f"{small.name}@0.0.1 were made with 1.2.3" in finding.found
-    assert only(checks.check_versions(ModelRepository(small.folder))).state == "sound"
+    assert finding.status == "warning"
+    assert f"{small.name}@0.0.1 were made with 1.2.3" in finding.message
+    assert only(checks.check_versions(ModelRepository(small.folder))).status == "ok"
 
 
 def test_packages_of_other_versions(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = ["polars<1.0", "acorn-nothing>=2", "timm>=99; extra == 'timm'", "rich"]
     monkeypatch.setattr(checks.metadata, "requires", lambda _: wanted)
     findings = [*checks.check_packages()]
-    assert [finding.state for finding in findings] == ["failed", "failed"]
-    assert "polars" in findings[0].found
-    assert "<1.0" in findings[0].found
-    assert "acorn-nothing is not installed" in findings[1].found
+    assert [finding.status for finding in findings] == ["error", "error"]
+    assert "polars" in findings[0].message
+    assert "<1.0" in findings[0].message
+    assert "acorn-nothing is not installed" in findings[1].message
 
 
 @pytest.fixture(scope="module")
@@ -165,9 +165,9 @@ def server(small: SmallForest, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 def test_a_running_server(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     finding = only(checks.check_server(server.url))
-    assert finding.state == "failed"
+    assert finding.status == "error"
     assert "ACORN_API_KEY" in finding.advice
     monkeypatch.setenv("ACORN_API_KEY", KEY)
     finding = only(checks.check_server(server.url))
-    assert finding.state == "sound"
-    assert "1 of 1 workers" in finding.found
+    assert finding.status == "ok"
+    assert "1 of 1 workers" in finding.message

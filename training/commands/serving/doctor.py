@@ -1,7 +1,6 @@
 """``acorn doctor``."""
 
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -19,7 +18,7 @@ from training.commands.shared.output import print_json, print_table
 def doctor(
     url: Annotated[
         str | None,
-        typer.Option(help="Address of a running server to ask as well.", show_default=False),
+        typer.Option(help="Address of a running server to check as well.", show_default=False),
     ] = None,
     forests: options.ForestsFolder = None,
     var: options.VarFolder = None,
@@ -27,10 +26,11 @@ def doctor(
     device: options.ServerDevice = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Check whether this installation is sound, and say what to do where it is not.
+    """Check this installation, and say how to repair what is wrong.
 
-    Looks at Python, packages, device, folders, database and bundles, starts a worker, and makes a
-    prediction with each forest. The exit code is 1 if anything failed.
+    Checks Python, packages, device, folders, database and bundles, starts a worker, and makes a
+    prediction with each forest. Each check is ok, a warning or an error; the exit code is
+    1 if there is an error.
 
     Examples
     --------
@@ -43,23 +43,23 @@ def doctor(
     from service.doctor import examine
 
     settings = load_settings(forests=forests, var=var, database_url=database_url, device=device)
-    configure_logging("critical")  # what is to be said is in the findings
-    with _patience():
+    configure_logging("critical")  # the findings say everything
+    with _show_status():
         findings = [*examine(settings, url=url)]
-    states = Counter(finding.state for finding in findings)
+    statuses = {finding.status for finding in findings}
+    worst = next((status for status in ("error", "warning") if status in statuses), "ok")
     if as_json:
-        checks = [asdict(finding) for finding in findings]
-        print_json({"sound": not states["failed"], "checks": checks})
+        print_json({"status": worst, "checks": [asdict(finding) for finding in findings]})
     else:
-        rows = [[each.check, each.state, each.found, each.advice] for each in findings]
-        print_table(["check", "state", "found", "what to do"], rows)
-    if states["failed"]:
+        rows = [list(asdict(finding).values()) for finding in findings]
+        print_table(["check", "status", "message", "advice"], rows)
+    if worst == "error":
         raise typer.Exit(1)
 
 
 @contextmanager
-def _patience() -> Iterator[None]:
-    """Show on a terminal that something goes on; starting a worker takes seconds."""
+def _show_status() -> Iterator[None]:
+    """Show on a terminal that the checks run; starting a worker takes seconds."""
     if not sys.stderr.isatty():
         yield
         return

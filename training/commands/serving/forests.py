@@ -19,7 +19,7 @@ app = typer.Typer(no_args_is_help=True)
 
 @app.callback()
 def _group() -> None:
-    """Look after forest bundles.
+    """List, show and verify forest bundles.
 
     Examples
     --------
@@ -42,11 +42,11 @@ def list_(forests: options.ForestsFolder = None, as_json: options.AsJson = False
         print_line(listing.model_dump_json())
         return
     rows = [
-        [f.name, f.version, f.space, f.dataset, str(len(f.targets)), str(f.table_rows), "sound"]
+        [f.name, f.version, f.space, f.dataset, str(len(f.targets)), str(f.table_rows), "ok"]
         for f in listing.forests
     ]
-    rows += [[each.name, "", "", "", "", "", f"refused: {each.reason}"] for each in listing.refused]
-    print_table(["forest", "version", "space", "dataset", "targets", "known", "state"], rows)
+    rows += [[r.name, "", "", "", "", "", f"error: {r.reason}"] for r in listing.refused]
+    print_table(["forest", "version", "space", "dataset", "targets", "known", "status"], rows)
 
 
 @app.command()
@@ -55,7 +55,7 @@ def show(
     forests: options.ForestsFolder = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Show what a bundle says of itself: targets, features, settings, scores.
+    """Show a bundle: targets, features, settings, scores.
 
     Examples
     --------
@@ -80,7 +80,7 @@ def verify(
     bundle: Annotated[
         str | None,
         typer.Argument(
-            help="Name in the forests folder, or a path; all where none is given.",
+            help="Name in the forests folder, or a path; by default all bundles.",
             autocompletion=completion.bundles,
         ),
     ] = None,
@@ -99,16 +99,21 @@ def verify(
     paths = [_find(bundle, forests)] if bundle else bundle_paths(folder)
     reasons = {path.name: _reason(path) for path in paths}
     if as_json:
-        states = {name: {"sound": not reason, "reason": reason} for name, reason in reasons.items()}
-        print_json(states)
+        print_json(
+            {
+                name: {"status": "error" if reason else "ok", "reason": reason}
+                for name, reason in reasons.items()
+            }
+        )
     else:
-        print_table(["forest", "state"], [[n, r or "sound"] for n, r in reasons.items()])
+        rows = [[name, f"error: {reason}" if reason else "ok"] for name, reason in reasons.items()]
+        print_table(["forest", "status"], rows)
     if any(reasons.values()):
         raise typer.Exit(1)
 
 
 def _reason(path: Path) -> str:
-    """Say why a bundle is refused; empty where it is sound."""
+    """Say why a bundle is invalid; empty if it is valid."""
     try:
         Bundle.load(path)
     except AcornError as error:
