@@ -1,4 +1,4 @@
-"""Everything that stands behind the HTTP layer, put together from the settings."""
+"""The application behind the HTTP layer, made from the settings."""
 
 import asyncio
 import logging
@@ -36,26 +36,26 @@ from service.workers.feature_work import FeatureTask, FeatureWorkFactory
 
 logger = logging.getLogger(__name__)
 
-_COUNTING_SECONDS = 2.0  # whoever scrapes waits longer
+_COUNTING_SECONDS = 2.0  # less than the time limit of a scrape
 
 
 class Application:
-    """Forests, feature cache, worker processes and the predictor that joins them.
+    """The model repository, feature cache, worker pool, predictor and job service.
 
     Parameters
     ----------
-    settings
+    settings : Settings
         All settings.
-    forests
+    repository : ModelRepository
         The bundles of the settings' folder.
-    database
-        Where computed features and jobs are kept; closed with the service.
-    metrics
-        Where it counts what happens.
-    factory
-        Makes the workers' function; by default the one that computes features.
-    start_worker
-        Starts a worker; by default as a process of this machine.
+    database : Database
+        Stores computed features and jobs; closed with the application.
+    metrics : Metrics
+        Counts events.
+    factory : WorkFactory, default=None
+        Makes the work function of the workers; None computes features.
+    start_worker : StartWorker, default=WorkerProcess
+        Starts a worker, by default as a process of this machine.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Application:
             max_explanations=settings.max_explanations,
             on_lookup=metrics.looked_up,
             sizes=SizeLimits(params=settings.max_params, flops=settings.max_flops),
-            works_ahead=True,
+            precompute=True,
         )
         self.jobs = JobService(
             database, self.predictor, self.pool.compute, settings, describe_error=problem_of
@@ -108,24 +108,32 @@ class Application:
 
     def start(self) -> None:
         """Start the workers; table predictions are answered before they are ready."""
-        self._apart = start_isolated_process()
+        self._isolated = start_isolated_process()
         self.pool.start()
         self.jobs.start()
 
     async def stop(self) -> None:
-        """End the workers, and finish writing what they computed."""
+        """Stop the workers, and write their last results."""
         await self.jobs.stop()
         await self.pool.stop()
         self.predictor.close()
-        await asyncio.to_thread(self._apart.close)
+        await asyncio.to_thread(self._isolated.close)
         self._cache.close()
 
     async def reload(self) -> Reload:
-        """Read the forests folder anew, in a thread; see :meth:`ModelRepository.reload`.
+        """Read the forests folder again, in a thread; see :meth:`ModelRepository.reload`.
 
-        Workers learn to warm up for new forests as they are replaced; those of today take seconds
-        longer for the first network. Raises :class:`~service.errors.ReloadError` where the
-        folder cannot be read, and all stays as it was.
+        New workers warm up for new forests; present workers take seconds longer for the first
+        network.
+
+        Returns
+        -------
+        Reload
+
+        Raises
+        ------
+        ReloadError
+            If the folder cannot be read; the former forests stay in service.
         """
         try:
             result = await asyncio.to_thread(self.repository.reload)
@@ -150,10 +158,16 @@ class Application:
         return self.metrics.exposition(accept)
 
     def ready(self) -> Ready:
-        """Tell what the server can do.
+        """Report readiness.
 
-        Raises :class:`~service.errors.UnavailableError` that says what is missing where it
-        cannot answer for architectures that it has never seen, or is about to end.
+        Returns
+        -------
+        Ready
+
+        Raises
+        ------
+        UnavailableError
+            If the server cannot predict new architectures, or is stopping; says what is missing.
         """
         if lacks := self._lacks():
             raise UnavailableError("; ".join(lacks), retry_after=1)
@@ -166,17 +180,17 @@ class Application:
 
     @property
     def workers(self) -> WorkersState:
-        """Workers and what they have to do, counted."""
+        """Counts of workers and of their work."""
         return self.pool.state
 
     @property
     def quarantined(self) -> int:
-        """Networks that are not tried again for a while."""
+        """Number of networks in quarantine."""
         return self.pool.quarantined
 
     @property
     def store_failures(self) -> int:
-        """Transactions of features and jobs that failed."""
+        """Number of failed transactions of features and jobs."""
         return self._database.failures
 
     @property
@@ -186,11 +200,11 @@ class Application:
 
     @property
     def refused_forests(self) -> int:
-        """Bundles that did not pass verification."""
+        """Number of bundles that failed verification."""
         return len(self.repository.snapshot.refused)
 
     def _lacks(self) -> list[str]:
-        """Say what keeps the server from answering for any architecture."""
+        """List the reasons why the server cannot predict new architectures."""
         lacks = []
         if self.is_draining:
             lacks.append("the server is stopping")
@@ -203,7 +217,7 @@ class Application:
         return lacks
 
     def _feature_factory(self) -> FeatureWorkFactory:
-        """Make workers that compute features, and warm up with the forests of today."""
+        """Make workers that compute features, and warm up with the present forests."""
         settings = self.settings
         return FeatureWorkFactory(
             device=settings.device,
@@ -214,7 +228,7 @@ class Application:
         )
 
     def spaces(self) -> SpaceList:
-        """List what can be asked for, and the limits."""
+        """List the spaces, and the limits of requests."""
         return SpaceList(
             spaces=[
                 SpaceInfo(

@@ -1,4 +1,4 @@
-"""What a request may hold and what an answer holds; nothing here knows of HTTP."""
+"""Schemas of prediction requests and responses, independent of HTTP."""
 
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -18,7 +18,7 @@ FeatureSource = Literal["table", "cache", "computed"]
 
 
 Specification: TypeAlias = str | int | list[Any] | dict[str, Any]
-"""What may stand under ``arch``; the space says what of it is an architecture."""
+"""Types of ``arch`` in JSON; the space checks the value."""
 
 
 def _check_specification(value: object) -> Specification:
@@ -85,9 +85,9 @@ class TargetPrediction(BaseModel):
 
 
 class Contribution(TypedDict):
-    """What one feature adds to one prediction, in percent points.
+    """What one feature adds to one prediction, in percentage points.
 
-    A plain dictionary, since an answer may have ten thousand.
+    A plain dictionary for speed, since a response may have ten thousand.
     """
 
     feature: str
@@ -103,10 +103,10 @@ class Importance(BaseModel):
 
 
 class Seconds(BaseModel):
-    """Where the time of one prediction went."""
+    """The time that one prediction took, by step."""
 
     queue: float = Field(description="Waiting for a proxy worker.")
-    features: float = Field(description="Computing features; 0 where they were known.")
+    features: float = Field(description="Computing features; 0 if they were known.")
     forest: float = Field(description="This prediction's share of the forest's time.")
 
 
@@ -125,15 +125,17 @@ class NetworkCost(BaseModel):
 
 
 class ArchitecturePrediction(BaseModel):
-    """What a forest says of a function, whoever asks."""
+    """What a forest predicts for an architecture, independent of the request."""
 
-    id: str = Field(description="Canonical id: equal for architectures of the same function.")
+    id: str = Field(description="Canonical id: the same for equivalent architectures.")
     space: str
     arch: str = Field(description="Canonical form.")
     targets: dict[str, TargetPrediction]
     in_domain: bool = Field(description="Whether the forest was trained on networks like this.")
-    domain_score: float | None = Field(description="Strangeness: 0 is ordinary, 1 strange.")
-    features: dict[str, float | None] = Field(description="What the forest saw; null is unknown.")
+    domain_score: float | None = Field(
+        description="Non-conformity score: 0 is typical of the training data, 1 is unlike it."
+    )
+    features: dict[str, float | None] = Field(description="Inputs of the forest; null is unknown.")
     reasons: dict[str, str] = Field(description="Why a feature is null.")
     attributions: dict[str, list[Contribution]] | None = Field(
         default=None,
@@ -146,7 +148,7 @@ class ArchitecturePrediction(BaseModel):
 
 
 class RequestDetails(BaseModel):
-    """What is a request's own in the answer for one architecture."""
+    """The part of a prediction that depends on the request."""
 
     submitted: NetworkCost = Field(
         description="Published size of the network as submitted, dead parts included."
@@ -176,11 +178,11 @@ class ForestInfo(BaseModel):
     dataset: str
     targets: list[str]
     features: int = Field(description="Number of features that the forest reads.")
-    table_rows: int = Field(description="Functions whose features are known beforehand.")
-    digest: str = Field(description="SHA-256 of the manifest, which has that of every file.")
+    table_rows: int = Field(description="Architectures whose features the bundle has.")
+    digest: str = Field(description="SHA-256 of the manifest, which has the SHA-256 of every file.")
     default: bool = Field(
         default=True,
-        description="Whether requests get it that do not name a version: it is the newest.",
+        description="Whether it answers requests without a version: it is the newest.",
     )
 
 
@@ -191,7 +193,7 @@ class RefusedForest(BaseModel):
     reason: str
     serving: str | None = Field(
         default=None,
-        description="Forest of this folder that was loaded before and goes on, with version.",
+        description="Former forest of this folder that is still served, with its version.",
     )
 
 
@@ -203,14 +205,14 @@ class ForestList(BaseModel):
 
 
 class Reload(ForestList):
-    """What a reload of the forests folder found; forests are given as ``name@version``."""
+    """The result of a reload of the forests folder; forests are named ``name@version``."""
 
     added: list[str]
     removed: list[str]
 
 
 class ForestDetail(ForestInfo):
-    """A forest with everything that its manifest says of it."""
+    """A forest with its manifest."""
 
     feature_names: list[str]
     settings: dict[str, Any] = Field(description="Batch, seed and engine of the features.")
@@ -225,15 +227,15 @@ class SpaceInfo(BaseModel):
     description: str
     example: str
     datasets: list[str]
-    size: int | None = Field(description="Number of architectures; null where not finite.")
+    size: int | None = Field(description="Number of architectures; null if not finite.")
     forests: list[str] = Field(description="Forests that predict for this space.")
     limits: dict[str, int] | None = Field(
-        description="Bounds on a specification; null where the space bounds its networks itself."
+        description="Bounds on a specification; null if the space bounds its networks itself."
     )
 
 
 class Limits(BaseModel):
-    """What the server takes, as its settings say."""
+    """Limits of requests, from the settings of the server."""
 
     max_architectures: int
     max_explanations: int
@@ -248,7 +250,7 @@ class Limits(BaseModel):
     queue_size: int
     waiting_seconds: float
     computing_seconds: float
-    rate_limit: str = Field(description="Requests of a sender in a time; empty is any number.")
+    rate_limit: str = Field(description="Requests of a sender per time; empty is unlimited.")
 
 
 class SpaceList(BaseModel):
@@ -275,7 +277,7 @@ class Live(BaseModel):
 
 
 class Ready(BaseModel):
-    """The server can answer, also for architectures that it has never seen."""
+    """The server can predict any architecture, also new ones."""
 
     status: Literal["ready"] = "ready"
     forests: list[str]

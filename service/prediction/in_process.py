@@ -1,4 +1,4 @@
-"""Computing features in the present process, for commands that need no server."""
+"""Compute features in the present process, for commands without a server."""
 
 import asyncio
 import time
@@ -13,16 +13,16 @@ from service.workers.worker import describe
 
 
 class InProcessCompute:
-    """The work function of the workers, called one network after the other.
+    """Calls the work function of the workers, one network at a time.
 
     Parameters
     ----------
-    factory
-        Makes the work function, when the first network needs it.
-    on_result
+    factory : FeatureWorkFactory
+        Makes the work function, for the first network.
+    on_result : callable
         Called with the key, task and row of each network.
-    on_progress
-        Called with the number of networks that are done, and that there are.
+    on_progress : callable
+        Called with the number of networks that are done, and of all.
     """
 
     def __init__(
@@ -40,7 +40,18 @@ class InProcessCompute:
     async def __call__(
         self, tasks: Mapping[str, FeatureTask]
     ) -> dict[str, Outcome[FeatureRow] | AcornError]:
-        """Compute all; a failure stands in its network's place."""
+        """Compute all features.
+
+        Parameters
+        ----------
+        tasks : mapping of str to FeatureTask
+            By key.
+
+        Returns
+        -------
+        dict of str to Outcome or AcornError
+            Results or errors, by key.
+        """
         results: dict[str, Outcome[FeatureRow] | AcornError] = {}
         for done, (key, task) in enumerate(tasks.items()):
             self._on_progress(done, len(tasks))

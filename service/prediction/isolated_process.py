@@ -1,9 +1,8 @@
-"""What spaces are asked, where that of others' code is kept in a process of its own.
+"""An isolated process for the spaces that need another package, such as timm.
 
-To know what a name of timm stands for takes timm and torch, hundreds of megabytes and seconds; to
-count what a large network costs takes seconds more, on the meta device, before anything is built.
-A server therefore asks such spaces in a process that starts with the first question. All others
-answer at once.
+Parsing a name of timm imports timm and torch, which takes seconds and hundreds of megabytes; the
+cost of a large network takes more seconds, on the meta device. A server therefore calls such spaces
+in a process that starts with the first call. All other spaces are called directly.
 """
 
 import atexit
@@ -21,50 +20,63 @@ from service.errors import ComputationError, DeadlineError, UnavailableError
 from service.workers.worker import describe, end_with_parent_only
 
 LONGEST_SECONDS = 120.0
+"""Time limit of one call."""
 
 _context = multiprocessing.get_context("spawn")
 
 
-class Helper:
-    """A process that answers for spaces, one question after the other; for any thread."""
+class IsolatedProcess:
+    """A process that calls methods of spaces, one call at a time; safe to use from any thread."""
 
     def __init__(self) -> None:
-        self._asking = threading.Lock()
+        self._lock = threading.Lock()
         self._process: Any = None
         self._connection: Connection[object, object] | None = None
 
     def ask(self, space: str, method: str, *args: object) -> Any:
         """Call a method of a space.
 
+        Parameters
+        ----------
+        space : str
+            Name of the space.
+        method : str
+            Name of the method.
+        *args : object
+            Arguments, which can be pickled.
+
+        Returns
+        -------
+        object
+            What the method returns.
+
         Raises
         ------
         AcornError
-            What the method raises; of unforeseen errors a description.
+            What the method raises, or a description of an unexpected exception.
         DeadlineError
             If it takes longer than :data:`LONGEST_SECONDS`.
         UnavailableError
-            If the process dies over it.
+            If the process dies.
         """
-        with self._asking:
+        with self._lock:
             connection = self._connection or self._start()
             try:
                 connection.send((space, method, args))
                 if not connection.poll(LONGEST_SECONDS):
                     self._end()
-                    raise DeadlineError(f"{space} took longer than {LONGEST_SECONDS:g} s to say")
+                    raise DeadlineError(f"{space} took longer than {LONGEST_SECONDS:g} s")
                 answer = connection.recv()
             except (EOFError, OSError):
                 self._end()
-                raise UnavailableError(
-                    f"the process that knows {space} died", retry_after=1
-                ) from None
+                raise UnavailableError(f"the process for {space} died", retry_after=1) from None
         if isinstance(answer, AcornError):
             raise answer
         return answer
 
     def close(self) -> None:
         """End the process."""
-        with self._asking:
+        with self._lock:
             self._end()
 
     def _start(self) -> "Connection[object, object]":
@@ -101,48 +113,54 @@ def _main(connection: "Connection[Any, Any]") -> None:
         connection.send(answer)
 
 
-_helper: Helper | None = None
+_process: IsolatedProcess | None = None
 
 
-def start_isolated_process() -> Helper:
-    """Ask the spaces that need a package in an isolated process from now on."""
-    global _helper
-    if _helper is None:
-        _helper = Helper()
-        atexit.register(_helper.close)  # it does not end for a polite signal
-    return _helper
+def start_isolated_process() -> IsolatedProcess:
+    """From now on, call the spaces that need a package in an isolated process.
+
+    Returns
+    -------
+    IsolatedProcess
+        The same one for every call.
+    """
+    global _process
+    if _process is None:
+        _process = IsolatedProcess()
+        atexit.register(_process.close)  # it ignores SIGTERM
+    return _process
 
 
 def is_isolated(space: object) -> bool:
-    """Whether to ask a space takes so long that the event loop should not wait for it."""
+    """Whether calls of a space may be too slow for the event loop."""
     return isinstance(space, str) and space in SPACES and bool(SPACES[space].needs_package)
 
 
 def parse(space: str, spec: object) -> Architecture:
-    """Read a specification; raises as :meth:`acorn.spaces.base.Space.parse` does."""
-    helper = _helper_of(space)
-    if helper is None:
+    """Parse a specification; raises as :meth:`acorn.spaces.base.Space.parse` does."""
+    process = _process_for(space)
+    if process is None:
         return get_space(space).parse(spec)
-    if not isinstance(spec, str):  # it is no name, and may be large
+    if not isinstance(spec, str):  # not a name, and maybe large
         spec = abbreviate(spec)
-    found: Architecture = helper.ask(space, "parse", spec)
-    return found
+    architecture: Architecture = process.ask(space, "parse", spec)
+    return architecture
 
 
 def cost(space: str, arch: str, dataset: Dataset) -> Cost:
-    """Count what a network costs; raises as :meth:`acorn.spaces.base.Space.cost` does."""
-    helper = _helper_of(space)
-    return get_space(space).cost(arch, dataset) if helper is None else _cost(space, arch, dataset)
+    """Compute the cost of a network; raises as :meth:`acorn.spaces.base.Space.cost` does."""
+    process = _process_for(space)
+    return get_space(space).cost(arch, dataset) if process is None else _cost(space, arch, dataset)
 
 
 @lru_cache(maxsize=4_096)
 def _cost(space: str, arch: str, dataset: Dataset) -> Cost:
-    found: Cost = start_isolated_process().ask(space, "cost", arch, dataset)
-    return found
+    result: Cost = start_isolated_process().ask(space, "cost", arch, dataset)
+    return result
 
 
-def _helper_of(space: str) -> Helper | None:
+def _process_for(space: str) -> IsolatedProcess | None:
     package = get_space(space).needs_package
-    if _helper is None or package is None or importlib.util.find_spec(package) is None:
+    if _process is None or package is None or importlib.util.find_spec(package) is None:
         return None
-    return _helper
+    return _process

@@ -1,6 +1,6 @@
-"""From a request to an answer: parse, find or compute features, ask the forest.
+"""From a request to a response: parse, find or compute features, predict.
 
-Nothing here knows of HTTP or of processes; the server and the command line both call it.
+Independent of HTTP and of processes; used by the server and the command line.
 """
 
 import asyncio
@@ -46,12 +46,12 @@ from service.workers.feature_work import FeatureTask
 T = TypeVar("T")
 
 FEW = 16
-"""Architectures that are not worth a thread."""
+"""Most architectures that are processed without a thread."""
 
 Compute = Callable[
     [Mapping[str, FeatureTask]], Awaitable[Mapping[str, Outcome[FeatureRow] | AcornError]]
 ]
-"""Computes the features of several functions; :meth:`service.workers.WorkerPool.compute` is one."""
+"""Computes the features of architectures, as :meth:`service.workers.WorkerPool.compute` does."""
 
 
 class Predictor:
@@ -59,22 +59,22 @@ class Predictor:
 
     Parameters
     ----------
-    repository
+    repository : ModelRepository
         The bundles in service.
-    cache
+    cache : FeatureCache
         Features computed before.
-    compute
-        Computes the features of functions that neither a table nor the cache knows.
-    max_architectures
-        Most architectures that a request may have.
-    max_explanations
-        Most architectures times targets that are explained.
-    on_lookup
-        Called with a source of features, and the number of functions whose features it had.
-    sizes
-        Which networks are too large to compute; by default none.
-    works_ahead
-        Whether to work out what forests say of their whole tables, for whoever asks later.
+    compute : Compute
+        Computes features that neither a table nor the cache has.
+    max_architectures : int
+        Most architectures of a request.
+    max_explanations : int
+        Most architectures times targets that a request explains.
+    on_lookup : callable
+        Called with a source of features, and the number of architectures that it had.
+    sizes : SizeLimits, default=None
+        Largest networks to compute; None is no limit.
+    precompute : bool, default=False
+        Whether to predict the whole table of a forest in the background after its first request.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Predictor:
         max_explanations: int,
         on_lookup: Callable[[FeatureSource, int], None] = lambda _source, _n: None,
         sizes: SizeLimits | None = None,
-        works_ahead: bool = False,
+        precompute: bool = False,
     ) -> None:
         self._repository = repository
         self._cache = cache
@@ -98,17 +98,26 @@ class Predictor:
         self._sizes = sizes
         self._renderer = Renderer()
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="acorn-forest")
-        self._works_ahead = works_ahead
-        self._ahead = ThreadPoolExecutor(1, thread_name_prefix="acorn-ahead")
+        self._precompute = precompute
+        self._background = ThreadPoolExecutor(1, thread_name_prefix="acorn-precompute")
         self._closed = threading.Event()
 
     async def predict(self, document: object) -> PredictResponse:
-        """Answer a request, given as the JSON document that it is.
+        """Answer a request.
+
+        Parameters
+        ----------
+        document : object
+            The request as a JSON document.
+
+        Returns
+        -------
+        PredictResponse
 
         Raises
         ------
         InvalidRequestError
-            Lists every bad item.
+            Lists every invalid item.
         ServiceError
             If features cannot be computed now, or at all.
         """
@@ -119,8 +128,8 @@ class Predictor:
         )
 
     async def plan(self, document: object) -> Plan:
-        """Understand a request; raises as :meth:`predict` does."""
-        # In a thread if there is much, which would keep the event loop from all else.
+        """Validate a request, and choose its forest; raises as :meth:`predict` does."""
+        # A long request is parsed in a thread, since it would block the event loop.
         if _is_quick(document):
             return self._plan(document)
         plan = await self._in_thread(self._plan, document)
@@ -129,10 +138,19 @@ class Predictor:
         return plan
 
     def respond_from_cache(self, plan: Plan) -> bytes | None:
-        """Write the answer to a short request where that takes no time; None where it may.
+        """Write the response to a short request if all predictions are cached; else return None.
 
-        So it is with functions that were asked for before: for these, a thread or another turn of
-        the event loop would cost more than the answer.
+        For architectures that have already been predicted, a thread or another turn of the event
+        loop would cost more than the response.
+
+        Parameters
+        ----------
+        plan : Plan
+
+        Returns
+        -------
+        bytes or None
+            JSON.
         """
         if len(plan.architectures) > FEW:
             return None
@@ -143,7 +161,7 @@ class Predictor:
         return self._renderer.write(plan, texts, {})
 
     async def respond(self, plan: Plan) -> bytes:
-        """Answer a request as JSON: the text of what :meth:`predict` gives; raises as it does."""
+        """Answer a request as JSON: the response of :meth:`predict` as text; raises as it does."""
         texts = self._renderer.cached_texts(plan)
         self._count(plan, texts)
         missing = {id_: each for id_, each in plan.distinct.items() if id_ not in texts}
@@ -158,45 +176,62 @@ class Predictor:
         self._on_lookup("cache", len(texts) - in_table)
 
     def check(self, document: object, *, total: int) -> ServedBundle:
-        """Check a slice of a list of ``total`` architectures, and find the forest that answers it.
+        """Check a slice of a list of architectures, and choose its forest.
 
-        Raises as :meth:`predict` does; the slice itself may be of any length.
+        Raises as :meth:`predict` does.
+
+        Parameters
+        ----------
+        document : object
+            A request with the slice, of any length.
+        total : int
+            Length of the whole list.
+
+        Returns
+        -------
+        ServedBundle
         """
         return self._plan(document, total=total).forest
 
     async def predict_each(
         self, document: object, *, compute: Compute
     ) -> tuple[ForestName, list[Prediction | AcornError]]:
-        """Answer a slice that was checked; an error stands in the place of what cannot be computed.
+        """Predict a slice that was checked; architectures that fail get an error each.
 
         Parameters
         ----------
-        document
-            A request, in which nothing is limited any more.
-        compute
-            Computes features, in place of the predictor's own.
+        document : object
+            A request; the limits do not apply.
+        compute : Compute
+            Computes features, instead of the predictor's own function.
+
+        Returns
+        -------
+        forest : ForestName
+        predictions : list of Prediction or AcornError
+            In the order of the request.
 
         Raises
         ------
         InvalidRequestError
-            If the forests of today do not answer it.
+            If no present forest can answer it.
         """
         plan = await self._in_thread(partial(self._plan, document, total=0))
         known, failures = await self._features(plan.forest, plan.distinct, compute)
-        sound = [each for each in plan.architectures if each.id not in failures]
+        valid = [each for each in plan.architectures if each.id not in failures]
         predictions: Iterator[Prediction] = iter(())
-        if sound:
+        if valid:
             response = await self._in_thread(
-                answer, plan.request, sound, plan.forest, plan.targets, known
+                answer, plan.request, valid, plan.forest, plan.targets, known
             )
             predictions = iter(response.predictions)
         name = ForestName(name=plan.forest.name, version=plan.forest.bundle.version)
         return name, [failures.get(each.id) or next(predictions) for each in plan.architectures]
 
     def close(self) -> None:
-        """End the threads."""
+        """Stop the threads."""
         self._closed.set()
-        self._ahead.shutdown()
+        self._background.shutdown()
         self._threads.shutdown()
 
     async def _in_thread(self, function: Callable[..., T], *args: object) -> T:
@@ -232,7 +267,7 @@ class Predictor:
     async def _all_features(
         self, plan: Plan, architectures: Mapping[str, Architecture]
     ) -> dict[str, ArchFeatures]:
-        """Find or compute the features of functions, or fail for all."""
+        """Find or compute features; raise one error if any architecture fails."""
         known, failures = await self._features(plan.forest, architectures, self._compute)
         if failures:
             raise _failure(plan.architectures, failures)
@@ -241,16 +276,13 @@ class Predictor:
     async def _features(
         self, forest: ServedBundle, architectures: Mapping[str, Architecture], compute: Compute
     ) -> tuple[dict[str, ArchFeatures], dict[str, AcornError]]:
-        """Find or compute the features of functions.
-
-        Returns what is known then, and what failed, both by id.
-        """
+        """Find or compute features; returns features and errors, both by id."""
         known = {
             id_: ArchFeatures(row, "table") for id_, row in forest.table_rows(architectures).items()
         }
         self._on_lookup("table", len(known))
-        if known and self._works_ahead and forest.precomputed.start():
-            self._ahead.submit(forest.precomputed.compute, self._closed)
+        if known and self._precompute and forest.precomputed.start():
+            self._background.submit(forest.precomputed.compute, self._closed)
         unknown = {id_: each for id_, each in architectures.items() if id_ not in known}
         if not unknown:
             return known, {}
@@ -298,7 +330,7 @@ def _is_quick(document: object) -> bool:
 
 
 def _count_costs(plan: Plan) -> None:
-    """Count what takes long to count, so that whoever writes the answer finds it counted."""
+    """Compute costs that take long now, so that they are cached when the response is written."""
     dataset = get_dataset(plan.forest.bundle.dataset)
     errors = []
     for index, each in enumerate(plan.architectures):
@@ -322,7 +354,7 @@ def _unknown_targets(forest: ServedBundle, targets: Sequence[str]) -> list[Probl
 
 
 def _severity(error: AcornError) -> int:
-    """Rank an error by who can help: the client, the client later, nobody, the operator."""
+    """Rank an error by who can act: the client, the client later, nobody, the operator."""
     match error:
         case InputError():
             return 0
@@ -337,7 +369,7 @@ def _severity(error: AcornError) -> int:
 
 
 def _failure(architectures: list[Architecture], failures: Mapping[str, AcornError]) -> AcornError:
-    """Make one error of many: of the most severe class, with every item concerned."""
+    """Combine errors into one of the most severe class, which lists every item."""
     items = [
         ProblemItem(pointer=f"/architectures/{index}", detail=str(failures[each.id]))
         for index, each in enumerate(architectures)
@@ -347,7 +379,7 @@ def _failure(architectures: list[Architecture], failures: Mapping[str, AcornErro
     if isinstance(worst, InputError):
         return InvalidRequestError(items)
     if isinstance(worst, ServiceError):
-        error = copy.copy(worst)  # its class may take other arguments than a message
+        error = copy.copy(worst)  # its class may have other arguments
         error.errors = items
         return error
     return worst

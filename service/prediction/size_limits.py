@@ -1,4 +1,4 @@
-"""Which networks are too large to compute here, by arithmetic on their specification."""
+"""Limits on the size of networks, checked on their specification before they are built."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ class SizeLimits:
 
     Attributes
     ----------
-    params
+    params : float
         Millions of parameters.
-    flops
+    flops : float
         Millions of multiply-accumulates for one image.
     """
 
@@ -27,17 +27,29 @@ class SizeLimits:
     def refuse(
         self, architectures: Mapping[str, Architecture], dataset: str
     ) -> dict[str, InputError]:
-        """Find those that are too large, each with what it has and what it may have."""
+        """Find the networks that are too large or cannot be built.
+
+        Parameters
+        ----------
+        architectures : mapping of str to Architecture
+            By id.
+        dataset : str
+
+        Returns
+        -------
+        dict of str to InputError
+            Errors by id.
+        """
         refused: dict[str, InputError] = {}
         for id_, each in architectures.items():
             try:
-                found = cost(each.space, each.canonical, get_dataset(dataset))
-            except InputError as error:  # it cannot be built at all
+                size = cost(each.space, each.canonical, get_dataset(dataset))
+            except InputError as error:  # it cannot be built
                 refused[id_] = error
                 continue
             for what, got, most in (
-                ("parameters", found.params, self.params),
-                ("multiply-accumulates for one image", found.flops, self.flops),
+                ("parameters", size.params, self.params),
+                ("multiply-accumulates for one image", size.flops, self.flops),
             ):
                 if got > most:
                     refused[id_] = InputError(

@@ -122,7 +122,7 @@ def test_a_table_is_worked_out_once_it_is_asked_for(small: SmallForest) -> None:
         None,  # type: ignore[arg-type]
         max_architectures=100,
         max_explanations=100,
-        works_ahead=True,
+        precompute=True,
     )
 
     async def scenario() -> None:

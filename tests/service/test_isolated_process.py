@@ -10,7 +10,7 @@ import pytest
 from acorn.errors import InputError
 from acorn.spaces import get_space
 from service.errors import UnavailableError
-from service.prediction.isolated_process import Helper
+from service.prediction.isolated_process import IsolatedProcess
 from tests.service.servers import ROOT
 
 PROGRAM = """
@@ -74,30 +74,30 @@ def test_what_is_too_large_is_refused_before_anything_is_built() -> None:
 
 
 @pytest.fixture
-def helper() -> Helper:
-    return Helper()
+def process() -> IsolatedProcess:
+    return IsolatedProcess()
 
 
-def test_a_helper_answers_as_the_space_itself(helper: Helper) -> None:
+def test_a_isolated_process_answers_as_the_space_itself(process: IsolatedProcess) -> None:
     space = get_space("nats_sss")
-    assert helper.ask("nats_sss", "parse", space.example) == space.parse(space.example)
+    assert process.ask("nats_sss", "parse", space.example) == space.parse(space.example)
     with pytest.raises(InputError) as caught:
-        helper.ask("nats_sss", "parse", "nonsense")
+        process.ask("nats_sss", "parse", "nonsense")
     with pytest.raises(InputError) as expected:
         space.parse("nonsense")
     assert str(caught.value) == str(expected.value)
-    helper.close()
-    assert helper.ask("nats_sss", "parse", space.example).arch == space.example
-    helper.close()
+    process.close()
+    assert process.ask("nats_sss", "parse", space.example).arch == space.example
+    process.close()
 
 
-def test_a_helper_that_dies_is_replaced(helper: Helper) -> None:
+def test_a_isolated_process_that_dies_is_replaced(process: IsolatedProcess) -> None:
     example = get_space("nats_sss").example
-    assert helper.ask("nats_sss", "parse", example)
-    assert helper._process is not None
-    helper._process.kill()
-    helper._process.join()
+    assert process.ask("nats_sss", "parse", example)
+    assert process._process is not None
+    process._process.kill()
+    process._process.join()
     with pytest.raises(UnavailableError, match="died"):
-        helper.ask("nats_sss", "parse", example)
-    assert helper.ask("nats_sss", "parse", example)
-    helper.close()
+        process.ask("nats_sss", "parse", example)
+    assert process.ask("nats_sss", "parse", example)
+    process.close()
