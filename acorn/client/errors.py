@@ -1,25 +1,25 @@
-"""What can go wrong when a server is asked.
+"""Exceptions of the client.
 
 ::
 
     ClientError
-    ├── ConnectionFailed             no answer: nobody listens, or the server went silent
-    ├── UnexpectedAnswer             an answer that is not one of Acorn's
-    ├── JobFailed                    a job that ended without being done
+    ├── ConnectionFailed             no response: no server, or it stopped responding
+    ├── UnexpectedAnswer             a response that is not Acorn's
+    ├── JobFailed                    a job that failed or was cancelled
     ├── JobTimeout                   a job that took longer than the caller waits
-    └── ProblemError                 the server says no, and why
+    └── ProblemError                 the server refuses the request, with problem details
         ├── BadRequest               400
         ├── Unauthorized             401
         ├── Forbidden                403
         ├── NotFound                 404
         ├── Conflict                 409
         ├── TooLarge                 413
-        ├── ValidationProblem        422, with every bad item by JSON pointer
+        ├── ValidationProblem        422, lists every invalid item by JSON pointer
         ├── TooManyRequests          429
         └── ServerProblem            500 and above
             └── Unavailable          503
 """
-# ruff: noqa: N818 (they are named after what the server says)
+# ruff: noqa: N818 (they are named after HTTP statuses)
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -31,24 +31,24 @@ from acorn.schemas.problems import Problem
 
 
 class ClientError(AcornError):
-    """Base of all errors of asking a server."""
+    """Base of all exceptions of the client."""
 
 
 class ConnectionFailed(ClientError):
-    """No answer: nobody listens at the address, or the server went silent."""
+    """No response: no server at the address, or it stopped responding."""
 
 
 class UnexpectedAnswer(ClientError):
-    """An answer that is not one of Acorn's, such as the page of a proxy."""
+    """A response that is not Acorn's, such as an error page of a proxy."""
 
 
 class JobFailed(ClientError):
-    """A job that ended without being done.
+    """A job that failed or was cancelled.
 
     Attributes
     ----------
-    job
-        The job; its ``error`` says why, where nobody cancelled it.
+    job : Job
+        Its ``error`` says why, unless it was cancelled.
     """
 
     def __init__(self, job: Job) -> None:
@@ -59,12 +59,12 @@ class JobFailed(ClientError):
 
 
 class JobTimeout(ClientError, TimeoutError):
-    """A job that took longer than the caller waits; it goes on.
+    """A job that takes longer than the caller waits; it continues.
 
     Attributes
     ----------
-    job
-        The job, as it was last seen.
+    job : Job
+        The job in its last known state.
     """
 
     def __init__(self, job: Job, seconds: float) -> None:
@@ -76,23 +76,23 @@ class JobTimeout(ClientError, TimeoutError):
 
 
 class ProblemError(ClientError):
-    """The server says no, and why (RFC 9457).
+    """The server refuses the request, with problem details (RFC 9457).
 
     Parameters
     ----------
-    problem
+    problem : Problem
         The problem details.
-    retry_after
-        Seconds until it is worth another try, as far as the server says so.
+    retry_after : float, default=None
+        Seconds after which to retry; None if the server does not say.
 
     Attributes
     ----------
-    status
+    status : int
         HTTP status.
-    errors
-        What is wrong with each bad item, by its JSON pointer into the request.
-    request_id
-        Under which the server's log has the request.
+    errors : dict of str to str
+        Details by JSON pointer into the request.
+    request_id : str
+        Id of the request in the server's log.
     """
 
     def __init__(self, problem: Problem, *, retry_after: float | None = None) -> None:
@@ -108,11 +108,11 @@ class ProblemError(ClientError):
 
 
 class BadRequest(ProblemError):
-    """The request is not JSON, or otherwise not to be read."""
+    """The request is not JSON, or cannot be read."""
 
 
 class Unauthorized(ProblemError):
-    """The server wants a key, or does not know the one that it got."""
+    """The key is missing or unknown."""
 
 
 class Forbidden(ProblemError):
@@ -124,18 +124,18 @@ class NotFound(ProblemError):
 
 
 class Conflict(ProblemError):
-    """Not in the present state, such as the table of a job that runs."""
+    """Not possible in the present state, such as the table of a running job."""
 
 
 class TooLarge(ProblemError):
-    """More bytes than the server takes."""
+    """The request has more bytes than the server accepts."""
 
 
 class ValidationProblem(ProblemError):
-    """Items of the request are wrong; ``errors`` has each by JSON pointer."""
+    """Items of the request are invalid; ``errors`` lists them by JSON pointer."""
 
     def moved(self, place: Callable[[int], int]) -> Self:
-        """Say it of another list: ``place`` tells where in it each architecture stands."""
+        """Make the same error for another list; ``place`` maps positions to that list."""
         items = [
             item.model_copy(update={"pointer": _moved(item.pointer, place)})
             for item in self.problem.errors
@@ -144,7 +144,7 @@ class ValidationProblem(ProblemError):
 
 
 class TooManyRequests(ProblemError):
-    """The queue is full, or the sender asks too often."""
+    """The queue is full, or the client sends too many requests."""
 
 
 class ServerProblem(ProblemError):
@@ -152,7 +152,7 @@ class ServerProblem(ProblemError):
 
 
 class Unavailable(ServerProblem):
-    """The server cannot answer now."""
+    """The server cannot respond now."""
 
 
 _CLASSES: Mapping[int, type[ProblemError]] = {

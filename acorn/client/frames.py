@@ -1,4 +1,4 @@
-"""Data frames in and out: polars, pandas, and whatever else narwhals knows."""
+"""Read and write data frames of polars, pandas and other libraries, with narwhals."""
 
 import io
 import json
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The architectures of one space, and the rows where they stand."""
+    """The architectures of one space, and their rows in the frame."""
 
     specs: list[ArchitectureSpec]
     rows: list[int]
 
     @contextmanager
     def pointing(self) -> Iterator[None]:
-        """Let what is wrong with an architecture be said of its row."""
+        """Make validation errors point to the rows of the frame."""
         try:
             yield
         except ValidationProblem as error:
@@ -57,7 +57,7 @@ def specs_of(frame: "IntoDataFrame") -> list[ArchitectureSpec]:
 
 
 def groups_of(frame: "IntoDataFrame") -> list[Group]:
-    """Part the rows of a frame by space, since one forest answers a request."""
+    """Group the rows of a frame by space, since one forest answers a request."""
     groups: dict[str, Group] = {}
     for row, spec in enumerate(specs_of(frame)):
         group = groups.setdefault(spec.space, Group([], []))
@@ -71,7 +71,7 @@ def answer(
     groups: Sequence[Group],
     predictions: Sequence[Sequence[Prediction]],
 ) -> "IntoDataFrameT":
-    """Write predictions as a frame like the one that asked for them, row for row."""
+    """Write predictions as a frame of the same library, row by row."""
     import narwhals as nw
 
     given = _open(frame)
@@ -97,7 +97,7 @@ def answer(
 
 
 def read_table(content: bytes) -> "pl.DataFrame":
-    """Read a table that the server wrote."""
+    """Read the server's table of results (Parquet)."""
     import polars as pl
 
     return pl.read_parquet(io.BytesIO(content))

@@ -1,4 +1,4 @@
-"""Predictions for feature vectors, as the Open Inference Protocol (version 2) words them.
+"""Predictions for feature vectors in the Open Inference Protocol (version 2).
 
 One input tensor, ``features``, of shape (n, features); one FP64 output tensor of shape (n,) for
 each target, and for the bounds of its interval. Tensors are JSON; the protocol's binary extension
@@ -39,7 +39,7 @@ class _Sent(BaseModel):
 
 
 class InputTensor(_Sent):
-    """A tensor that a request brings."""
+    """An input tensor of a request."""
 
     name: str = Field(description=f"Always {INPUT}.")
     shape: list[int] = Field(description="(n, features).")
@@ -49,7 +49,7 @@ class InputTensor(_Sent):
 
 
 class WantedOutput(_Sent):
-    """A tensor that a request wants."""
+    """An output tensor that a request asks for."""
 
     name: str = Field(description="A target, or a target with .lower or .upper after it.")
     parameters: dict[str, Any] | None = Field(default=None, description="Ignored.")
@@ -69,7 +69,7 @@ class InferRequest(_Sent):
         }
     )
 
-    id: str | None = Field(default=None, description="Given back.")
+    id: str | None = Field(default=None, description="Returned in the response.")
     parameters: dict[str, Any] | None = Field(
         default=None, description="interval, between 0 and 1, adds the bounds; others are ignored."
     )
@@ -80,7 +80,7 @@ class InferRequest(_Sent):
 
 
 class TensorInfo(BaseModel):
-    """A tensor that a forest takes or gives; -1 is any length."""
+    """An input or output tensor of a forest; -1 is any length."""
 
     name: str
     datatype: str
@@ -88,7 +88,7 @@ class TensorInfo(BaseModel):
 
 
 class ServerInfo(BaseModel):
-    """What the server is."""
+    """Name and version of the server."""
 
     name: Literal["acorn"] = "acorn"
     version: str = acorn.__version__
@@ -98,7 +98,7 @@ class ServerInfo(BaseModel):
 
 
 class ModelInfo(BaseModel):
-    """What a forest takes and gives."""
+    """Inputs and outputs of a forest."""
 
     name: str
     versions: list[str] = Field(description="Oldest first.")
@@ -109,7 +109,7 @@ class ModelInfo(BaseModel):
 
 
 class OutputTensor(BaseModel):
-    """A tensor of the answer: percent, one number a row."""
+    """An output tensor of the response: percent, one number per row."""
 
     name: str
     shape: list[int]
@@ -118,7 +118,7 @@ class OutputTensor(BaseModel):
 
 
 class InferResponse(BaseModel):
-    """The answer, outputs in the order of the request."""
+    """The response, with outputs in the order of the request."""
 
     model_name: str
     model_version: str
@@ -127,7 +127,18 @@ class InferResponse(BaseModel):
 
 
 def describe_forest(forest: ServedBundle, versions: Sequence[str]) -> ModelInfo:
-    """Say what a forest takes and gives."""
+    """Describe the inputs and outputs of a forest.
+
+    Parameters
+    ----------
+    forest : ServedBundle
+    versions : sequence of str
+        All versions of the forest, oldest first.
+
+    Returns
+    -------
+    ModelInfo
+    """
     names = forest.recipe.names
     outputs = [f"{t}{bound}" for t in forest.targets for bound in ("", *(f".{b}" for b in BOUNDS))]
     return ModelInfo(
@@ -140,9 +151,24 @@ def describe_forest(forest: ServedBundle, versions: Sequence[str]) -> ModelInfo:
 
 
 def infer(document: object, forest: ServedBundle, *, max_rows: int) -> InferResponse:
-    """Answer a request for inference, given as the JSON document that it is.
+    """Answer an inference request.
 
-    Raises :class:`~service.errors.InvalidRequestError`, which lists every bad item.
+    Parameters
+    ----------
+    document : object
+        The request as a JSON document.
+    forest : ServedBundle
+    max_rows : int
+        Most rows of the input.
+
+    Returns
+    -------
+    InferResponse
+
+    Raises
+    ------
+    InvalidRequestError
+        Lists every invalid item.
     """
     try:
         request = InferRequest.model_validate(document)
@@ -216,7 +242,7 @@ def _is_number(value: object) -> bool:
 def _float(value: float) -> float:
     try:
         return float(value)
-    except OverflowError:  # an integer beyond all floats
+    except OverflowError:  # an integer too large for a float
         return math.inf if value > 0 else -math.inf
 
 

@@ -1,4 +1,4 @@
-"""Where the functions of a whole space lie, by two of what a forest predicts or a network costs."""
+"""Maps of a whole space: two predicted targets or costs of every architecture."""
 
 import asyncio
 import gzip
@@ -23,7 +23,7 @@ from service.repository.served_bundle import ServedBundle
 
 COSTS = ("params", "flops")
 MOST_POINTS = 5_000
-"""More can neither be told apart on a screen nor sent in a moment."""
+"""Most points of a map; more cannot be distinguished on a screen and take long to send."""
 
 KEPT_BYTES = 8 * 2**20
 DIGITS = 4
@@ -32,7 +32,7 @@ Floats = NDArray[np.float64]
 
 
 class MapAxis(BaseModel):
-    """What one axis shows."""
+    """One axis of a map."""
 
     name: str = Field(description="A target of the forest, params or flops.")
     unit: Literal["percent", "million"]
@@ -40,7 +40,7 @@ class MapAxis(BaseModel):
 
 
 class MapPoints(BaseModel):
-    """Functions and their places, one an element of each list."""
+    """Canonical architectures and their coordinates, as lists of equal length."""
 
     arch: list[str] = Field(description="Canonical forms.")
     x: list[float]
@@ -53,24 +53,24 @@ class SpaceMap(BaseModel):
     forest: ForestName
     space: str
     dataset: str
-    total: int = Field(description="Functions whose features came with the forest.")
+    total: int = Field(description="Architectures whose features the bundle has.")
     x: MapAxis
     y: MapAxis
     points: MapPoints = Field(
-        description=f"All functions; of more than {MOST_POINTS}, so many drawn by chance, "
-        "beside the whole front."
+        description=f"All architectures; of more than {MOST_POINTS}, a random sample of that size "
+        "and the whole front."
     )
     front: list[int] = Field(
-        description="Positions of the points that no function beats on both axes; best x first."
+        description="Positions of the points that no other beats on both axes; best x first."
     )
 
 
 class SpaceMaps:
-    """Makes maps, each once, of the feature tables that came with the forests.
+    """Makes and caches maps from the feature tables of the bundles.
 
     Parameters
     ----------
-    repository
+    repository : ModelRepository
         The bundles in service.
     """
 
@@ -85,24 +85,28 @@ class SpaceMaps:
 
         Parameters
         ----------
-        space, dataset
+        space, dataset : str
             Choose the forest, which must be the space's own.
-        x, y
+        x, y : str
             A target of the forest, in any spelling, or one of :data:`COSTS`.
+
+        Returns
+        -------
+        bytes
 
         Raises
         ------
         NotFoundError
             If the space has no forest of its own for the dataset.
         InvalidRequestError
-            For axes that are not there.
+            If there is no such axis.
         """
         forest = self._find(space, dataset)
         axes = _axes(forest.bundle, {"x": x, "y": y})
         key = (forest.digest, *axes)
         text = self._texts.get(key)
         if text is None:
-            async with self._working:  # one at a time has the processor
+            async with self._working:  # one map at a time
                 text = self._texts.get(key)
                 if text is None:
                     text = await asyncio.to_thread(self._write, forest, axes)
@@ -147,7 +151,7 @@ class SpaceMaps:
         return gzip.compress(space_map.model_dump_json().encode(), mtime=0)
 
     def _columns_of(self, forest: ServedBundle, names: Sequence[str]) -> list[Floats]:
-        """What axes show of all functions of a forest, each predicted once."""
+        """Compute the values of axes for all rows of a forest's table, each once."""
         in_service = {each.digest for each in self._repository.snapshot}
         self._columns = {key: known for key, known in self._columns.items() if key in in_service}
         known = self._columns.setdefault(forest.digest, {})
@@ -162,7 +166,7 @@ class SpaceMaps:
 
 
 def _axes(bundle: Bundle, wanted: dict[str, str]) -> list[str]:
-    """Spell the axes as the forest does."""
+    """Convert the names of axes to the forest's spelling."""
     axes, errors = [], []
     for parameter, name in wanted.items():
         try:
@@ -182,7 +186,7 @@ def _axis(name: str) -> MapAxis:
 
 
 def _costs(bundle: Bundle) -> dict[str, Floats]:
-    """Published size of each function's canonical network."""
+    """Compute the published size of each canonical network."""
     space, dataset = SPACES[bundle.space], get_dataset(bundle.dataset)
     costs = [space.cost(arch, dataset) for arch in bundle.table.frame["arch"]]
     return {name: np.array([getattr(cost, name) for cost in costs]) for name in COSTS}
@@ -193,7 +197,7 @@ def _gain(name: str, column: Floats) -> Floats:
 
 
 def _chosen(n: int, front: Sequence[int]) -> NDArray[np.int64]:
-    """Choose the rows to show: the same ones for all axes, but for the front."""
+    """Choose the rows to show: the same sample for all axes, and the front."""
     if n <= MOST_POINTS:
         return np.arange(n)
     drawn = np.random.default_rng(0).choice(n, MOST_POINTS, replace=False)

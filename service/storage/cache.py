@@ -1,4 +1,4 @@
-"""Computed features at hand: the latest in memory, all of them in the store."""
+"""The cache of computed features: the latest in memory, all of them in the store."""
 
 import asyncio
 import sys
@@ -12,15 +12,20 @@ from acorn.features.table import FeatureRow
 from service.storage.feature_store import FeatureStore
 
 KEPT_BYTES = 64 * 2**20
-"""Most that rows at hand take, about; the least recently used goes first."""
+"""Approximate limit of the rows in memory; the least recently used are removed first."""
 
 _BYTES_A_VALUE = 128  # a number, its place in the dictionary, and a share of its name
 
 
 class FeatureCache:
-    """Rows by id and settings; a row remembered is found at once, whether the store works or not.
+    """Feature rows by id and settings; rows in memory are found even if the store fails.
 
-    All methods are for the event loop's thread; the store is used in threads.
+    Call all methods from the thread of the event loop; the store is used in other threads.
+
+    Parameters
+    ----------
+    store : FeatureStore
+        Closed with the cache.
     """
 
     def __init__(self, store: FeatureStore) -> None:
@@ -29,7 +34,18 @@ class FeatureCache:
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="acorn-store")
 
     async def find(self, ids: Sequence[str], recipe: FeatureRecipe) -> dict[str, FeatureRow]:
-        """Find the rows that are known and have every feature of the recipe."""
+        """Find the known rows that have every feature of a recipe.
+
+        Parameters
+        ----------
+        ids : sequence of str
+        recipe : FeatureRecipe
+
+        Returns
+        -------
+        dict of str to FeatureRow
+            By id.
+        """
         settings = recipe.settings.digest
         found = {id_: self._recent[id_, settings] for id_ in ids if (id_, settings) in self._recent}
         missing = [id_ for id_ in ids if id_ not in found]
@@ -39,12 +55,19 @@ class FeatureCache:
             for row in stored.values():
                 self._keep(row, settings)
             found |= stored
-        # A forest of more features than the row's own forest had needs it computed anew.
+        # A row that was computed for a forest with fewer features has to be computed again.
         names = set(recipe.names)
         return {id_: row for id_, row in found.items() if names <= row.values.keys()}
 
     def remember(self, row: FeatureRow, recipe: FeatureRecipe) -> None:
-        """Keep a row that was just computed."""
+        """Keep a new row in memory, and write it to the store.
+
+        Parameters
+        ----------
+        row : FeatureRow
+        recipe : FeatureRecipe
+            The recipe that the row was computed by.
+        """
         settings = recipe.settings.digest
         self._keep(row, settings)
         self._threads.submit(
@@ -52,16 +75,16 @@ class FeatureCache:
         )
 
     def close(self) -> None:
-        """Finish what is being written, and close the store."""
+        """Finish pending writes, and close the store."""
         self._threads.shutdown()
         self._store.close()
 
     def _keep(self, row: FeatureRow, settings: str) -> None:
-        if _size(row) <= self._recent.maxsize:  # a larger one is found in the store
+        if _size(row) <= self._recent.maxsize:  # larger ones are only in the store
             self._recent[row.id, settings] = row
 
 
 def _size(row: FeatureRow) -> int:
-    """Bytes that a row takes, about: ids of declared networks may have a megabyte."""
+    """Estimate the bytes of a row; ids of declared networks may have a megabyte."""
     reasons = sum(map(sys.getsizeof, row.reasons.values()))
     return sys.getsizeof(row.id) + reasons + _BYTES_A_VALUE * (len(row.values) + len(row.errors))

@@ -1,4 +1,4 @@
-"""The database: SQLite by default, PostgreSQL where several servers share one."""
+"""The database: SQLite by default, PostgreSQL if several servers share one."""
 
 import sqlite3
 import threading
@@ -22,7 +22,15 @@ _WRITE = "acorn_write"
 
 
 class DatabaseError(UnavailableError):
-    """A database that cannot be used now; ``reason`` is for the log, not for clients."""
+    """The database cannot be used now.
+
+    Parameters
+    ----------
+    reason : str
+        For the log, not for clients.
+    passing : bool, default=True
+        Whether a later transaction may succeed.
+    """
 
     def __init__(self, reason: str, *, passing: bool = True) -> None:
         super().__init__(
@@ -34,25 +42,25 @@ class DatabaseError(UnavailableError):
 
 
 class Database:
-    """Transactions on a database whose tables are there and of this version.
+    """Transactions on a database; its tables are created or upgraded before the first one.
 
-    Safe to use from several threads and, since the database is, from several processes. Nothing is
+    Safe to use from several threads, and the database from several processes. No connection is
     opened before the first transaction.
 
     Parameters
     ----------
-    url
+    url : str
         SQLAlchemy URL; SQLite and PostgreSQL are supported.
 
     Attributes
     ----------
-    failures
-        Transactions that failed.
+    failures : int
+        Number of failed transactions.
 
     Raises
     ------
     InputError
-        If the URL is not one, or names a database that is not supported.
+        If the URL is invalid, or its database is not supported.
     """
 
     def __init__(self, url: str) -> None:
@@ -64,7 +72,7 @@ class Database:
             self._engine = sa.create_engine(
                 parsed,
                 pool_pre_ping=True,
-                hide_parameters=True,  # the log is no place for them
+                hide_parameters=True,  # keep them out of the log
                 connect_args={k: v for k, v in wait.items() if k not in parsed.query},
             )
         except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ImportError) as error:
@@ -85,21 +93,28 @@ class Database:
 
     @contextmanager
     def transaction(self, *, write: bool) -> Iterator[sa.Connection]:
-        """Run the block in a transaction, which is undone where the block raises.
+        """Run the block in a transaction, which is rolled back if the block raises.
 
-        A transaction that writes says so beforehand: SQLite lets one in at a time, and one that
-        comes to write only later could find that it must not.
+        Parameters
+        ----------
+        write : bool
+            Whether the block writes. SQLite allows one writing transaction at a time, and a
+            reading transaction cannot always be upgraded to a writing one.
+
+        Yields
+        ------
+        sqlalchemy.Connection
 
         Raises
         ------
         DatabaseError
-            For whatever goes wrong in the database.
+            If the database fails.
         """
         try:
             self._prepare()
             with self._begin(write=write) as connection:
                 yield connection
-        except sa.exc.DataError as error:  # of what was to be written, not of the database
+        except sa.exc.DataError as error:  # the values are wrong, not the database
             self.failures += 1
             raise DatabaseError(str(error), passing=False) from error
         except (sa.exc.SQLAlchemyError, OSError) as error:
@@ -110,14 +125,14 @@ class Database:
             raise
 
     def now(self, connection: sa.Connection) -> float:
-        """Seconds since 1970 by the one clock that all servers on the database share."""
+        """Return seconds since 1970 by the clock that all servers on the database share."""
         if self.dialect == "sqlite":
             return time.time()
         clock = sa.extract("epoch", sa.func.clock_timestamp())
         return float(connection.execute(sa.select(clock)).scalar_one())
 
     def insert(self, table: sa.Table) -> "sqlite.Insert | postgresql.Insert":
-        """Begin an insertion that may say what to do about rows that are there already."""
+        """Create an insert statement that supports ``on_conflict_do_update``."""
         return sqlite.insert(table) if self.dialect == "sqlite" else postgresql.insert(table)
 
     def close(self) -> None:
@@ -144,7 +159,7 @@ def _is_postgresql(url: sa.URL) -> bool:
 
 
 def _tune_sqlite(connection: object, _record: object) -> None:
-    # The driver would begin transactions by itself, and not before the first that writes.
+    # Else the driver begins transactions itself, and only before the first write.
     connection.isolation_level = None  # type: ignore[attr-defined]
     cursor = connection.cursor()  # type: ignore[attr-defined]
     cursor.execute(f"PRAGMA busy_timeout={LOCKED_SECONDS * 1000:.0f}")
@@ -154,10 +169,10 @@ def _tune_sqlite(connection: object, _record: object) -> None:
 
 
 def _write_ahead(cursor: sqlite3.Cursor) -> None:
-    """Let readers go on while one writes.
+    """Turn on write-ahead logging, so that readers can read while another connection writes.
 
-    Where two connections to a new file meet, SQLite refuses the change at once, whatever its busy
-    timeout; the wait is therefore ours.
+    If two connections open a new file at once, SQLite refuses the change immediately in spite of
+    the busy timeout; therefore this function waits itself.
     """
     end = time.monotonic() + LOCKED_SECONDS
     while True:

@@ -1,7 +1,7 @@
-"""Computed features, kept in a database so that no network is computed twice.
+"""Computed features in a database, so that no network is computed twice.
 
-A store that fails never fails a prediction: what cannot be read counts as unknown, what cannot be
-written is dropped, and the log says so.
+A failure of the store never fails a prediction: rows that cannot be read count as unknown, rows
+that cannot be written are dropped, and the log reports it.
 """
 
 import hashlib
@@ -26,14 +26,14 @@ _CHUNK = 500  # keys a query; SQLite has a limit on parameters
 
 
 class FeatureStore:
-    """Features by canonical id and digest of the settings (dataset, batch, seed, engine).
+    """Feature rows by canonical id and digest of the settings (dataset, batch, seed, engine).
 
-    Safe to use from several threads and, since the database is, from several processes.
+    Safe to use from several threads, and the database from several processes.
 
     Parameters
     ----------
-    database
-        Where they are kept; closed with the store.
+    database : Database
+        Closed with the store.
     """
 
     def __init__(self, database: Database) -> None:
@@ -42,27 +42,48 @@ class FeatureStore:
 
     @property
     def failures(self) -> int:
-        """Transactions of the database that failed."""
+        """Number of failed transactions of the database."""
         return self._database.failures
 
     def get(self, ids: Iterable[str], settings: str) -> dict[str, FeatureRow]:
-        """Find what is known of ``ids`` under the settings of that digest."""
+        """Read rows.
+
+        Parameters
+        ----------
+        ids : iterable of str
+            Canonical ids.
+        settings : str
+            Digest of the settings.
+
+        Returns
+        -------
+        dict of str to FeatureRow
+            The known rows, by id.
+        """
         keys = [_key(id_) for id_ in ids]
 
         def read(connection: sa.Connection) -> dict[str, FeatureRow]:
-            found: dict[str, FeatureRow] = {}
+            rows_by_id: dict[str, FeatureRow] = {}
             for chunk in _chunks(keys):
                 query = sa.select(features).where(
                     features.c.settings == settings, features.c.key.in_(chunk)
                 )
                 rows = map(_row, connection.execute(query))
-                found |= {row.id: row for row in rows if row is not None}
-            return found
+                rows_by_id |= {row.id: row for row in rows if row is not None}
+            return rows_by_id
 
         return self._attempt("read", read) or {}
 
     def put(self, row: FeatureRow, *, dataset: str, settings: str) -> None:
-        """Keep a row; one that is there already is replaced."""
+        """Write a row; replaces a former row of the same id and settings.
+
+        Parameters
+        ----------
+        row : FeatureRow
+        dataset : str
+        settings : str
+            Digest of the settings.
+        """
         record = {
             "key": _key(row.id),
             "settings": settings,
@@ -87,10 +108,10 @@ class FeatureStore:
     def _attempt(
         self, action: str, operation: Callable[[sa.Connection], T], *, write: bool = False
     ) -> T | None:
-        """Do something in a transaction; None where it fails, which is logged.
+        """Run an operation in a transaction; log a failure and return None.
 
-        After a failure the database is left alone for a while, so that one that hangs does not slow
-        every prediction; one that cannot be written, being full, can still be read.
+        After a failure the database is not used for a while, so that a database that hangs does not
+        slow every prediction. After a failed write, for example on a full disk, it is still read.
         """
         if time.monotonic() < (self._writes_from if write else self._reads_from):
             return None
@@ -103,7 +124,7 @@ class FeatureStore:
             if not write:
                 self._reads_from = self._writes_from
             logger.warning(
-                "cannot %s the feature store, going on without for %g s: %s",
+                "cannot %s the feature store, continuing without it for %g s: %s",
                 action,
                 pause,
                 error.reason,

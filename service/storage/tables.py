@@ -1,13 +1,12 @@
-"""The database's tables, and how an older database gets those of today.
+"""The tables of the database, and the upgrade of an older database.
 
-The versions stand in a table of the database itself, and each is a function here that leads to it
-from the one before, in one transaction under a lock: the first server that opens the database does
-it, the others wait. A migration tool would bring a folder of scripts, a configuration and a command
-to run before each start; for tables that one program writes and that only ever grow, a list of
-functions does the same with nothing to forget.
+A table of the database holds its version. For each version, a function here upgrades the former
+version, in one transaction under a lock: the first server that opens the database runs it, the
+others wait. A migration tool would need a folder of scripts, a configuration and a command before
+each start; for a few tables that only grow, a list of functions suffices.
 
-Versions only add. So servers of the version before go on with a newer database, which lets
-replicas be replaced one by one; what they could not understand, they leave alone.
+Versions only add tables and columns. Servers of the former version therefore work with a newer
+database, and replicas can be replaced one by one.
 """
 
 from collections.abc import Callable
@@ -86,12 +85,12 @@ _version = sa.Table(
 
 
 def _create(*tables: sa.Table) -> Callable[[sa.Connection], None]:
-    """Create tables; those of databases from before versions were counted are there already."""
+    """Create tables; databases older than the version table have them already."""
     return lambda connection: metadata.create_all(connection, tables)
 
 
 def _add(column: sa.Column[Any]) -> Callable[[sa.Connection], None]:
-    """Add a column; new databases have got it with its table."""
+    """Add a column; new databases have it already."""
 
     def step(connection: sa.Connection) -> None:
         table = column.table.name
@@ -107,9 +106,9 @@ STEPS = (
     _create(jobs, parts, results),
     _add(features.c.errors),
 )
-"""What leads to version 1, 2, ...; a step that has been released never changes."""
+"""Upgrades to version 1, 2, ...; a released step never changes."""
 
-_LOCK = 0x41636F726E  # any number that nothing else on the database takes
+_LOCK = 0x41636F726E  # an arbitrary number
 
 
 class Begin(Protocol):
@@ -119,23 +118,31 @@ class Begin(Protocol):
 
 
 def upgrade(begin: Begin) -> None:
-    """Lead a database to the present version; writes nothing to one that is there already.
+    """Upgrade a database to the present version; writes nothing if it has this version.
 
-    Raises :class:`sqlalchemy.exc.SQLAlchemyError`.
+    Parameters
+    ----------
+    begin : Begin
+        Begins a transaction.
+
+    Raises
+    ------
+    sqlalchemy.exc.SQLAlchemyError
+        If the database fails.
     """
     with begin(write=False) as connection:
-        if _present(connection) >= len(STEPS):
+        if _current_version(connection) >= len(STEPS):
             return
     with begin(write=True) as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
         _version.create(connection, checkfirst=True)
-        for version in range(_present(connection) + 1, len(STEPS) + 1):
+        for version in range(_current_version(connection) + 1, len(STEPS) + 1):
             STEPS[version - 1](connection)
             connection.execute(_version.insert().values(version=version))
 
 
-def _present(connection: sa.Connection) -> int:
+def _current_version(connection: sa.Connection) -> int:
     if not sa.inspect(connection).has_table(_version.name):
         return 0
     version: int | None = connection.execute(sa.select(sa.func.max(_version.c.version))).scalar()

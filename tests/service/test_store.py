@@ -93,7 +93,7 @@ def test_a_folder_that_cannot_be_is_a_warning(
         for _ in range(3):
             store.put(ROW, dataset="cifar10", settings="s")
             assert store.get(["space/a"], "s") == {}
-    assert "going on without" in caplog.text
+    assert "continuing without" in caplog.text
     assert store.failures == 2  # a write and a read; then it is left alone for a while
 
 
