@@ -1,8 +1,6 @@
 """az_complexity: number of operations."""
 
-from acorn.proxies._engine.passes.static import GRAPH
-from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import proxy
+from acorn.proxies._engine import GRAPH, Records, proxy
 
 
 @proxy("az_complexity", reads=GRAPH)

@@ -3,9 +3,7 @@
 from jaxtyping import Float
 from torch import Tensor
 
-from acorn.proxies._engine.passes.random_images import BLOCKS
-from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import proxy
+from acorn.proxies._engine import BLOCKS, Records, proxy
 
 
 @proxy("az_expressivity", reads=BLOCKS)

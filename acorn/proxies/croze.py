@@ -3,11 +3,7 @@
 from jaxtyping import Float
 from torch import Tensor
 
-from acorn.proxies._engine.passes.perturbed import PERTURBED
-from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import proxy
-
-EXCEEDS = "activations of the network without signs exceed double precision"
+from acorn.proxies._engine import EXCEEDS, PERTURBED, Records, proxy
 
 
 @proxy("croze", reads=PERTURBED, nulls={"nan": EXCEEDS, "inf": EXCEEDS})

@@ -3,10 +3,7 @@
 from jaxtyping import Float
 from torch import Tensor
 
-from acorn.proxies._engine.passes.perturbed import PERTURBED
-from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import proxy
-from acorn.proxies.croze import EXCEEDS
+from acorn.proxies._engine import EXCEEDS, PERTURBED, Records, proxy
 
 
 @proxy("croze_ascent", reads=PERTURBED, nulls={"nan": EXCEEDS, "inf": EXCEEDS})

@@ -4,9 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from acorn.proxies._engine.passes.loss import JACOBIAN
-from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import proxy
+from acorn.proxies._engine import JACOBIAN, Records, proxy
 from acorn.proxies._math.correlation import CONSTANT, EPSILON, correlation
 
 MANY_CLASSES = 100

@@ -4,9 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from acorn.proxies._engine.passes.random_images import RANDOM
-from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import proxy
+from acorn.proxies._engine import RANDOM, Records, proxy
 from acorn.proxies._math.layer_programs import program
 
 

@@ -1,8 +1,6 @@
 """eznas_a_closed: the expected value of eznas_a, without running anything."""
 
-from acorn.proxies._engine.passes.static import SURVEY
-from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import proxy
+from acorn.proxies._engine import SURVEY, Records, proxy
 
 KAPPA = {1: 0.5, 2: 0.4167, 3: 0.4085, 4: 0.4211, 5: 0.4434, 6: 0.4724, 7: 0.5070}
 """Root mean square of EZNAS' program over all k x k matrices of signs, by k.

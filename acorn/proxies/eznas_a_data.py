@@ -4,10 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from acorn.proxies._engine.observers import Observer
-from acorn.proxies._engine.passes.halves import LOGITS
-from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import proxy
+from acorn.proxies._engine import LOGITS, Observer, Records, proxy
 from acorn.proxies._math.layer_programs import program
 
 IMAGES = 4

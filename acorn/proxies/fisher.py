@@ -4,10 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from acorn.proxies._engine.observers import Observer
-from acorn.proxies._engine.passes.loss import LOSS
-from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import proxy
+from acorn.proxies._engine import LOSS, Observer, Records, proxy
 from acorn.proxies._network.operations import Operation
 
 

@@ -1,8 +1,6 @@
 """flops: number of multiply-accumulates."""
 
-from acorn.proxies._engine.passes.static import GRAPH
-from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import proxy
+from acorn.proxies._engine import GRAPH, Records, proxy
 
 
 @proxy("flops", reads=GRAPH)

@@ -3,9 +3,7 @@
 from jaxtyping import Float
 from torch import Tensor
 
-from acorn.proxies._engine.passes.loss import JACOBIAN
-from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import proxy
+from acorn.proxies._engine import JACOBIAN, Records, proxy
 
 
 @proxy("jacob_fro", reads=JACOBIAN)

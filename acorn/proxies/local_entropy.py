@@ -4,9 +4,7 @@ import math
 from functools import lru_cache
 
 from acorn.graph import CONVOLUTIONS, POOLS, Kind, LayerGraph
-from acorn.proxies._engine.passes.static import GRAPH
-from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import proxy
+from acorn.proxies._engine import GRAPH, Records, proxy
 
 WINDOW = 3
 """Side of the local window."""

@@ -4,21 +4,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from acorn.proxies._engine.observers import Observer
-from acorn.proxies._engine.passes.sample import SAMPLE
-from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import proxy
-
-
-def correlation_matrix(rows: Float[Tensor, "... n d"]) -> Float[Tensor, "... n n"]:
-    """Pearson correlation of rows in double precision; 0 in the rows of constants."""
-    rows = rows.double()
-    centred = rows - rows.mean(dim=-1, keepdim=True)
-    length = centred.norm(dim=-1, keepdim=True)
-    # A constant row's mean may round: what is left of it is no signal.
-    constant = length <= 1e-12 * rows.norm(dim=-1, keepdim=True)
-    unit = torch.where(constant, 0.0, centred / length)
-    return unit @ unit.mT
+from acorn.proxies._engine import SAMPLE, Observer, Records, proxy
+from acorn.proxies._math.correlation import correlation_of_channels
+from acorn.proxies._math.layout import channel_rows, same_memory
 
 
 @proxy("meco", reads=SAMPLE)
@@ -47,25 +35,15 @@ class Meco(Observer):
 
     def on_output(self, output: Float[Tensor, "..."]) -> None:
         """Add one module's smallest eigenvalue."""
-        rows = output[0].reshape(len(output[0]), -1) if output[0].dim() else output[0].view(1, 1)
+        rows = channel_rows(output)
         if len(rows) > rows.shape[1] - 1:
             return
         # A container hands on its last child's output: the same memory, read a moment ago.
         if self._last is None or not same_memory(*self._last, rows):
-            self._smallest = torch.linalg.eigvalsh(correlation_matrix(rows))[0]
+            self._smallest = torch.linalg.eigvalsh(correlation_of_channels(rows))[0]
         self._last = (rows, rows._version)
         self._terms.append(self._smallest)
 
     def value(self, _records: Records) -> Tensor | float:
         """Sum over all modules."""
         return torch.stack(self._terms).nan_to_num(0).sum() if self._terms else 0.0
-
-
-def same_memory(one: Tensor, version: int, other: Tensor) -> bool:
-    """Whether two tensors are the same view of memory that is still at that version."""
-    return (
-        one.data_ptr() == other.data_ptr()
-        and one.shape == other.shape
-        and one.stride() == other.stride()
-        and other._version == version
-    )

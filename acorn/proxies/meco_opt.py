@@ -4,12 +4,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from acorn.proxies._engine.observers import Observer
-from acorn.proxies._engine.passes.sample import REDRAWN, SAMPLE
-from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import proxy
+from acorn.proxies._engine import REDRAWN, SAMPLE, Observer, Records, proxy
+from acorn.proxies._math.correlation import correlation_of_channels
+from acorn.proxies._math.layout import channel_rows, same_memory
 from acorn.proxies._math.spectra import Spectra
-from acorn.proxies.meco import correlation_matrix, same_memory
 
 CHANNELS = 8
 SUBSETS = 4
@@ -50,7 +48,7 @@ class MecoOpt(Observer):
         """Add one module's term."""
         if self._generator is None:
             self._generator = torch.Generator().manual_seed(self.seed)
-        rows = output[0].reshape(len(output[0]), -1) if output[0].dim() else output[0].view(1, 1)
+        rows = channel_rows(output)
         keys = torch.rand((SUBSETS, len(rows)), generator=self._generator)
         drawn = keys.argsort(dim=1)[:, :CHANNELS].to(rows.device)
         if drawn.shape[1] > rows.shape[1] - 1:
@@ -58,11 +56,11 @@ class MecoOpt(Observer):
         if len(rows) <= MANY_CHANNELS:
             # A container hands on its last child's output: the same memory, read a moment ago.
             if self._last is None or not same_memory(*self._last, rows):
-                self._whole = correlation_matrix(rows)
+                self._whole = correlation_of_channels(rows)
             self._last = (rows, rows._version)
             drawn_of_whole = self._whole[drawn[:, :, None], drawn[:, None, :]]
         else:
-            drawn_of_whole = correlation_matrix(rows[drawn])
+            drawn_of_whole = correlation_of_channels(rows[drawn])
         self._spectra.add(drawn_of_whole)
         self._draws[-1].append(len(rows) / drawn.shape[1])
 

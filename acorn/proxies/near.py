@@ -4,10 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from acorn.proxies._engine.observers import Observer
-from acorn.proxies._engine.passes.halves import HALVES
-from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import proxy
+from acorn.proxies._engine import HALVES, Observer, Records, proxy
 from acorn.proxies._math.spectra import Spectra
 from acorn.proxies._network.operations import Operation, OperationKind
 

@@ -4,16 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from acorn.proxies._engine.observers import Observer
-from acorn.proxies._engine.passes.loss import LOSS
-from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import proxy
-
-
-def units_a_row(output: Tensor) -> Tensor:
-    """Flatten all but the first dimension, in the order that memory has, without a copy."""
-    order = sorted(range(1, output.dim()), key=output.stride, reverse=True)
-    return output.permute(0, *order).flatten(1)
+from acorn.proxies._engine import LOSS, Observer, Records, proxy
+from acorn.proxies._math.layout import image_rows
 
 
 @proxy("nwot", reads=LOSS)
@@ -33,7 +25,7 @@ class Nwot(Observer):
         """Add one layer's agreements to the kernel; windows may be folded into the batch."""
         if self._kernel is not None and len(output) != len(self._kernel):
             output = output.unflatten(0, (len(self._kernel), -1))
-        code = units_a_row(output > 0).to(torch.float32)
+        code = image_rows(output > 0).to(torch.float32)
         both = (code @ code.T).double()
         active = both.diagonal()
         agreement = code.shape[1] - active[:, None] - active[None, :] + 2 * both

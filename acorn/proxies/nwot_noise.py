@@ -1,7 +1,6 @@
 """nwot_noise: nwot on Gaussian noise."""
 
-from acorn.proxies._engine.passes.random_images import RANDOM
-from acorn.proxies._engine.registry import proxy
+from acorn.proxies._engine import RANDOM, proxy
 from acorn.proxies.nwot import Nwot
 
 

@@ -1,8 +1,6 @@
 """params: number of parameters."""
 
-from acorn.proxies._engine.passes.static import STATIC
-from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import proxy
+from acorn.proxies._engine import STATIC, Records, proxy
 
 
 @proxy("params", reads=STATIC)

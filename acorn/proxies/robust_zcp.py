@@ -4,9 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from acorn.proxies._engine.passes.curvature import CURVATURE
-from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import proxy
+from acorn.proxies._engine import CURVATURE, Records, proxy
 
 SCALE = 5e6
 """The published factor t of the exponent."""

@@ -4,11 +4,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from acorn.proxies._engine.observers import Observer
-from acorn.proxies._engine.passes.halves import HALVES
-from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import proxy
-from acorn.proxies.nwot import units_a_row
+from acorn.proxies._engine import HALVES, Observer, Records, proxy
+from acorn.proxies._math.layout import image_rows
 
 IMAGES = 16
 """Images of each half of the batch, at most: their bits are exact in single precision."""
@@ -56,5 +53,5 @@ class Swap(Observer):
 
 
 def _bits(output: Tensor) -> Int[Tensor, " units"]:
-    active = units_a_row(output[:IMAGES] > 0).to(torch.float32)
+    active = image_rows(output[:IMAGES] > 0).to(torch.float32)
     return (2.0 ** torch.arange(len(active), device=output.device) @ active).long()

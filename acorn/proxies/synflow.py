@@ -4,9 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from acorn.proxies._engine.passes.synflow import SYNFLOW
-from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import proxy
+from acorn.proxies._engine import SYNFLOW, Records, proxy
 
 EXCEEDS = "the flow exceeds double precision: the network multiplies activations with each other"
 

@@ -1,8 +1,6 @@
 """trainable_layers: number of layers with parameters."""
 
-from acorn.proxies._engine.passes.static import SURVEY
-from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import proxy
+from acorn.proxies._engine import SURVEY, Records, proxy
 
 
 @proxy("trainable_layers", reads=SURVEY)

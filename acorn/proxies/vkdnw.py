@@ -4,9 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from acorn.proxies._engine.passes.fisher_eigen import FISHER_EIGEN
-from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import proxy
+from acorn.proxies._engine import FISHER_EIGEN, Records, proxy
 
 
 @proxy("vkdnw", reads=FISHER_EIGEN, unstable=True)

@@ -4,9 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from acorn.proxies._engine.passes.halves import HALVES
-from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import proxy
+from acorn.proxies._engine import HALVES, Records, proxy
 
 
 @proxy("zico", reads=HALVES)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from acorn.proxies import run
-from acorn.proxies.meco import correlation_matrix
+from acorn.proxies._math.correlation import correlation_of_channels
 from tests.proxies.small import batch, cell_network
 
 
@@ -82,8 +82,8 @@ def test_an_inplace_layer_is_told_from_what_it_overwrites() -> None:
     assert values[0] == values[1]
 
 
-def test_correlation_matrix() -> None:
+def test_correlation_of_channels() -> None:
     rows = torch.randn(4, 9)
-    assert torch.allclose(correlation_matrix(rows), torch.corrcoef(rows).double(), atol=1e-6)
+    assert torch.allclose(correlation_of_channels(rows), torch.corrcoef(rows).double(), atol=1e-6)
     rows[1] = 0.1
-    assert (correlation_matrix(rows)[1] == 0).all()
+    assert (correlation_of_channels(rows)[1] == 0).all()

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from acorn.proxies import run
+from acorn.proxies._math.correlation import correlation_of_channels
 from acorn.proxies._network.redraw import redrawn
-from acorn.proxies.meco import correlation_matrix
 from tests.proxies.small import batch, cell_network, measured
 from tests.proxies.test_meco import headed
 
@@ -30,7 +30,7 @@ def drawn_rows(layer: nn.Conv2d) -> list[Tensor]:
 
 
 def smallest(rows: Tensor) -> float:
-    return float(torch.linalg.eigvalsh(correlation_matrix(rows))[0])
+    return float(torch.linalg.eigvalsh(correlation_of_channels(rows))[0])
 
 
 @pytest.mark.parametrize("channels", [4, 8])

@@ -17,6 +17,7 @@ from acorn.proxies._engine.observers import Observer, overriding
 from acorn.proxies._engine.pass_registry import PASSES, Measurement, Pass
 from acorn.proxies._engine.records import Records
 from acorn.proxies._engine.registry import Proxy, Value, select
+from acorn.proxies._math.layout import laid_out
 from acorn.proxies._network.environment import measuring, seed_all
 from acorn.proxies._network.initialisation import Initialisation, policy_of
 from acorn.proxies._network.measured import MeasuredNetwork, said
@@ -153,15 +154,6 @@ def run(
         if notes and result.values[proxy.name] is not None:
             result.notes[proxy.name] = "; ".join(notes)
     return result
-
-
-def laid_out(
-    images: Float[Tensor, "batch channels height width"],
-) -> Float[Tensor, "batch channels height width"]:
-    """Put channels last on a CPU: kernels are a third faster, and values are the same."""
-    if images.device.type == "cpu":
-        return images.contiguous(memory_format=torch.channels_last)
-    return images
 
 
 def _run_passes_after(before: Pass | None, measurement: Measurement) -> None:

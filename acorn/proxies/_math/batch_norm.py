@@ -19,17 +19,10 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from acorn.proxies._math.layout import laid_out_like
 from acorn.proxies._network.operations import Operation
 
 _backward = torch.ops.aten.native_batch_norm_backward.default
-
-
-def laid_out_like(tensor: Tensor, model: Tensor) -> Tensor:
-    """Give a tensor the memory format of another of its shape: mixed formats are slow."""
-    channels_last = model.dim() == 4 and model.is_contiguous(memory_format=torch.channels_last)
-    return tensor.contiguous(
-        memory_format=torch.channels_last if channels_last else torch.contiguous_format
-    )
 
 
 class _Normalise(Function):

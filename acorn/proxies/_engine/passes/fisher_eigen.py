@@ -11,7 +11,7 @@ from torch.nn import functional
 from acorn.graph.modes import evaluating
 from acorn.proxies._engine.pass_registry import Measurement, define_pass
 from acorn.proxies._engine.passes.static import SURVEY
-from acorn.proxies._math.batch_norm import laid_out_like
+from acorn.proxies._math.layout import laid_out_like
 from acorn.proxies._network.measured import MeasuredNetwork
 from acorn.proxies._network.operations import TRANSPOSED, Operation, OperationKind, per_axis
 from acorn.proxies._network.redraw import drawn_values

@@ -9,7 +9,7 @@ from torch import Tensor
 from acorn.proxies._engine.pass_registry import Measurement, define_pass
 from acorn.proxies._engine.passes.static import SURVEY
 from acorn.proxies._engine.records import NoiseRecord
-from acorn.proxies._math.batch_norm import laid_out_like
+from acorn.proxies._math.layout import laid_out_like
 from acorn.proxies._network.measured import MeasuredNetwork
 from acorn.proxies._network.operations import Operation, OperationKind
 from acorn.proxies._network.redraw import drawn_values

@@ -29,6 +29,9 @@ IMAGE_SCALE = 0.01
 SHORTEST = 1e-8
 """Norm below which a vector counts as zero, as in torch's cosine similarity."""
 
+EXCEEDS = "activations of the network without signs exceed double precision"
+"""What it means if a value that is read from this pass is not finite."""
+
 DESCENT, ASCENT = -1, 1
 """Against the sign of the images' gradient, and along it."""
 

@@ -12,7 +12,7 @@ from acorn.proxies._engine.observers import watched
 from acorn.proxies._engine.pass_registry import Measurement, define_pass
 from acorn.proxies._engine.passes.static import SURVEY
 from acorn.proxies._engine.records import BlocksRecord
-from acorn.proxies._math.batch_norm import laid_out_like
+from acorn.proxies._math.layout import laid_out_like
 from acorn.proxies._math.spectra import Spectra
 from acorn.proxies._network.blocks import showing_blocks
 
