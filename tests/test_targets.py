@@ -1,9 +1,11 @@
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from acorn.errors import UnknownTargetError
-from acorn.targets import find_target, is_target, kind
+from acorn.targets import Target, find_target, is_target
 
 KNOWN = ["clean", "pgd_linf_1.0", "fgsm_linf_0.5", "corruption_fog", "adv.pgd_linf_8"]
 
@@ -32,10 +34,14 @@ def test_targets(name):
         "CLEAN",
         "clean\n",
         "adv.adv.clean",
+        "throughput.",
+        "adv.throughput.a100",
     ],
 )
 def test_other_columns(name):
     assert not is_target(name)
+    with pytest.raises(UnknownTargetError, match="expected one of"):
+        Target.of(name)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +55,7 @@ def test_other_columns(name):
     ],
 )
 def test_kind(name, expected):
-    assert kind(name) == expected
+    assert Target.of(name).kind == expected
 
 
 @pytest.mark.parametrize(
@@ -78,4 +84,11 @@ def test_any_text_is_found_or_refused(name):
         found = find_target(name, KNOWN)
     except UnknownTargetError:
         return
-    assert kind(found) == kind(name)
+    assert Target.of(found).kind == Target.of(name).kind
+
+
+def test_units():
+    assert Target.of("adv.pgd_linf_8") == Target("adv.pgd_linf_8", "adv", "percent", 0, 100)
+    speed = Target.of("throughput.rtx-2080_ti")
+    assert (speed.kind, speed.unit, speed.scale) == ("throughput", "images/s", "log")
+    assert (speed.lower, speed.upper, speed.higher_is_better) == (0, math.inf, True)

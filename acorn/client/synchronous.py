@@ -225,8 +225,8 @@ class Client(_Runner):
         -------
         data frame
             Of the same library, in the order of the rows: ``space`` and ``arch`` as given; ``id``;
-            for each target ``<target>``, ``<target>.lower`` and ``<target>.upper`` in percent;
-            ``in_domain`` and ``domain_score``.
+            for each target ``<target>``, ``<target>.lower`` and ``<target>.upper`` in the unit of
+            the target; ``in_domain`` and ``domain_score``.
         """
         options.setdefault("features", False)
         groups, predictions = frames.groups_of(frame), []

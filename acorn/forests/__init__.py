@@ -1,9 +1,10 @@
 """Model bundles: forests, prediction intervals, outlier detection and attributions."""
 
 from acorn.forests._trees.packed import PackedForest
-from acorn.forests.bundle import Bundle, Importance, Prediction, bounded
+from acorn.forests.bundle import Bundle, Importance, bounded
 from acorn.forests.ensemble import Attribution, Ensemble, Member
 from acorn.forests.intervals import Intervals
+from acorn.forests.label_scale import LabelScale, Prediction
 from acorn.forests.manifest import LabelSource, Manifest
 from acorn.forests.outliers import OutlierDetector
 from acorn.forests.training_set import TrainingSet
@@ -15,6 +16,7 @@ __all__ = [
     "Ensemble",
     "Importance",
     "Intervals",
+    "LabelScale",
     "LabelSource",
     "Manifest",
     "Member",

@@ -22,23 +22,13 @@ from acorn.forests._trees.packed import PackedForest
 from acorn.forests._trees.shap import TreeShap
 from acorn.forests.ensemble import Attribution, Ensemble, Member
 from acorn.forests.intervals import Intervals
+from acorn.forests.label_scale import LabelScale, Prediction
 from acorn.forests.manifest import MANIFEST, FileEntry, Manifest
 from acorn.forests.outliers import OutlierDetector
 from acorn.forests.training_set import TrainingSet
 from acorn.targets import find_target
 
 Floats = NDArray[np.float64]
-
-LOWEST, HIGHEST = 0.0, 100.0
-"""Accuracies are percent."""
-
-
-class Prediction(NamedTuple):
-    """Values and interval bounds in percent, each of shape (n,)."""
-
-    value: Floats
-    lower: Floats
-    upper: Floats
 
 
 class Importance(NamedTuple):
@@ -65,6 +55,8 @@ class Bundle:
         The functions that it was trained on.
     table
         Features of known functions.
+    scale
+        Scale of the trees and intervals.
     """
 
     manifest: Manifest
@@ -73,6 +65,7 @@ class Bundle:
     outlier_detector: OutlierDetector
     training_set: TrainingSet
     table: FeatureTable
+    scale: LabelScale
     _importances: dict[str, list[Importance]]
 
     @classmethod
@@ -116,6 +109,7 @@ class Bundle:
             OutlierDetector.from_bytes(content[files.DOMAIN], features=len(manifest.features)),
             TrainingSet.from_bytes(content[files.SEEN]),
             table,
+            LabelScale.of(manifest.targets),
             _importances(content[files.IMPORTANCES], manifest),
         )
 
@@ -179,18 +173,19 @@ class Bundle:
         Returns
         -------
         dict
-            A :class:`Prediction` for each name as asked for.
+            A :class:`Prediction` for each name as asked for, with arrays of shape (n,) in the unit
+            of the target.
         """
         asked = list(self.targets if targets is None else targets)
         positions = [self._numbers[self.target(name)] for name in asked]
         distinct = sorted(set(positions))
         value, spread = self.ensemble.distribution(self._input(X), distinct)
-        value = np.clip(value, LOWEST, HIGHEST)  # means of trees round
+        scale = self.scale.columns(distinct)
+        value = scale.clip(value)  # means of trees round
         half = self.intervals.half_width(value, spread, interval, distinct)
-        lower = np.clip(value - half, LOWEST, HIGHEST)
-        upper = np.clip(value + half, LOWEST, HIGHEST)
+        prediction = scale.prediction(value, half)
         return {
-            name: Prediction(value[:, i], lower[:, i], upper[:, i])
+            name: Prediction(*(bound[:, i] for bound in prediction))
             for name, i in zip(asked, map(distinct.index, positions), strict=True)
         }
 
@@ -203,6 +198,8 @@ class Bundle:
         seconds: float | None = None,
     ) -> dict[str, Attribution]:
         """Credit each prediction to features, so that they add up to it from a baseline.
+
+        The credits for a target on a log scale add up to the logarithm of the prediction.
 
         Parameters
         ----------

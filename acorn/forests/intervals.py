@@ -51,7 +51,7 @@ class Intervals:
         Predictions that divide the parts, infinite where all rows are one part, shape
         (targets, PARTS - 1).
     beta
-        Floor of the spread, in percent points, shape (targets,).
+        Floor of the spread, on the scale of the labels that were fitted, shape (targets,).
     size
         Number of rows that calibrated each part, shape (targets, PARTS).
     scores

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from acorn.forests import Ensemble, Member
 from acorn.learning.smoothing import mode_share
-from acorn.targets import kind
+from acorn.targets import Target
 
 Floats = NDArray[np.float64]
 Group = tuple[int, ...]
@@ -64,11 +64,12 @@ class TargetGroups:
         """
         labelled = [np.isfinite(column) for column in Y.T]
         rows = [mask.tobytes() for mask in labelled]
+        kinds = [Target.of(name).kind for name in targets]
         shares = [mode_share(column[mask]) for column, mask in zip(Y.T, labelled, strict=True)]
         informative = [t for t, share in enumerate(shares) if share < NEARLY_CONSTANT]
         return cls(
             _grouped(rows),
-            _grouped([(mask, kind(name)) for mask, name in zip(rows, targets, strict=True)]),
+            _grouped([*zip(rows, kinds, strict=True)]),
             informative or [*range(len(targets))],
         )
 

@@ -22,11 +22,11 @@ class Scores:
     r2
         Share of the labels' variance that is explained.
     mae
-        Mean absolute error, in percent points.
+        Mean absolute error, in the unit of the target.
     coverage
         Share of labels inside their interval.
     median_width
-        Median width of the intervals, in percent points.
+        Median width of the intervals, in the unit of the target.
     """
 
     n: int

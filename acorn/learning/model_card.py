@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from acorn.forests import Manifest
+from acorn.targets import PERCENT, Target
 
 SHOWN_FEATURES = 5
 _REPEATS = "For a function of the training data the forests mostly repeat its label."
@@ -37,9 +38,10 @@ def model_card(manifest: Manifest, ranking: Mapping[str, Sequence[Mapping[str, A
     trees = sum(forest.trees for forest in manifest.forests)
     parts = [
         f"# {manifest.name} {manifest.version}",
-        f"Predicts test accuracies, in percent, of architectures of the space `{manifest.space}` "
-        f"on {manifest.dataset}: {len(manifest.targets)} targets, {len(manifest.forests)} forests, "
-        f"{trees} trees, {len(manifest.features)} features. Made {manifest.created:%Y-%m-%d}.",
+        f"Predicts {_quantities(manifest.targets)}, of architectures of the space "
+        f"`{manifest.space}` on {manifest.dataset}: {len(manifest.targets)} targets, "
+        f"{len(manifest.forests)} forests, {trees} trees, {len(manifest.features)} features. "
+        f"Made {manifest.created:%Y-%m-%d}.",
         "## Use",
         "For ranking architectures before training them. Targets without a prefix are of networks "
         "trained in the standard way; those with the prefix `adv.` are of adversarially trained "
@@ -100,6 +102,17 @@ def model_card(manifest: Manifest, ranking: Mapping[str, Sequence[Mapping[str, A
         + ". Features of other settings are refused.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _quantities(names: Sequence[str]) -> str:
+    """What the targets are, with their units."""
+    targets = map(Target.of, names)
+    return ", and ".join(
+        dict.fromkeys(
+            f"{'test accuracies' if target.unit == PERCENT else target.kind}, in {target.unit}"
+            for target in targets
+        )
+    )
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -17,7 +17,6 @@ from acorn import __version__
 from acorn.features.table import FeatureTable
 from acorn.forests import Bundle, Intervals, Manifest, OutlierDetector, TrainingSet, write_bundle
 from acorn.forests import manifest as files
-from acorn.forests.bundle import HIGHEST, LOWEST
 from acorn.forests.manifest import ForestEntry
 from acorn.learning.fitting import Configuration
 from acorn.learning.importance import importances
@@ -150,9 +149,8 @@ def _scores(
 ) -> dict[str, dict[str, float | int | None]]:
     """Scores of cross-validation for each target."""
     value, half = predictions.value, predictions.half_widths(data, LEVEL)
-    lower = np.clip(value - half, LOWEST, HIGHEST)
-    upper = np.clip(value + half, LOWEST, HIGHEST)
-    columns = zip(data.Y.T, value.T, lower.T, upper.T, strict=True)
+    arrays = (data.scale.to_label(data.Y), *data.scale.prediction(value, half))
+    columns = zip(*(array.T for array in arrays), strict=True)
     return {
         target: score(*column).to_dict()
         for target, column in zip(data.targets, columns, strict=True)

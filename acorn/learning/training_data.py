@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from acorn.errors import InputError, MismatchError
 from acorn.features.table import FeatureTable
-from acorn.forests import Ensemble, Member, bounded
+from acorn.forests import Ensemble, LabelScale, Member, bounded
 from acorn.learning.composition import TargetGroups, restricted
 from acorn.learning.feature_sets import feature_sets
 from acorn.learning.fitting import Configuration, fit_forests, fit_smoothed_forest
@@ -42,7 +42,7 @@ class TrainingData:
     targets : sequence of str
         Names.
     Y : ndarray of shape (n, targets)
-        Labels, NaN where there is none.
+        Labels on the scale of the forests, NaN where there is none.
     columns : mapping of str to sequence of int
         Columns of each feature set.
     seed, n_jobs : int
@@ -95,7 +95,8 @@ class TrainingData:
         UnknownTargetError
             For a target that the labels do not have.
         InputError
-            If there are too few rows, spaces, or no such feature set.
+            If there are too few rows, spaces, or no such feature set, or if a label of a target
+            on a log scale is not above 0.
         MismatchError
             If the features are of another dataset than the labels.
         """
@@ -106,7 +107,7 @@ class TrainingData:
         wanted = list(dict.fromkeys(asked))
         by_function = labels.by_function()
         known = by_function.only({id_ for id_ in by_function.ids if id_ in features})
-        Y = known.matrix(wanted)
+        Y = LabelScale.of(wanted).to_model(known.matrix(wanted))
         labelled = np.flatnonzero(np.isfinite(Y).any(axis=1))
         ids = [known.ids[row] for row in labelled]
         if len(ids) < len(by_function.ids):
@@ -131,6 +132,11 @@ class TrainingData:
         companions = known.matrix(known.companions)[labelled] if known.companions else None
         population = Population.of(labels.space, ids, features)
         return replace(data, companions=companions, population=population)
+
+    @cached_property
+    def scale(self) -> LabelScale:
+        """Scale of the labels and of the forests."""
+        return LabelScale.of(self.targets)
 
     @cached_property
     def groups(self) -> TargetGroups:

@@ -77,7 +77,7 @@ class PredictRequest(PredictOptions):
 
 
 class TargetPrediction(BaseModel):
-    """A predicted accuracy in percent, and the bounds of its interval."""
+    """A prediction and its interval in the unit of the target: percent for accuracies."""
 
     value: float
     lower: float
@@ -85,7 +85,7 @@ class TargetPrediction(BaseModel):
 
 
 class Contribution(TypedDict):
-    """What one feature adds to one prediction, in percentage points.
+    """What one feature adds to one prediction, in the unit of the target or in its logarithm.
 
     A plain dictionary for speed, since a response may have ten thousand.
     """

@@ -109,7 +109,7 @@ class ModelInfo(BaseModel):
 
 
 class OutputTensor(BaseModel):
-    """An output tensor of the response: percent, one number per row."""
+    """An output tensor of the response: one number per row, in the unit of the target."""
 
     name: str
     shape: list[int]

@@ -16,6 +16,7 @@ from acorn.pareto import pareto_front
 from acorn.schemas.prediction import ForestName
 from acorn.schemas.problems import ProblemItem
 from acorn.spaces import SPACES
+from acorn.targets import Target
 from service.errors import InvalidRequestError, NotFoundError
 from service.prediction.rendering import TextCache
 from service.repository.model_repository import ModelRepository
@@ -35,7 +36,7 @@ class MapAxis(BaseModel):
     """One axis of a map."""
 
     name: str = Field(description="A target of the forest, params or flops.")
-    unit: Literal["percent", "million"]
+    unit: str = Field(description="Unit of the target, or million.")
     better: Literal["higher", "lower"]
 
 
@@ -182,7 +183,9 @@ def _axes(bundle: Bundle, wanted: dict[str, str]) -> list[str]:
 def _axis(name: str) -> MapAxis:
     if name in COSTS:
         return MapAxis(name=name, unit="million", better="lower")
-    return MapAxis(name=name, unit="percent", better="higher")
+    target = Target.of(name)
+    better = "higher" if target.higher_is_better else "lower"
+    return MapAxis(name=name, unit=target.unit, better=better)
 
 
 def _costs(bundle: Bundle) -> dict[str, Floats]:
@@ -193,7 +196,7 @@ def _costs(bundle: Bundle) -> dict[str, Floats]:
 
 
 def _gain(name: str, column: Floats) -> Floats:
-    return -column if name in COSTS else column
+    return column if _axis(name).better == "higher" else -column
 
 
 def _chosen(n: int, front: Sequence[int]) -> NDArray[np.int64]:

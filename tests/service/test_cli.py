@@ -72,7 +72,7 @@ def test_architectures_from_standard_input(
 def test_plain_lines_where_there_is_no_terminal(small: SmallForest, capsys: Output) -> None:
     assert predict("--arch", small.known[0], "--explain", "path", "--targets", "clean") == 0
     lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
-    assert lines[0][:4] == ["architecture", "target", "percent", "lower"]
+    assert lines[0][:4] == ["architecture", "target", "value", "lower"]
     assert lines[1][1] == "clean"
     assert 0 < float(lines[1][2]) < 100
     assert lines[2] == ["architecture", "target", "feature", "contribution"]

@@ -410,7 +410,7 @@ def test_like_features_stand_side_by_side():
 def test_the_command_writes_the_page(folder, labels, tmp_path: Path, capsys):
     for name in ("altair", "jinja2", "vl_convert"):
         pytest.importorskip(name)
-    from training.commands.pipeline.pipeline_ import evaluate as command
+    from training.commands.pipeline.evaluate import evaluate as command
 
     names = {name: f"cifar10.{name}" for name in labels.targets}
     labels.frame.drop("id").rename(names).write_csv(tmp_path / "labels.csv")

@@ -1,12 +1,13 @@
 """Label tables: measured accuracies of architectures, from one file or several.
 
-A table has a column ``arch`` and columns ``<dataset>.<target>`` in percent, null where nothing was
-measured. Columns of another kind (parameter counts, latencies, class numbers) are left alone.
-Datasets may be spelled in any way that :func:`acorn.datasets.get_dataset` reads, architectures in
-any way that their space reads.
+A table has a column ``arch`` and columns ``<dataset>.<target>`` in the unit of the target, percent
+for accuracies, null where nothing was measured. Other columns, such as parameter counts and class
+numbers, are ignored. Datasets may be spelled in any way that :func:`acorn.datasets.get_dataset`
+reads, architectures in any way that their space reads.
 """
 
 import hashlib
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +19,8 @@ from acorn.errors import InputError, InvalidArchitectureError, InvalidTableError
 from acorn.forests import LabelSource
 from acorn.learning.labels import COMPANION, Labels
 from acorn.spaces import SPACES, UNIVERSAL, Space, get_space
-from acorn.targets import ADVERSARIAL, is_target
+from acorn.targets import ADVERSARIAL, PERCENT, Target, is_target
 from training.labels.csv_tables import SUFFIXES, read_csv
-
-PERCENT = "percent"
-"""Mark of a source, ``percent=FILE``: its labels are percent, however small they are."""
 
 FUNCTION_CLASS = "function_class"
 
@@ -81,12 +79,12 @@ def _read_one(
     table = read_file(path)
     prefix = ADVERSARIAL if source.adversarial else ""
     labels = {}
-    for column, (owner, target) in _target_columns(table, dataset, path).items():
+    for column, (owner, name) in _target_columns(table, dataset, path, prefix).items():
+        target = Target.of(name)
         if owner == dataset:
-            labels[prefix + target] = read_percent(table[column], path, small=source.percent)
+            labels[name] = read_column(table[column], target, path, small=source.percent)
         elif companions:
-            name = owner + COMPANION + prefix + target
-            labels[name] = read_percent(table[column], path, small=True)
+            labels[owner + COMPANION + name] = read_column(table[column], target, path, small=True)
     ids, archs = _functions(table, source.space, path)
     frame = pl.DataFrame({"id": ids, "arch": archs} | labels)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -156,12 +154,15 @@ def split_column(name: str) -> tuple[str, str]:
     return canonical_name(owner), target
 
 
-def _target_columns(table: pl.DataFrame, dataset: str, path: Path) -> dict[str, tuple[str, str]]:
-    """Dataset and target of each column with labels."""
+def _target_columns(
+    table: pl.DataFrame, dataset: str, path: Path, prefix: str
+) -> dict[str, tuple[str, str]]:
+    """Dataset and target of each column with labels; targets get the prefix."""
     if "arch" not in table.columns:
         raise InvalidTableError(f"{path} has no column 'arch'; it has {_some(table.columns)}")
     split = {column: split_column(column) for column in table.columns}
-    labels = {column: each for column, each in split.items() if is_target(each[1])}
+    names = {column: (owner, prefix + target) for column, (owner, target) in split.items()}
+    labels = {column: each for column, each in names.items() if is_target(each[1])}
     first: dict[tuple[str, str], str] = {}
     for column, each in labels.items():
         if first.setdefault(each, column) != column:
@@ -173,40 +174,59 @@ def _target_columns(table: pl.DataFrame, dataset: str, path: Path) -> dict[str, 
     return labels
 
 
-def read_percent(column: pl.Series, path: Path, *, small: bool = False) -> pl.Series:
-    """Read a column of labels in percent; NaN is null.
+def read_column(column: pl.Series, target: Target, path: Path, *, small: bool = False) -> pl.Series:
+    """Read a column of labels.
 
     Parameters
     ----------
-    column
-        Numbers from 0 to 100. If all are at most 1, they are taken for fractions and refused;
-        zeros alone are none: under a strong attack no network may be right.
-    path
-        Of the table, for errors.
-    small
-        Accept labels of which all are at most 1.
+    column : polars.Series
+        Finite numbers within the bounds of the target; NaN is null. If percent are all at most 1,
+        they are taken for fractions and refused. A column of zeros is accepted, since under a
+        strong attack no network may be right.
+    target : Target
+        The target of the labels.
+    path : pathlib.Path
+        Path of the table, for error messages.
+    small : bool, default=False
+        Accept percent of which all are at most 1.
+
+    Returns
+    -------
+    polars.Series
+        Labels as nullable float64.
 
     Raises
     ------
     InvalidTableError
-        For labels that are not percent.
+        For labels that are no numbers, or outside the bounds.
     """
     try:
         values = column.cast(pl.Float64).fill_nan(None)
     except pl.exceptions.PolarsError:
-        raise InvalidTableError(f"{path}: got {_odd(column)}; expected percent") from None
-    outside = values.is_between(0, 100).not_().fill_null(False).arg_true()
+        raise InvalidTableError(f"{path}: got {_odd(column)}; expected {target.unit}") from None
+    inside = values.is_between(target.lower, target.upper) & values.is_finite()
+    if target.scale == "log":
+        inside &= values > 0
+    outside = inside.not_().fill_null(False).arg_true()
     if len(outside):
         row = int(outside[0])
         got = f"{values[row]} in column {column.name!r}, row {row + 1}"
-        raise InvalidTableError(f"{path}: got {got}; expected percent, 0 to 100")
+        raise InvalidTableError(f"{path}: got {got}; expected {_expected(target)}")
     largest = values.max()
-    if not small and isinstance(largest, float) and 0 < largest <= 1:
+    if target.unit == PERCENT and not small and isinstance(largest, float) and 0 < largest <= 1:
         raise InvalidTableError(
             f"{path}: got no label above {largest:g} in column {column.name!r}; expected percent, "
             f"0 to 100: multiply fractions by 100, or write {PERCENT}={path} if these are percent"
         )
     return values
+
+
+def _expected(target: Target) -> str:
+    """Describe the labels of a target."""
+    if math.isfinite(target.upper):
+        return f"{target.unit}, {target.lower:g} to {target.upper:g}"
+    above = "above" if target.scale == "log" else "at least"
+    return f"{target.unit}, {above} {target.lower:g}"
 
 
 def _odd(column: pl.Series) -> str:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from acorn.errors import InputError
 from acorn.spaces import Cost
+from acorn.targets import Target
 
 COSTS = ("params", "flops")
 """Objectives that a search minimises; all others are targets of the bundle."""
@@ -21,9 +22,9 @@ class Objectives:
     Attributes
     ----------
     names : sequence of str
-        Targets, which are maximised, and names of :data:`COSTS`, which are minimised.
+        Targets, and names of :data:`COSTS`, which are minimised.
     pessimistic : bool, default=False
-        Whether to use the lower end of a target's interval in place of its value.
+        Whether to use the worse end of a target's interval in place of its value.
     max_params, max_flops : float or None, default=None
         Most millions of parameters and of multiply-accumulates; None is no limit.
     """
@@ -57,13 +58,15 @@ class Objectives:
         numpy.ndarray
             Shape (rows, names); more is better.
         """
-        columns = [
-            -evaluated[name]
-            if name in COSTS
-            else evaluated[f"{name}.lower" if self.pessimistic else name]
-            for name in self.names
-        ]
-        return np.column_stack([column.to_numpy() for column in columns]).astype(np.float64)
+        return np.column_stack([self._gain(evaluated, name) for name in self.names])
+
+    def _gain(self, evaluated: pl.DataFrame, name: str) -> NDArray[np.float64]:
+        is_higher = name not in COSTS and Target.of(name).higher_is_better
+        bound = ""
+        if self.pessimistic and name not in COSTS:
+            bound = ".lower" if is_higher else ".upper"
+        column = evaluated[name + bound].to_numpy().astype(np.float64)
+        return column if is_higher else -column
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,11 @@ import polars as pl
 import typer
 
 from acorn.errors import InputError
+from acorn.targets import PERCENT
 from training.commands.shared import options
 from training.commands.shared.output import print_result
 from training.labels.importers import import_robustness, import_table
-from training.labels.reading import PERCENT, split_marks
+from training.labels.reading import split_marks
 
 app = typer.Typer(no_args_is_help=True)
 Out = Annotated[Path, typer.Option(help="Label table (Parquet) to write.")]

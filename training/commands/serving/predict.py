@@ -128,7 +128,7 @@ def _show(answer: PredictResponse) -> None:
         for name, target in prediction.targets.items()
     ]
     print_table(
-        ["architecture", "target", "percent", "lower", "upper", "in domain", "features"], rows
+        ["architecture", "target", "value", "lower", "upper", "in domain", "features"], rows
     )
     attribution_rows = [
         [prediction.arch, name, item["feature"], f"{item['contribution']:+.3f}"]

@@ -22,13 +22,15 @@ def _chosen() -> str:
     return f"datum.target === {TARGET}"
 
 
-def predicted_against_true(floors: Sequence[float]) -> Any:
+def predicted_against_true(floors: Sequence[float], unit: str) -> Any:
     """Interval and value of each function over its label.
 
     Parameters
     ----------
     floors
         Label of each target below which functions are hidden when ``close`` is set.
+    unit
+        Unit of the labels.
     """
     close = alt.param(name="close", value=False)
     low = alt.param(name="floors", value=list(floors))
@@ -45,11 +47,11 @@ def predicted_against_true(floors: Sequence[float]) -> Any:
             interval="datum.lower <= datum.label && datum.label <= datum.upper"
             " ? 'holds the label' : 'misses it'"
         )
-        .encode(x=alt.X("label:Q", title="measured (%)", scale=alt.Scale(zero=False)))
+        .encode(x=alt.X("label:Q", title=f"measured ({unit})", scale=alt.Scale(zero=False)))
     )
     colour = alt.Color("interval:N", scale=_HOLDS, title="90% interval")
     rules = base.mark_rule(opacity=0.25).encode(
-        y=alt.Y("lower:Q", title="predicted (%)", scale=alt.Scale(zero=False)),
+        y=alt.Y("lower:Q", title=f"predicted ({unit})", scale=alt.Scale(zero=False)),
         y2="upper:Q",
         color=colour,
     )

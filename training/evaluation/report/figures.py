@@ -10,13 +10,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from acorn.forests import Bundle
-from acorn.forests.bundle import HIGHEST, LOWEST, Prediction, bounded
+from acorn.forests import Bundle, Prediction, bounded
 from acorn.forests.manifest import IMPORTANCES
 from acorn.learning.labels import Labels
 from acorn.learning.metrics import tau
 from acorn.pareto import pareto_front
-from acorn.targets import ADVERSARIAL
+from acorn.targets import ADVERSARIAL, PERCENT, Target
 from training.evaluation.evaluate import Evaluation
 
 Floats = NDArray[np.float64]
@@ -48,7 +47,7 @@ def coverage(evaluation: Evaluation, targets: Sequence[str], y: Floats) -> Float
     found = np.full((len(targets), len(LEVELS)), np.nan)
     for i, level in enumerate(LEVELS):
         half = bundle.intervals.half_width(value, spread, level, numbers)
-        lower, upper = (np.clip(value + sign * half, LOWEST, HIGHEST) for sign in (-1, 1))
+        _, lower, upper = bundle.scale.columns(numbers).prediction(value, half)
         held = ((lower <= y) & (y <= upper)).sum(axis=0)
         np.divide(held, there, out=found[:, i], where=there > 0)
     return found
@@ -62,7 +61,7 @@ class Third(NamedTuple):
 
 
 def thirds(label: Floats, prediction: Prediction) -> tuple[list[Third], list[Third]]:
-    """Coverage in thirds: of as many functions each, and of as many percent points each."""
+    """Coverage in thirds: of as many functions each, and of equally wide ranges."""
     there = np.isfinite(label)
     value, lower, upper = (bound[there] for bound in prediction)
     held = (lower <= label[there]) & (label[there] <= upper)
@@ -106,10 +105,16 @@ def counterpart(target: str, targets: Sequence[str]) -> tuple[str, str] | None:
     """
     prefix = ADVERSARIAL if target.startswith(ADVERSARIAL) else ""
     clean = prefix + CLEAN
-    robust = [t for t in targets if t.startswith(ADVERSARIAL) == bool(prefix) and t != clean]
+    robust = [
+        name
+        for name in targets
+        if name.startswith(ADVERSARIAL) == bool(prefix)
+        and name != clean
+        and Target.of(name).unit == PERCENT
+    ]
     if clean not in targets or not robust:
         return None
-    if target != clean:
+    if target in robust:
         return clean, target
     return clean, next((t for t in ROBUST_FIRST if t in robust), robust[0])
 

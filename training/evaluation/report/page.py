@@ -9,6 +9,7 @@ from typing import Any
 
 from acorn import __version__
 from acorn.errors import InputError
+from acorn.targets import Target
 from training.evaluation.evaluate import LEVEL, Evaluation
 from training.evaluation.report.figures import LEAST_PAIRS
 from training.evaluation.report.inputs import Curves, Ours
@@ -116,8 +117,9 @@ def _drawing() -> str:
 def _charts(numbers: Numbers) -> dict[str, Any]:
     from training.evaluation.report import charts
 
+    units = dict.fromkeys(Target.of(name).unit for name in numbers.targets)
     found = {
-        "predicted": charts.predicted_against_true(numbers.floors),
+        "predicted": charts.predicted_against_true(numbers.floors, " or ".join(units)),
         "taus": charts.tau_by_target(numbers.targets),
         "curves": charts.tau_by_labels(),
         "coverage": charts.coverage_by_level(),

@@ -6,8 +6,8 @@ from pathlib import Path
 import polars as pl
 
 from acorn.errors import InvalidTableError
-from acorn.targets import is_target
-from training.labels.reading import read_file, read_percent, split_column
+from acorn.targets import Target, is_target
+from training.labels.reading import read_column, read_file, split_column
 
 
 def import_table(
@@ -28,13 +28,13 @@ def import_table(
     Returns
     -------
     polars.DataFrame
-        ``arch`` as it stands in the table, and labels in percent, each dataset in its own spelling.
+        ``arch`` as it stands in the table, and labels, each dataset in its own spelling.
 
     Raises
     ------
     InvalidTableError
         If a column to rename is not there, there is no ``arch`` or no label in the result, or
-        labels are not percent.
+        labels are not within the bounds of their target.
     """
     renamed = dict(columns or {})
     archs = {old for old, new in renamed.items() if new == "arch"} or {"arch"}
@@ -52,7 +52,7 @@ def import_table(
     return table.select(
         table[old].alias(new)
         if new == "arch"
-        else read_percent(table[old], source, small=small).alias(new)
+        else read_column(table[old], Target.of(_target(new)), source, small=small).alias(new)
         for old, new in kept.items()
     )
 
@@ -63,4 +63,8 @@ def _own_spelling(name: str) -> str:
 
 
 def _is_label(name: str) -> bool:
-    return is_target(name.partition(".")[2])
+    return is_target(_target(name))
+
+
+def _target(name: str) -> str:
+    return name.partition(".")[2]
