@@ -42,17 +42,44 @@ class LabelScale:
 
     @classmethod
     def of(cls, names: Sequence[str]) -> Self:
-        """Look up the scales of targets; raises UnknownTargetError."""
+        """Look up the scales of targets.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Names of the targets.
+
+        Returns
+        -------
+        LabelScale
+            One column for each name.
+
+        Raises
+        ------
+        UnknownTargetError
+            If a name is not a target's.
+        """
         targets = [Target.of(name) for name in names]
         is_log = np.array([target.scale == "log" for target in targets])
         bounds = np.array([(target.lower, target.upper) for target in targets])
         bounds = bounds.clip(-UNLIMITED, UNLIMITED)
         with np.errstate(divide="ignore"):  # the logarithm of 0 is no bound
             bounds[is_log] = np.log(bounds[is_log])
-        return cls(*bounds.T, is_log)
+        return cls(bounds[:, 0], bounds[:, 1], is_log)
 
     def columns(self, numbers: Sequence[int]) -> "LabelScale":
-        """The scale of some of the targets, by their numbers."""
+        """Select some of the targets.
+
+        Parameters
+        ----------
+        numbers : sequence of int
+            Columns to keep.
+
+        Returns
+        -------
+        LabelScale
+            One column for each number.
+        """
         positions = list(numbers)
         return LabelScale(self.lower[positions], self.upper[positions], self.is_log[positions])
 
@@ -80,11 +107,33 @@ class LabelScale:
         return self._converted(labels, np.log)
 
     def to_label(self, values: Floats) -> Floats:
-        """Convert values of shape (n, targets) back to the units of the targets."""
+        """Convert values back to the units of the targets.
+
+        Parameters
+        ----------
+        values : ndarray of float, shape (n, targets)
+            Values on the scale of the forests.
+
+        Returns
+        -------
+        ndarray of float, shape (n, targets)
+            Values in the units of the targets.
+        """
         return self._converted(values, np.exp)
 
     def clip(self, values: Floats) -> Floats:
-        """Keep values on the scale of the forests, of shape (n, targets), within the bounds."""
+        """Limit values to the bounds of the targets.
+
+        Parameters
+        ----------
+        values : ndarray of float, shape (n, targets)
+            Values on the scale of the forests.
+
+        Returns
+        -------
+        ndarray of float, shape (n, targets)
+            Values on the scale of the forests, within the bounds.
+        """
         return np.clip(values, self.lower, self.upper)
 
     def prediction(self, value: Floats, half: Floats) -> Prediction:

@@ -184,8 +184,9 @@ def _axis(name: str) -> MapAxis:
     if name in COSTS:
         return MapAxis(name=name, unit="million", better="lower")
     target = Target.of(name)
-    better = "higher" if target.higher_is_better else "lower"
-    return MapAxis(name=name, unit=target.unit, better=better)
+    return MapAxis(
+        name=name, unit=target.unit, better="higher" if target.higher_is_better else "lower"
+    )
 
 
 def _costs(bundle: Bundle) -> dict[str, Floats]:

@@ -110,15 +110,11 @@ def test_attributions_add_up_on_the_log_scale(bundle: Bundle) -> None:
 
 
 def test_scores_are_in_the_unit_of_the_target(bundle: Bundle, labels: Labels) -> None:
-    evaluated = {
-        name: scores["all"] for name, scores in evaluate(bundle, labels)["targets"].items()
-    }
-    for scores in (evaluated, bundle.manifest.scores):
-        assert scores["throughput.a100"]["mae"] > 50
-        assert scores["latency.pi4"]["mae"] > 1
-        for name in labels.targets:
-            assert scores[name]["coverage"] > 0.75
-            assert scores[name]["r2"] > 0.5
+    evaluated = evaluate(bundle, labels)["targets"]
+    for name, least in {"clean": 0, "throughput.a100": 50, "latency.pi4": 1}.items():
+        for scores in (evaluated[name]["all"], bundle.manifest.scores[name]):
+            mae, coverage, r2 = (scores[key] or 0.0 for key in ("mae", "coverage", "r2"))
+            assert (mae > least, coverage > 0.75, r2 > 0.5) == (True, True, True)
 
 
 def test_searches_and_maps_know_the_direction() -> None:
