@@ -137,6 +137,7 @@ def test_every_block_is_of_a_kind_that_is_checked(page: Path) -> None:
 @pytest.mark.parametrize(
     "page", [p for p in PAGES if any(b.language in SHELL for b in blocks(p))], ids=name_of
 )
+@pytest.mark.slow
 def test_commands_run(page: Path, desk: Desk, folder: Path) -> None:
     found = blocks(page)
     typed = [block for block in found if block.language in SHELL]

@@ -79,6 +79,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_commands_know_them(checkout: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [

@@ -32,6 +32,7 @@ def test_it_was_run_before_it_was_committed(path: Path) -> None:
     assert any("output_type" in o for cell in cells for o in cell.outputs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_it_runs(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))

@@ -8,6 +8,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.docs import api_reference
 from tests.docs.blocks import GENERATED, PAGES, ROOT
 
@@ -32,6 +34,7 @@ def test_every_page_is_in_the_navigation_once() -> None:
     assert sorted(listed(nav)) == sorted(map(str, NAMES))
 
 
+@pytest.mark.slow
 def test_the_site_builds(tmp_path: Path) -> None:
     ignored = shutil.ignore_patterns(GENERATED.name)
     shutil.copytree(ROOT / "docs", tmp_path / "docs", ignore=ignored)

@@ -88,6 +88,7 @@ def test_the_sign_matters() -> None:
     assert values["croze"] != values["croze_ascent"]
 
 
+@pytest.mark.slow
 def test_a_chain_that_exceeds_double_precision_says_so() -> None:
     torch.manual_seed(0)
     layers = [nn.Conv2d(64, 64, 3, padding=1) for _ in range(300)]

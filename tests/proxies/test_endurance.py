@@ -119,6 +119,7 @@ def vectors(names: list[str]) -> str:
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_bit_identical_in_another_process_and_order() -> None:
     names = list_proxies()

@@ -3,11 +3,14 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from benchmarks.overload import MOST_RATIO, QUEUE, SECONDS, WORKERS, Clients
 from tests.service.quick_servers import quick_server
 from tests.service.small_forest import SmallForest
 
 
+@pytest.mark.slow
 def test_what_is_accepted_under_a_flood_waits_no_longer_than_in_a_full_queue(
     small: SmallForest, tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ from tests.service.quick_servers import quick_server
 from tests.service.small_forest import SmallForest
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="reads processor time there")
 def test_all_are_refused_and_the_server_goes_on(small: SmallForest, tmp_path: Path) -> None:
     with quick_server(tmp_path, small) as server:

@@ -114,6 +114,7 @@ def workers(server: Requests) -> dict[str, int]:
     return found
 
 
+@pytest.mark.slow
 def test_a_job_outlives_a_server_that_is_killed(small: SmallForest, tmp_path: Path) -> None:
     unknown = small.unknown[:100]
     cells = [*unknown, *small.known, *small.known][:100] + (small.known + unknown) * 3
@@ -160,6 +161,7 @@ def test_a_server_that_ends_in_good_order_gives_its_parts_back_at_once(
         check_complete(client.lines(job), cells, small)
 
 
+@pytest.mark.slow
 def test_servers_on_one_database_share_jobs_and_features_and_take_over_from_the_dead(
     small: SmallForest, tmp_path: Path, postgres: Postgres
 ) -> None:
@@ -195,6 +197,7 @@ def test_servers_on_one_database_share_jobs_and_features_and_take_over_from_the_
         check_complete(client_b.lines(second), cells, small)
 
 
+@pytest.mark.slow
 def test_a_full_disk_stops_jobs_and_no_prediction(small: SmallForest, tmp_path: Path) -> None:
     with (
         quick_server(tmp_path, small, job_lease_seconds=LEASE) as server,

@@ -161,9 +161,10 @@ def test_readiness_follows_the_workers(
     assert not set(server.workers()) & set(workers)
 
 
+@pytest.mark.slow
 def test_what_was_accepted_is_answered_before_the_end(small: SmallForest, tmp_path: Path) -> None:
     cells = small.unknown[:8]
-    faults = dict.fromkeys(cells, "sleep 0.2")
+    faults = dict.fromkeys(cells, "sleep 0.6")
     with quick_server(tmp_path, small, faults=faults) as server, ThreadPoolExecutor(8) as threads:
         workers = server.workers()
         answers = [threads.submit(ask, server, cell) for cell in cells]
@@ -174,6 +175,7 @@ def test_what_was_accepted_is_answered_before_the_end(small: SmallForest, tmp_pa
         assert not any(map(alive, workers))
 
 
+@pytest.mark.slow
 def test_a_server_that_cannot_drain_in_time_ends_all_the_same(
     small: SmallForest, tmp_path: Path
 ) -> None:
@@ -192,6 +194,7 @@ def test_a_server_that_cannot_drain_in_time_ends_all_the_same(
         assert lost.exception() is not None or lost.result().status_code >= 500
 
 
+@pytest.mark.slow
 def test_workers_end_with_a_server_that_is_killed(small: SmallForest, tmp_path: Path) -> None:
     stuck = small.unknown[0]
     faults = {stuck: "sleep 600"}

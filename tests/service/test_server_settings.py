@@ -1,8 +1,10 @@
 """Where settings come from, which source wins, and how wrong ones are refused."""
 
+import sys
 from inspect import signature
 from pathlib import Path
 
+import platformdirs
 import pytest
 
 from acorn.errors import InputError
@@ -84,31 +86,12 @@ def test_the_cache_is_where_the_platform_wants_it(
     assert Settings(database_url="postgresql://x").store_url == "postgresql://x"
 
 
-@pytest.mark.parametrize(
-    ("platform", "variable", "folder"),
-    [
-        ("linux", "XDG_CACHE_HOME", ".cache"),
-        ("darwin", None, "Library/Caches"),
-        ("win32", "LOCALAPPDATA", "AppData/Local"),
-    ],
-)
-def test_each_platform_has_a_folder_for_caches(
-    platform: str,
-    variable: str | None,
-    folder: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("sys.platform", platform)
-    monkeypatch.setattr(Path, "home", lambda: tmp_path)
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    monkeypatch.delenv("LOCALAPPDATA", raising=False)
-    assert user_cache() == tmp_path / folder / "acorn"
-    if variable is not None:
-        monkeypatch.setenv(variable, "")
-        assert user_cache() == tmp_path / folder / "acorn"
-        monkeypatch.setenv(variable, str(tmp_path / "mine"))
-        assert user_cache() == tmp_path / "mine" / "acorn"
+def test_the_cache_folder_is_the_platforms(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert user_cache() == platformdirs.user_cache_path("acorn", appauthor=False, opinion=False)
+    assert user_cache().name == "acorn"
+    if sys.platform == "linux":
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+        assert user_cache() == tmp_path / "acorn"
 
 
 def test_lists_are_written_with_commas_or_as_lists(

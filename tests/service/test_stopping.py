@@ -8,12 +8,14 @@ from contextlib import suppress
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.service.quick_servers import ask, quick_server
 from tests.service.servers import alive, until
 from tests.service.small_forest import SmallForest
 
 
+@pytest.mark.slow
 def test_a_server_that_was_told_to_end_is_not_ready_and_still_answers(
     small: SmallForest, tmp_path: Path
 ) -> None:
@@ -39,6 +41,7 @@ def test_a_server_that_was_told_to_end_is_not_ready_and_still_answers(
         assert not any(map(alive, workers))
 
 
+@pytest.mark.slow
 def test_under_load_every_accepted_request_is_answered(small: SmallForest, tmp_path: Path) -> None:
     """A load balancer that looks ten times a second loses no request."""
     is_over = threading.Event()

@@ -154,6 +154,7 @@ def test_labels_of_another_dataset_or_space_are_refused(bundle, parts):
             evaluate(bundle, Labels(space, dataset, parts[1].frame, ()))
 
 
+@pytest.mark.slow
 def test_rows_without_features_are_counted(parts, table, bundle, tmp_path):
     _, new = parts
     known = set(new.ids[: len(new.ids) // 2])
@@ -194,6 +195,7 @@ def test_rows_of_training_are_in_the_domain(bundle):
     assert not bundle.outliers(X[:1] + 50)[0].any()
 
 
+@pytest.mark.slow
 def test_the_same_input_gives_the_same_forests(bundle, parts, table, tmp_path):
     again = train_bundle(parts[0], table, tmp_path / "again", configuration=SMALL, n_jobs=2)
     for name, entry in bundle.manifest.files.items():

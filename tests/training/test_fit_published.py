@@ -12,6 +12,8 @@ from acorn.spaces import get_space
 from training.evaluation.evaluate import evaluate
 from training.labels.reading import read_labels
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
 SETTINGS = ProxySettings(
     dataset="cifar10", batch="none", batch_size=1, batch_digest="0" * 64, seed=0
 )

@@ -41,6 +41,7 @@ def test_a_target_that_cannot_be_smoothed_is_left_to_trees(data):
     assert np.abs(value - data.Y[:, 0]).mean() > 0.3  # not the labels themselves
 
 
+@pytest.mark.slow
 def test_a_blend_is_the_mean_of_both(data):
     rows = np.ones(150, bool)
     blend, smooth, plain = (
@@ -50,6 +51,7 @@ def test_a_blend_is_the_mean_of_both(data):
     assert np.allclose(blend, (smooth + plain) / 2)
 
 
+@pytest.mark.slow
 def test_compositions_are_those_that_growing_gives(data):
     found = cross_validate_compositions(data, TREES, smoothed=True)
     assert [candidate.composition for candidate in found] == ["smooth", "blend"]

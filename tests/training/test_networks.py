@@ -27,6 +27,7 @@ def test_a_bent_signal_is_learned_where_there_is_no_label(made):
     assert error(found, truth[400:]) < 0.2  # of a variance of one
 
 
+@pytest.mark.slow
 def test_a_noisy_column_is_learned_better_beside_a_clear_one(made):
     Z, truth = made
     noisy = truth[:400, :1] + np.random.default_rng(1).normal(size=(400, 1))

@@ -125,6 +125,7 @@ def test_functions_without_a_label_are_told_from_the_others(signal):
     assert unsure[-1, 0] > unsure[:-1, 0].mean()
 
 
+@pytest.mark.slow
 def test_labels_on_other_datasets_help_a_noisy_target(signal):
     X, truth = signal
     rng = np.random.default_rng(2)
