@@ -149,7 +149,7 @@ class Bundle:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Fields of the :class:`~acorn.proxies.ProxySettings` that its features come from."""
+        """Fields of the :class:`~acorn.features.settings.ProxySettings` that its features come from."""
         return self.manifest.settings
 
     def target(self, name: str) -> str:
