@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from acorn.predictor import load_bundle
+    from acorn.bundle_predictor import load_bundle
     from acorn.proxies import compute_proxies, list_proxies
     from acorn.spaces import build_network
 
@@ -23,7 +23,7 @@ _HOMES = {
     "build_network": "acorn.spaces",
     "compute_proxies": "acorn.proxies",
     "list_proxies": "acorn.proxies",
-    "load_bundle": "acorn.predictor",
+    "load_bundle": "acorn.bundle_predictor",
 }
 """Module that defines each name of the public interface."""
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import polars as pl
 from scipy.stats import kendalltau, spearmanr
 
+from acorn.features.feature_table import FeatureTable, check_settings
 from acorn.features.recipe import FeatureRecipe
-from acorn.features.table import FeatureTable, check_settings
 from acorn.spaces import get_space
 from training.commands.shared.progress import progress
 from training.features.compute import compute_features

@@ -16,8 +16,8 @@ from statistics import median
 
 import torch
 
+from acorn.features.feature_table import FeatureRow, FeatureTable
 from acorn.features.recipe import FeatureRecipe
-from acorn.features.table import FeatureRow, FeatureTable
 from acorn.forests import Manifest
 from acorn.forests import manifest as files
 from acorn.forests.manifest import MANIFEST

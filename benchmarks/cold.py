@@ -17,8 +17,8 @@ from statistics import median
 
 import torch
 
+from acorn.features.feature_table import FeatureTable
 from acorn.features.recipe import FeatureRecipe
-from acorn.features.table import FeatureTable
 from acorn.forests import Manifest, write_bundle
 from acorn.forests import manifest as files
 from acorn.forests.manifest import MANIFEST

@@ -23,8 +23,8 @@ from scipy.stats import kendalltau, spearmanr
 
 from acorn.batches import embedded_batch
 from acorn.datasets import get_dataset
+from acorn.features.feature_table import FeatureTable
 from acorn.features.recipe import FeatureRecipe
-from acorn.features.table import FeatureTable
 from acorn.learning.labels import Labels
 from acorn.proxies import list_proxies, run
 from acorn.spaces import get_space

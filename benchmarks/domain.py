@@ -20,8 +20,8 @@ from sklearn.metrics import roc_auc_score
 
 from acorn.datasets import get_dataset
 from acorn.errors import InvalidArchitectureError
+from acorn.features.feature_table import FeatureTable
 from acorn.features.recipe import FeatureRecipe
-from acorn.features.table import FeatureTable
 from acorn.forests import Bundle, OutlierDetector, bounded
 from acorn.learning.feature_sets import SIZE
 from acorn.learning.splits import held_out

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from acorn.features.table import FeatureTable
+from acorn.features.feature_table import FeatureTable
 from acorn.forests import bounded
+from acorn.learning.evaluation_metrics import tau
 from acorn.learning.fitting import Configuration, fit_forests
-from acorn.learning.metrics import tau
 from acorn.proxies import SETS, list_proxies
 from acorn.spaces import get_space
 from benchmarks.correlations import SPACES, TARGETS, path

@@ -14,7 +14,7 @@ import polars as pl
 from scipy.stats import kendalltau
 from sklearn.ensemble import RandomForestRegressor
 
-from acorn.features.table import FeatureTable
+from acorn.features.feature_table import FeatureTable
 from acorn.learning.labels import Labels
 from acorn.learning.splits import held_out
 from acorn.learning.train import train_bundle

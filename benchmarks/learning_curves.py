@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from acorn.features.table import FeatureTable
+from acorn.features.feature_table import FeatureTable
 from acorn.learning.composition import Composition
+from acorn.learning.evaluation_metrics import tau
 from acorn.learning.fitting import Configuration
-from acorn.learning.metrics import tau
 from acorn.learning.training_data import TrainingData
 from benchmarks.release import RELEASED, SHIPPED, find_release
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from acorn.features.table import FeatureTable
+from acorn.features.feature_table import FeatureTable
 from acorn.forests import Bundle, Intervals, bounded
+from acorn.learning.evaluation_metrics import tau
 from acorn.learning.feature_sets import feature_sets
 from acorn.learning.fitting import Configuration, fit_forests
-from acorn.learning.metrics import tau
 from acorn.proxies import list_proxies
 from acorn.spaces import UNIVERSAL
 from benchmarks.crossed import configuration_of

@@ -24,11 +24,11 @@ import polars as pl
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestRegressor
 
-from acorn.features.table import FeatureTable
+from acorn.features.feature_table import FeatureTable
 from acorn.forests import bounded
+from acorn.learning.evaluation_metrics import explained, tau
 from acorn.learning.feature_sets import feature_sets
 from acorn.learning.fitting import Configuration, fit_forests
-from acorn.learning.metrics import explained, tau
 from acorn.learning.smoothing import expected_scores
 from acorn.spaces import get_space
 from benchmarks.release import RELEASED

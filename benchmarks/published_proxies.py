@@ -12,8 +12,8 @@ from pathlib import Path
 import polars as pl
 from scipy.stats import spearmanr
 
+from acorn.features.feature_table import FeatureTable
 from acorn.features.recipe import FeatureRecipe
-from acorn.features.table import FeatureTable
 from training.commands.shared.progress import progress
 from training.features.compute import compute_features
 

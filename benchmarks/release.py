@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from acorn.features.feature_table import FeatureRow, FeatureTable
+from acorn.features.proxy_settings import ProxySettings
 from acorn.features.recipe import FeatureRecipe
-from acorn.features.settings import ProxySettings
-from acorn.features.table import FeatureRow, FeatureTable
 from acorn.learning.labels import Labels
 from acorn.learning.train import train_bundle
 from acorn.spaces import UNIVERSAL, get_space

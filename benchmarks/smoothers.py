@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from acorn.learning.metrics import tau
+from acorn.learning.evaluation_metrics import tau
 from acorn.learning.smoothing.expected import NETWORKS_SHARE, expected_scores
 from benchmarks.crossed import training_data_of
 from benchmarks.held_out import TARGETS

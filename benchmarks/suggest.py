@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 from sklearn.ensemble import ExtraTreesRegressor
 
-from acorn.features.table import FeatureTable
+from acorn.features.feature_table import FeatureTable
 from acorn.forests import bounded
+from acorn.learning.evaluation_metrics import tau
 from acorn.learning.feature_sets import feature_sets
-from acorn.learning.metrics import tau
 from acorn.proxies import SETS, list_proxies
 from benchmarks.release import RELEASED, find_release
 from training.active_learning.batch_selection import select_batch

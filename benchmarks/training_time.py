@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from acorn.features.settings import ProxySettings
-from acorn.features.table import FeatureRow, FeatureTable
+from acorn.features.feature_table import FeatureRow, FeatureTable
+from acorn.features.proxy_settings import ProxySettings
 from acorn.spaces import get_space
 
 SPACE = "nats_sss"

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from acorn.learning.metrics import tau
+from acorn.learning.evaluation_metrics import tau
 from benchmarks.crossed import crossed
 from benchmarks.held_out import TARGETS
 from benchmarks.release import find_release

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import get_args
 
 from acorn.errors import AcornError
-from acorn.features.table import FeatureRow
+from acorn.features.feature_table import FeatureRow
 from acorn.schemas.jobs import JobState
 from acorn.schemas.prediction import (
     ForestInfo,

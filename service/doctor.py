@@ -25,7 +25,7 @@ from acorn.client import (
     Unavailable,
 )
 from acorn.errors import AcornError, InputError
-from acorn.features.table import FeatureRow
+from acorn.features.feature_table import FeatureRow
 from acorn.spaces import SPACES
 from service.prediction.predictor import Predictor
 from service.repository.model_repository import ModelRepository

@@ -17,7 +17,7 @@ from service.settings import Settings
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from acorn.features.table import FeatureRow
+    from acorn.features.feature_table import FeatureRow
     from service.workers import WorkFactory
     from service.workers.feature_work import FeatureTask
 

@@ -11,8 +11,8 @@ from acorn.batches import embedded_batch
 from acorn.datasets import get_dataset
 from acorn.errors import InvalidTableError, MismatchError
 from acorn.features.extractor import FeatureExtractor
-from acorn.features.settings import ProxySettings
-from acorn.features.table import FeatureRow, FeatureTable
+from acorn.features.feature_table import FeatureRow, FeatureTable
+from acorn.features.proxy_settings import ProxySettings
 from acorn.spaces import get_space
 
 SETTINGS = ProxySettings("cifar10", "made up", 2, "0" * 64, seed=0)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import acorn
+from acorn.bundle_predictor import BundlePredictor
 from acorn.errors import BundleError, InputError, InvalidArchitectureError
-from acorn.predictor import BundlePredictor
 
 ROOT = Path(__file__).parents[1]
 CELL = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|skip_connect~0|none~1|nor_conv_3x3~2|"

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from acorn.batches.reading import UNREADABLE, Indices, Pixels, Source, brief, pixel_reader
+from acorn.batches.image_reading import UNREADABLE, Indices, Pixels, Source, brief, pixel_reader
 from acorn.datasets import Dataset
 from acorn.errors import InvalidBatchError
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from acorn.batches.reading import UNREADABLE, Indices, Pixels, Source, brief
+from acorn.batches.image_reading import UNREADABLE, Indices, Pixels, Source, brief
 from acorn.datasets import Dataset
 from acorn.errors import InvalidBatchError
 from acorn.optional import need

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from acorn.batches.reading import UNREADABLE, Source, brief, pixel_reader
+from acorn.batches.image_reading import UNREADABLE, Source, brief, pixel_reader
 from acorn.datasets import Dataset
 from acorn.errors import InvalidBatchError, abbreviate
 

@@ -10,8 +10,8 @@ import numpy as np
 from acorn.batches.batch import Batch, check_size, embedded_batch, make_batch
 from acorn.batches.cifar import find_cifar
 from acorn.batches.image_folder import read_folder
+from acorn.batches.image_reading import Indices, Source
 from acorn.batches.npz import read_npz
-from acorn.batches.reading import Indices, Source
 from acorn.batches.stream import Stream
 from acorn.datasets import Dataset
 from acorn.errors import InvalidBatchError, abbreviate

@@ -27,7 +27,7 @@ from acorn.client.errors import (
 from acorn.client.exchanges import Retries
 from acorn.client.frames import specs_of
 from acorn.client.synchronous import Client, Jobs
-from acorn.schemas.options import Options
+from acorn.schemas.predict_options import Options
 
 __all__ = [
     "AsyncClient",

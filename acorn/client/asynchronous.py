@@ -15,7 +15,7 @@ from acorn.client.requests import Architecture
 from acorn.client.streams import EventStream, ItemT, JobStream, ResultStream
 from acorn.client.synchronous import signature_of
 from acorn.schemas.jobs import Job, ResultLine
-from acorn.schemas.options import Options
+from acorn.schemas.predict_options import Options
 from acorn.schemas.prediction import Prediction
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from acorn.client.errors import Conflict, JobFailed, JobTimeout
 from acorn.client.exchanges import Exchange, RequestPolicy, Wait
 from acorn.client.requests import Architecture, Request, Spool, encode_all, given, to_json
 from acorn.schemas.jobs import Job, JobList
-from acorn.schemas.options import Options, write_query
+from acorn.schemas.predict_options import Options, write_query
 from acorn.schemas.prediction import (
     ForestDetail,
     ForestList,
@@ -50,7 +50,7 @@ def predict(
     space : str, default=None
         The space of all; each architecture is then the value of ``arch``.
     **options
-        See :class:`~acorn.schemas.options.PredictOptions`.
+        See :class:`~acorn.schemas.predict_options.PredictOptions`.
 
     Returns
     -------
@@ -165,7 +165,7 @@ def submit(
     key : str, default=None
         Idempotency key: the same list under the same key leads to the same job.
     **options
-        See :class:`~acorn.schemas.options.PredictOptions`.
+        See :class:`~acorn.schemas.predict_options.PredictOptions`.
 
     Returns
     -------

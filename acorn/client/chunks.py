@@ -7,7 +7,7 @@ from acorn.client import calls
 from acorn.client.errors import ValidationProblem
 from acorn.client.exchanges import Exchange, RequestPolicy
 from acorn.client.requests import given
-from acorn.schemas.options import Options
+from acorn.schemas.predict_options import Options
 from acorn.schemas.prediction import Prediction
 
 ENVELOPE_BYTES = 4_096

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from httpx2 import AsyncByteStream, SyncByteStream
 
 from acorn.errors import InputError, abbreviate
-from acorn.schemas.options import Options, PredictOptions
+from acorn.schemas.predict_options import Options, PredictOptions
 from acorn.schemas.prediction import (
     ArchitectureSpec,
 )

@@ -14,7 +14,7 @@ from acorn.client.exchanges import Attempt, Exchange, Reply, RequestPolicy, Retr
 from acorn.client.requests import Architecture
 from acorn.client.streams import EventStream, ItemT, JobStream, ResultStream
 from acorn.schemas.jobs import Job, ResultLine
-from acorn.schemas.options import Options
+from acorn.schemas.predict_options import Options
 from acorn.schemas.prediction import Prediction
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ class Client(_Runner):
         chunk : int, default=None
             Architectures per request; by default as many as the server accepts.
         **options
-            See :class:`~acorn.schemas.options.PredictOptions`.
+            See :class:`~acorn.schemas.predict_options.PredictOptions`.
 
         Yields
         ------
@@ -219,7 +219,7 @@ class Client(_Runner):
         chunk : int, default=None
             Architectures per request; by default as many as the server accepts.
         **options
-            See :class:`~acorn.schemas.options.PredictOptions`.
+            See :class:`~acorn.schemas.predict_options.PredictOptions`.
 
         Returns
         -------

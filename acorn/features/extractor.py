@@ -10,9 +10,9 @@ from torch import nn
 from acorn.batches import Batch
 from acorn.datasets import Dataset, get_dataset
 from acorn.devices import find_device
+from acorn.features.feature_table import FeatureRow, check_settings
+from acorn.features.proxy_settings import ProxySettings
 from acorn.features.recipe import FeatureRecipe
-from acorn.features.settings import ProxySettings
-from acorn.features.table import FeatureRow, check_settings
 from acorn.graph import structure_features, trace
 from acorn.proxies import list_proxies, run
 from acorn.spaces import Space

@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Self
 
 from acorn.datasets import get_dataset
-from acorn.features.settings import ProxySettings
+from acorn.features.proxy_settings import ProxySettings
 
 if TYPE_CHECKING:  # the server reads recipes in a process without torch
     from acorn.batches import Batch

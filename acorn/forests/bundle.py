@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acorn.errors import AcornError, BundleError
-from acorn.features.table import FeatureTable
+from acorn.features.feature_table import FeatureTable
 from acorn.forests import manifest as files
 from acorn.forests._trees.packed import PackedForest
 from acorn.forests._trees.shap import TreeShap
@@ -149,7 +149,7 @@ class Bundle:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Fields of the :class:`~acorn.features.settings.ProxySettings` that its features come from."""
+        """Fields of the ``ProxySettings`` that its features were computed under."""
         return self.manifest.settings
 
     def target(self, name: str) -> str:

@@ -18,7 +18,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 from scipy.stats import rankdata
 
-from acorn.learning.metrics import explained
+from acorn.learning.evaluation_metrics import explained
 from acorn.learning.model_selection import FINAL_FOLDS, OutOfFoldPredictions
 from acorn.learning.training_data import TrainingData
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from acorn.forests import Ensemble, Intervals
 from acorn.forests.manifest import Candidate
 from acorn.learning.composition import Composition
+from acorn.learning.evaluation_metrics import tau
 from acorn.learning.fitting import Configuration
-from acorn.learning.metrics import tau
 from acorn.learning.training_data import TrainingData
 
 logger = logging.getLogger(__name__)

@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 
 from acorn import __version__
-from acorn.features.table import FeatureTable
+from acorn.features.feature_table import FeatureTable
 from acorn.forests import Bundle, Intervals, Manifest, OutlierDetector, TrainingSet, write_bundle
 from acorn.forests import manifest as files
 from acorn.forests.manifest import ForestEntry
+from acorn.learning.evaluation_metrics import score
 from acorn.learning.fitting import Configuration
 from acorn.learning.importance import importances
 from acorn.learning.labels import Labels
-from acorn.learning.metrics import score
 from acorn.learning.model_card import model_card
 from acorn.learning.model_selection import ModelSelection, OutOfFoldPredictions
 from acorn.learning.training_data import TrainingData

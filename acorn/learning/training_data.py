@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acorn.errors import InputError, MismatchError
-from acorn.features.table import FeatureTable
+from acorn.features.feature_table import FeatureTable
 from acorn.forests import Ensemble, LabelScale, Member, bounded
 from acorn.learning.composition import TargetGroups, restricted
 from acorn.learning.feature_sets import feature_sets

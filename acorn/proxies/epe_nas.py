@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from acorn.proxies._engine import JACOBIAN, Records, proxy
-from acorn.proxies._math.correlation import CONSTANT, EPSILON, correlation
+from acorn.proxies._math.channel_correlation import CONSTANT, EPSILON, correlation
 
 MANY_CLASSES = 100
 

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from acorn.proxies._engine import SAMPLE, Observer, Records, proxy
-from acorn.proxies._math.correlation import correlation_of_channels
+from acorn.proxies._math.channel_correlation import correlation_of_channels
 from acorn.proxies._math.layout import channel_rows, same_memory
 
 

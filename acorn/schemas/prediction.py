@@ -12,7 +12,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict  # pydantic's, before Python 3.12
 
-from acorn.schemas.options import PredictOptions
+from acorn.schemas.predict_options import PredictOptions
 
 FeatureSource = Literal["table", "cache", "computed"]
 

@@ -16,7 +16,7 @@ from starlette.middleware.cors import CORSMiddleware
 import acorn
 import service.http.routes
 from acorn.errors import AcornError, abbreviate
-from acorn.features.table import FeatureRow
+from acorn.features.feature_table import FeatureRow
 from acorn.schemas.problems import Problem, ProblemItem
 from acorn.strict_json import escape
 from service.application import Application
@@ -28,7 +28,7 @@ from service.http.openapi import ANY_PROBLEM, describe
 from service.http.problem_details import refusal, respond
 from service.observability.logs import request_id
 from service.observability.metrics import Metrics
-from service.observability.tracing import set_up_tracing
+from service.observability.request_tracing import set_up_tracing
 from service.repository.model_repository import ModelRepository
 from service.settings import Settings
 from service.storage.database import Database

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Mapping
 from typing import Protocol, TypeAlias
 
 from acorn.errors import AcornError
-from acorn.features.table import FeatureRow
+from acorn.features.feature_table import FeatureRow
 from service.errors import QueueFullError, UnavailableError
 from service.prediction.predictor import Compute
 from service.workers import Outcome

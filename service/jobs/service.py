@@ -12,7 +12,7 @@ from acorn.schemas.jobs import Job, JobList
 from acorn.schemas.problems import Problem
 from service.errors import ConflictError, QueueFullError
 from service.jobs.background import PoolCompute, compute_in_background
-from service.jobs.result_tables import TableForm, write_table
+from service.jobs.job_tables import TableForm, write_table
 from service.jobs.runner import JobRunner
 from service.jobs.store import JobStore
 from service.jobs.submission import digest, read_job

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from acorn.schemas.options import PredictOptions, read_query
+from acorn.schemas.predict_options import PredictOptions, read_query
 from acorn.schemas.problems import ProblemItem
 from service.errors import InvalidRequestError, MalformedBodyError
 from service.jobs.store import NewJob

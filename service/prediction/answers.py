@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from acorn.datasets import Dataset, get_dataset
 from acorn.errors import MismatchError
-from acorn.features.table import FeatureRow
+from acorn.features.feature_table import FeatureRow
 from acorn.forests import Attribution
 from acorn.forests.bundle import bounded
 from acorn.schemas.prediction import (

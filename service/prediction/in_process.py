@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from acorn.errors import AcornError
-from acorn.features.table import FeatureRow
+from acorn.features.feature_table import FeatureRow
 from service.errors import ComputationError
 from service.workers import Outcome
 from service.workers.feature_work import FeatureTask, FeatureWorkFactory

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from acorn.datasets import get_dataset
 from acorn.errors import AcornError, InputError, UnknownTargetError
-from acorn.features.table import FeatureRow
+from acorn.features.feature_table import FeatureRow
 from acorn.schemas.prediction import (
     FeatureSource,
     ForestName,

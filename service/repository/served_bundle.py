@@ -7,8 +7,8 @@ from typing import Any
 
 from packaging.version import InvalidVersion, Version
 
+from acorn.features.feature_table import FeatureRow
 from acorn.features.recipe import FeatureRecipe
-from acorn.features.table import FeatureRow
 from acorn.forests import Bundle
 from acorn.schemas.prediction import ForestDetail, ForestInfo, ForestName, Importance
 from acorn.spaces import SPACES, UNIVERSAL

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from cachetools import LRUCache
 
+from acorn.features.feature_table import FeatureRow
 from acorn.features.recipe import FeatureRecipe
-from acorn.features.table import FeatureRow
 from service.storage.feature_store import FeatureStore
 
 KEPT_BYTES = 64 * 2**20

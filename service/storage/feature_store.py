@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from acorn.features.table import FeatureRow
+from acorn.features.feature_table import FeatureRow
 from service.storage.database import Database, DatabaseError
 from service.storage.tables import features
 

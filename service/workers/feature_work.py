@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from acorn.errors import AcornError
+from acorn.features.feature_table import FeatureRow
 from acorn.features.recipe import FeatureRecipe
-from acorn.features.table import FeatureRow
 from acorn.spaces import get_space
 from service.observability.logs import LogFormat, configure_logging
 

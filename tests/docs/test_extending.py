@@ -27,12 +27,12 @@ EXAMPLES = {
     "tests/spaces/test_stack.py": (),
     "tests/service/test_digits.py": (
         (
-            "acorn/schemas/options.py",
+            "acorn/schemas/predict_options.py",
             "    targets: list[str]",
             "    digits: int | None = Field(None, ge=0, "
             'description="Decimal places of the values.")\n',
         ),
-        ("acorn/schemas/options.py", "    targets: str | S", "    digits: int | None\n"),
+        ("acorn/schemas/predict_options.py", "    targets: str | S", "    digits: int | None\n"),
     ),
     "service/http/routes/version.py": (),
     "tests/service/test_version.py": (),

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from sklearn.ensemble import ExtraTreesRegressor
 
-from acorn.features.settings import ProxySettings
-from acorn.features.table import FeatureRow, FeatureTable
+from acorn.features.feature_table import FeatureRow, FeatureTable
+from acorn.features.proxy_settings import ProxySettings
 from acorn.forests import (
     Bundle,
     Intervals,

@@ -6,7 +6,7 @@ import torch
 from acorn.batches import embedded_batch
 from acorn.datasets import get_dataset
 from acorn.features.extractor import FeatureExtractor
-from acorn.features.settings import ENGINE_VERSION
+from acorn.features.proxy_settings import ENGINE_VERSION
 from acorn.spaces import get_space
 
 CELL = (

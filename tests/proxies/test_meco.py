@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from acorn.proxies import run
-from acorn.proxies._math.correlation import correlation_of_channels
+from acorn.proxies._math.channel_correlation import correlation_of_channels
 from tests.proxies.small import batch, cell_network
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import httpx
 
-from acorn.features.table import FeatureRow
+from acorn.features.feature_table import FeatureRow
 from service.http.app import create_app
 from service.http.server import Server
 from service.observability.logs import configure_logging

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from acorn.features.table import FeatureRow
+from acorn.features.feature_table import FeatureRow
 from service.observability.logs import LogFormat, configure_logging
 from service.settings import load_settings
 from service.workers.feature_work import FeatureTask

@@ -12,7 +12,7 @@ from sklearn.ensemble import RandomForestRegressor
 from acorn.batches import embedded_batch
 from acorn.datasets import get_dataset
 from acorn.features.extractor import FeatureExtractor
-from acorn.features.table import FeatureTable
+from acorn.features.feature_table import FeatureTable
 from acorn.forests import (
     Ensemble,
     Intervals,

@@ -6,7 +6,7 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from acorn.schemas.options import Options
+from acorn.schemas.predict_options import Options
 from acorn.schemas.prediction import ArchitectureSpec, PredictRequest
 from acorn.spaces import get_space
 from service.http.app import create_app

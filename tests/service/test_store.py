@@ -13,9 +13,9 @@ import pytest
 import sqlalchemy as sa
 
 from acorn.errors import InputError
+from acorn.features.feature_table import FeatureRow
+from acorn.features.proxy_settings import ProxySettings
 from acorn.features.recipe import FeatureRecipe
-from acorn.features.settings import ProxySettings
-from acorn.features.table import FeatureRow
 from service.storage.cache import FeatureCache
 from service.storage.database import Database
 from service.storage.feature_store import FeatureStore

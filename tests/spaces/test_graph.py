@@ -18,7 +18,7 @@ from acorn.spaces import get_space
 from acorn.spaces.graph import GraphSpace
 from acorn.spaces.graph.layers import lay_out
 from acorn.spaces.graph.network import _MODULES
-from acorn.spaces.graph.operations import ACTIVATIONS, OPERATIONS
+from acorn.spaces.graph.node_operations import ACTIVATIONS, OPERATIONS
 from acorn.spaces.graph.spec import read_graph
 from acorn.spaces.limits import LIMITS, NetworkLimits
 from tests.spaces.graphs import GRAPHS, Drawing, Graph, residual

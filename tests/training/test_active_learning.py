@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 from acorn.errors import InputError
-from acorn.features.settings import ProxySettings
-from acorn.features.table import FeatureRow, FeatureTable
+from acorn.features.feature_table import FeatureRow, FeatureTable
+from acorn.features.proxy_settings import ProxySettings
 from acorn.spaces import get_space
 from training.active_learning.batch_selection import NOISE, select_batch
 from training.active_learning.kernel import Kernel, rank_transform

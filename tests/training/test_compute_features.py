@@ -8,8 +8,8 @@ import pytest
 
 from acorn.errors import InputError, InvalidArchitectureError, MismatchError
 from acorn.features.extractor import get_extractor
+from acorn.features.feature_table import FeatureTable
 from acorn.features.recipe import FeatureRecipe
-from acorn.features.table import FeatureTable
 from acorn.spaces import get_space
 from training.features import resumable_table
 from training.features.compute import compute_features, select_architectures

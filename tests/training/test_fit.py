@@ -3,8 +3,8 @@ import polars as pl
 import pytest
 
 from acorn.errors import InputError, MismatchError, UnknownTargetError
-from acorn.features.settings import ProxySettings
-from acorn.features.table import FeatureRow, FeatureTable
+from acorn.features.feature_table import FeatureRow, FeatureTable
+from acorn.features.proxy_settings import ProxySettings
 from acorn.forests import Bundle
 from acorn.learning.fitting import Configuration
 from acorn.learning.labels import Labels

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from acorn.features.settings import ProxySettings
-from acorn.features.table import FeatureRow, FeatureTable
+from acorn.features.feature_table import FeatureRow, FeatureTable
+from acorn.features.proxy_settings import ProxySettings
 from acorn.learning.fitting import Configuration
 from acorn.learning.splits import held_out
 from acorn.learning.train import train_bundle

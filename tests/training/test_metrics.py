@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from acorn.learning.metrics import score, tau
+from acorn.learning.evaluation_metrics import score, tau
 
 NAN = float("nan")
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from acorn.features.settings import ProxySettings
-from acorn.features.table import FeatureRow, FeatureTable
+from acorn.features.feature_table import FeatureRow, FeatureTable
+from acorn.features.proxy_settings import ProxySettings
 from acorn.learning.population import Population
 from acorn.spaces import get_space
 

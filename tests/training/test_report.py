@@ -16,8 +16,8 @@ from hypothesis.extra.numpy import arrays
 from sklearn.tree import DecisionTreeRegressor
 
 from acorn.errors import InputError, InvalidTableError
-from acorn.features.settings import ProxySettings
-from acorn.features.table import FeatureRow, FeatureTable
+from acorn.features.feature_table import FeatureRow, FeatureTable
+from acorn.features.proxy_settings import ProxySettings
 from acorn.forests import PackedForest, Prediction
 from acorn.learning.fitting import Configuration
 from acorn.learning.labels import Labels
@@ -36,7 +36,7 @@ from training.evaluation.report.figures import (
     twins_ceiling,
 )
 from training.evaluation.report.impurity import _reductions
-from training.evaluation.report.inputs import read_published
+from training.evaluation.report.report_inputs import read_published
 
 SETTINGS = ProxySettings(
     dataset="cifar10", batch="noise", batch_size=4, batch_digest="0" * 64, seed=0

@@ -11,8 +11,8 @@ from scipy.stats import kendalltau
 from acorn.forests import Ensemble
 from acorn.learning.fitting import Configuration, fit_smoothed_forest
 from acorn.learning.smoothing import SmoothedLabels, expected_scores, mode_share
-from acorn.learning.smoothing.inputs import standardised
 from acorn.learning.smoothing.posterior import Posterior
+from acorn.learning.smoothing.process_inputs import standardised
 from acorn.learning.smoothing.relevance import covariance, matern, negative_log_evidence, relevance
 from acorn.learning.smoothing.scores import NormalScores
 

@@ -11,8 +11,8 @@ import pytest
 
 from acorn import targets
 from acorn.errors import InputError, InvalidTableError
-from acorn.features.settings import ProxySettings
-from acorn.features.table import FeatureRow, FeatureTable
+from acorn.features.feature_table import FeatureRow, FeatureTable
+from acorn.features.proxy_settings import ProxySettings
 from acorn.forests import Bundle, LabelScale
 from acorn.learning.fitting import Configuration
 from acorn.learning.labels import Labels

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.ensemble import ExtraTreesRegressor
 
 from acorn.errors import InputError
-from acorn.features.table import FeatureTable
+from acorn.features.feature_table import FeatureTable
 from acorn.forests import bounded
 from training.active_learning.batch_selection import select_batch
 from training.active_learning.kernel import Floats, Kernel, rank_transform

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acorn.errors import InputError, MismatchError, UnknownTargetError
-from acorn.features.table import FeatureTable, check_settings
+from acorn.features.feature_table import FeatureTable, check_settings
 from acorn.forests import Bundle, Prediction
+from acorn.learning.evaluation_metrics import score
 from acorn.learning.labels import Labels
-from acorn.learning.metrics import score
 from acorn.spaces import UNIVERSAL
 
 LEVEL = 0.9
@@ -70,7 +70,7 @@ def evaluate(
     -------
     dict
         ``forest`` says what was scored and how many rows were left out; ``targets`` holds, for
-        each target, :class:`~acorn.learning.metrics.Scores` of ``all`` rows and of one row a
+        each target, the ``Scores`` of ``all`` rows and of one row a
         function (``by_function``: the mean label of its twins).
 
     Raises

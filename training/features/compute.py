@@ -13,8 +13,8 @@ import polars as pl
 
 from acorn.errors import InputError
 from acorn.features.extractor import get_extractor
+from acorn.features.feature_table import SETTINGS_KEY, FeatureRow, FeatureTable, check_settings
 from acorn.features.recipe import FeatureRecipe
-from acorn.features.table import SETTINGS_KEY, FeatureRow, FeatureTable, check_settings
 from acorn.spaces import Space, get_space
 from training.features.resumable_table import ResumableTable
 

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from acorn.batches.cifar import find_cifar
 from acorn.batches.image_folder import read_folder
+from acorn.batches.image_reading import Indices, Pixels, Source
 from acorn.batches.npz import has_test_images, read_npz
-from acorn.batches.reading import Indices, Pixels, Source
 from acorn.batches.sources import known_classes
 from acorn.batches.stream import Stream
 from acorn.datasets import Dataset

@@ -7,8 +7,8 @@ import polars as pl
 
 from acorn.datasets import Dataset
 from acorn.errors import InputError
+from acorn.features.feature_table import FeatureTable
 from acorn.features.recipe import FeatureRecipe
-from acorn.features.table import FeatureTable
 from acorn.forests import Bundle
 from acorn.spaces import Cost, Space
 from training.features.compute import compute_features

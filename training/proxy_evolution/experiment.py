@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acorn.errors import InputError, InvalidTableError
+from acorn.learning.evaluation_metrics import tau
 from acorn.learning.labels import Labels
-from acorn.learning.metrics import tau
 from acorn.learning.splits import held_out, uniform
 from training.proxy_evolution.fitness import Fitness
 from training.proxy_evolution.layer_statistics import STATISTICS

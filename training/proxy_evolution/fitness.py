@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from acorn.learning.metrics import tau
+from acorn.learning.evaluation_metrics import tau
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]

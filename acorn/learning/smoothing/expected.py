@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acorn.learning.smoothing import networks
-from acorn.learning.smoothing.inputs import standardised
 from acorn.learning.smoothing.posterior import Mixture, Posterior
+from acorn.learning.smoothing.process_inputs import standardised
 from acorn.learning.smoothing.relevance import relevance
 from acorn.learning.smoothing.scores import NormalScores
 

@@ -14,8 +14,8 @@ import json
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
-from acorn.spaces.graph.operations import NOTHING, OPERATIONS, Shape, same_padding
-from acorn.spaces.graph.options import write_option
+from acorn.spaces.graph.node_operations import NOTHING, OPERATIONS, Shape, same_padding
+from acorn.spaces.graph.node_options import write_option
 from acorn.spaces.graph.spec import INPUT, GraphSpec, Node
 
 _MOST_ROUNDS = 8

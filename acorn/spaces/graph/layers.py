@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 from acorn.errors import InvalidArchitectureError
 from acorn.graph import Kind, Layer, LayerGraph
-from acorn.spaces.graph.operations import CLASSES, OPERATIONS, Shape
-from acorn.spaces.graph.options import OptionError, Options
+from acorn.spaces.graph.node_operations import CLASSES, OPERATIONS, Shape
+from acorn.spaces.graph.node_options import OptionError, Options
 from acorn.spaces.graph.spec import INPUT, GraphSpec, Node
 from acorn.spaces.limits import NetworkLimits
 

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from acorn.spaces.graph.layers import resolve_classes
-from acorn.spaces.graph.operations import ACTIVATIONS, Shape, same_padding
-from acorn.spaces.graph.options import Options
+from acorn.spaces.graph.node_operations import ACTIVATIONS, Shape, same_padding
+from acorn.spaces.graph.node_options import Options
 from acorn.spaces.graph.spec import INPUT, GraphSpec
 
 

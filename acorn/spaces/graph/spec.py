@@ -11,8 +11,8 @@ from heapq import heappop, heappush
 from typing import Any
 
 from acorn.errors import InvalidArchitectureError, abbreviate
-from acorn.spaces.graph.operations import OPERATIONS
-from acorn.spaces.graph.options import OptionError, pair, read_options, write_option
+from acorn.spaces.graph.node_operations import OPERATIONS
+from acorn.spaces.graph.node_options import OptionError, pair, read_options, write_option
 from acorn.spaces.limits import NetworkLimits
 from acorn.strict_json import JSONError, parse_json
 

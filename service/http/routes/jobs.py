@@ -10,14 +10,14 @@ from fastapi.responses import StreamingResponse
 from sse_starlette import EventSourceResponse, JSONServerSentEvent
 
 from acorn.schemas.jobs import Job, JobList
-from acorn.schemas.options import PredictOptions
+from acorn.schemas.predict_options import PredictOptions
 from acorn.schemas.prediction import PredictRequest
 from service.errors import ConflictError
 from service.http.body import read_body
 from service.http.middleware.request_logging import CALLER
 from service.http.openapi import json_body, problems
 from service.http.state import service_of
-from service.jobs.result_tables import TableForm
+from service.jobs.job_tables import TableForm
 from service.jobs.service import JobService
 from service.jobs.submission import JSON, NDJSON
 

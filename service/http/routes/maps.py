@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from acorn.schemas.options import DatasetName
+from acorn.schemas.predict_options import DatasetName
 from service.http.negotiation import CompressedContent
 from service.http.openapi import problems
 from service.http.state import service_of

@@ -42,7 +42,7 @@ def evaluate(
     --------
     acorn evaluate models/released/nats_tss-cifar10 --labels held_out.parquet --json
     """
-    from acorn.features.table import FeatureTable
+    from acorn.features.feature_table import FeatureTable
     from acorn.forests import Bundle
     from training.evaluation.evaluate import examine
 

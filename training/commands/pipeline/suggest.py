@@ -44,7 +44,7 @@ def suggest(
     """
     import numpy as np
 
-    from acorn.features.table import FeatureTable
+    from acorn.features.feature_table import FeatureTable
     from acorn.forests import Bundle
     from training.active_learning import suggestions
 

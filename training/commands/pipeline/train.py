@@ -28,7 +28,7 @@ def train(
     --------
     acorn train --space nats_tss --dataset cifar10 --labels mine.csv --features f.parquet --out b
     """
-    from acorn.features.table import FeatureTable
+    from acorn.features.feature_table import FeatureTable
     from acorn.learning.train import train_bundle
 
     bundle = train_bundle(

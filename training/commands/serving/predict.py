@@ -8,7 +8,7 @@ from typing import Annotated, get_args
 import typer
 
 from acorn.errors import InputError
-from acorn.schemas.options import Explain, PredictOptions, read_query
+from acorn.schemas.predict_options import Explain, PredictOptions, read_query
 from acorn.schemas.prediction import PredictResponse
 from acorn.strict_json import JSONError, parse_json
 from service.observability.logs import configure_logging

@@ -12,7 +12,7 @@ from service.settings import Settings, load_settings
 from training.commands.shared import options
 
 if TYPE_CHECKING:
-    from acorn.features.table import FeatureRow
+    from acorn.features.feature_table import FeatureRow
     from service.workers import WorkFactory
     from service.workers.feature_work import FeatureTask
 

@@ -1,6 +1,6 @@
 """One page that shows how a bundle does: self-contained, without anything to load."""
 
-from training.evaluation.report.inputs import read_curves, read_protocols
 from training.evaluation.report.page import check_libraries, write_report
+from training.evaluation.report.report_inputs import read_curves, read_protocols
 
 __all__ = ["check_libraries", "read_curves", "read_protocols", "write_report"]

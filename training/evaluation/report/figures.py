@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from acorn.forests import Bundle, Prediction, bounded
 from acorn.forests.manifest import IMPORTANCES
+from acorn.learning.evaluation_metrics import tau
 from acorn.learning.labels import Labels
-from acorn.learning.metrics import tau
 from acorn.pareto import pareto_front
 from acorn.targets import ADVERSARIAL, PERCENT, Target
 from training.evaluation.evaluate import Evaluation

@@ -16,7 +16,7 @@ from training.evaluation.evaluate import Evaluation
 from training.evaluation.report import figures
 from training.evaluation.report.correlation import correlation_map
 from training.evaluation.report.impurity import impurity_importances
-from training.evaluation.report.inputs import Curves, Ours, read_published
+from training.evaluation.report.report_inputs import Curves, Ours, read_published
 
 Floats = NDArray[np.float64]
 Rows = list[dict[str, Any]]

@@ -12,8 +12,8 @@ from acorn.errors import InputError
 from acorn.targets import Target
 from training.evaluation.evaluate import LEVEL, Evaluation
 from training.evaluation.report.figures import LEAST_PAIRS
-from training.evaluation.report.inputs import Curves, Ours
 from training.evaluation.report.numbers import MOST_POINTS, Numbers
+from training.evaluation.report.report_inputs import Curves, Ours
 
 NEEDS = ("altair", "jinja2", "vl_convert")
 TEMPLATE = "page.html.j2"

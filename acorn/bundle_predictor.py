@@ -13,8 +13,8 @@ from acorn.errors import (
     UnknownDatasetError,
     abbreviate,
 )
+from acorn.features.feature_table import FeatureRow
 from acorn.features.recipe import FeatureRecipe
-from acorn.features.table import FeatureRow
 from acorn.forests import Bundle, Prediction
 from acorn.forests.released import released_folder
 from acorn.spaces import UNIVERSAL, Architecture, get_space

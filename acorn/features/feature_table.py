@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from acorn.errors import InvalidTableError
-from acorn.features.settings import ProxySettings
+from acorn.features.proxy_settings import ProxySettings
 from acorn.files import check_same_settings, read_parquet, write_parquet
 
 SETTINGS_KEY = "acorn.settings"

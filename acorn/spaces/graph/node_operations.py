@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from acorn.graph import Kind, Layer
-from acorn.spaces.graph.options import (
+from acorn.spaces.graph.node_options import (
     LARGEST,
     Option,
     OptionError,
@@ -53,7 +53,7 @@ class Operation:
     ----------
     apply : callable
         From options and the shapes of the inputs to a layer without inputs, of the right shape and
-        cost; raises :class:`~acorn.spaces.graph.options.OptionError`. For operations of several
+        cost; raises :class:`~.node_options.OptionError`. For operations of several
         inputs that are computed two at a time, it is called for each two.
     options : mapping of str to Option
         By name.
