@@ -227,12 +227,39 @@ class AsyncJobs(_AsyncRunner):
     forget = _awaited(calls.forget)
 
     def events(self, job: Job | str) -> AsyncIterator[Job]:
-        """Follow a job until its end; see :meth:`Jobs.events`."""
+        """Follow a job until its end.
+
+        Parameters
+        ----------
+        job : Job or str
+            The job, or its id.
+
+        Yields
+        ------
+        Job
+            Whenever its progress changes.
+        """
         return self._stream(EventStream(self._policy, job), httpx2.EventSource)
 
     def results(
         self, job: Job | str, *, start: int = 0, follow: bool = True
     ) -> AsyncIterator[ResultLine]:
-        """Read the results of a job; see :meth:`Jobs.results`."""
+        """Read the results of a job.
+
+        Parameters
+        ----------
+        job : Job or str
+            The job, or its id.
+        start : int, default=0
+            Index of the first result.
+        follow : bool, default=True
+            Whether to wait for results that are not available yet, until the end of the job. If it
+            was cancelled, results may be missing.
+
+        Yields
+        ------
+        ResultLine
+            A prediction or an error, in the order of the list.
+        """
         stream = ResultStream(self._policy, job, start=start, follow=follow)
         return self._stream(stream, httpx2.Response.aiter_lines)

@@ -6,7 +6,7 @@
     ├── ConnectionFailed             no response: no server, or it stopped responding
     ├── UnexpectedAnswer             a response that is not Acorn's
     ├── JobFailed                    a job that failed or was cancelled
-    ├── JobTimeout                   a job that took longer than the caller waits
+    ├── JobTimeout                   a job that takes longer than the caller waits
     └── ProblemError                 the server refuses the request, with problem details
         ├── BadRequest               400
         ├── Unauthorized             401
@@ -116,7 +116,7 @@ class Unauthorized(ProblemError):
 
 
 class Forbidden(ProblemError):
-    """The key may not do this."""
+    """The API key does not permit this request."""
 
 
 class NotFound(ProblemError):
@@ -135,7 +135,17 @@ class ValidationProblem(ProblemError):
     """Items of the request are invalid; ``errors`` lists them by JSON pointer."""
 
     def moved(self, place: Callable[[int], int]) -> Self:
-        """Make the same error for another list; ``place`` maps positions to that list."""
+        """Make the same error for another list of architectures.
+
+        Parameters
+        ----------
+        place : callable
+            Maps the index of an architecture in the request to its index in the other list.
+
+        Returns
+        -------
+        ValidationProblem
+        """
         items = [
             item.model_copy(update={"pointer": _moved(item.pointer, place)})
             for item in self.problem.errors
@@ -148,7 +158,7 @@ class TooManyRequests(ProblemError):
 
 
 class ServerProblem(ProblemError):
-    """The server failed, or cannot compute a network."""
+    """The server failed, or could not compute a network."""
 
 
 class Unavailable(ServerProblem):
@@ -169,7 +179,7 @@ _CLASSES: Mapping[int, type[ProblemError]] = {
 
 
 def problem_error(problem: Problem, *, retry_after: float | None = None) -> ProblemError:
-    """Make the exception of problem details."""
+    """Convert problem details to the exception of their status."""
     other = ServerProblem if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR else ProblemError
     return _CLASSES.get(problem.status, other)(problem, retry_after=retry_after)
 

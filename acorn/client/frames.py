@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import polars as pl
     from narwhals.typing import IntoDataFrame, IntoDataFrameT
 
-# narwhals and polars are imported with the first frame.
+# narwhals and polars are imported when the first frame is read.
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +41,20 @@ def specs_of(frame: "IntoDataFrame") -> list[ArchitectureSpec]:
     An ``arch`` that begins with a brace is JSON: an object of the space ``graph``. A column of
     integers or of lists is read as well.
 
+    Parameters
+    ----------
+    frame : data frame
+        Of polars, pandas, or another library that narwhals supports.
+
+    Returns
+    -------
+    list of ArchitectureSpec
+        One for each row, in order.
+
     Raises
     ------
     InputError
-        If a column or a value is missing, or is no architecture.
+        If a column or a value is missing, or is not an architecture.
     """
     table = _open(frame)
     if missing := [name for name in ("space", "arch") if name not in table.columns]:
@@ -76,8 +86,8 @@ def answer(
 
     given = _open(frame)
     by_row: dict[int, Prediction] = {}
-    for group, found in zip(groups, predictions, strict=True):
-        by_row |= dict(zip(group.rows, found, strict=True))
+    for group, answers in zip(groups, predictions, strict=True):
+        by_row |= dict(zip(group.rows, answers, strict=True))
     ordered = [by_row[row] for row in range(len(given))]
     columns: dict[str, list[Any]] = {"id": [each.id for each in ordered]}
     targets = dict.fromkeys(name for each in ordered for name in each.targets)

@@ -1,4 +1,4 @@
-"""Several forests that predict together: each reads some columns and predicts some targets."""
+"""An ensemble of forests, each of which reads some columns and predicts some targets."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,17 @@ Floats = NDArray[np.float64]
 
 
 class Member(NamedTuple):
-    """A forest, the columns that it reads and the targets of its outputs, by their numbers."""
+    """A forest of an ensemble.
+
+    Attributes
+    ----------
+    forest : PackedForest
+        The trees.
+    features : sequence of int
+        Columns that the forest reads.
+    targets : sequence of int
+        Target of each output.
+    """
 
     forest: PackedForest
     features: Sequence[int]
@@ -24,14 +34,22 @@ class Member(NamedTuple):
 
 
 class Attribution(NamedTuple):
-    """``baseline + contributions.sum(axis=1)`` is the prediction; contributions (n, features)."""
+    """Contributions of features to predictions: ``baseline + contributions.sum(axis=1)``.
+
+    Attributes
+    ----------
+    baseline : float
+        Mean prediction on the training rows, on the scale of the fitted labels.
+    contributions : ndarray of shape (n, features)
+        Contribution of each feature, on the scale of the fitted labels.
+    """
 
     baseline: float
     contributions: Floats
 
 
 class _Share(NamedTuple):
-    """What one member says of the wanted targets: its outputs, and their places in the result."""
+    """Wanted targets of one member: its outputs, and their places in the result."""
 
     number: int
     member: Member
@@ -41,7 +59,13 @@ class _Share(NamedTuple):
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Predicts a target by the mean over all trees of the members that have it."""
+    """Predicts a target by the mean over all trees of the members that have it.
+
+    Attributes
+    ----------
+    members : sequence of Member
+        The forests.
+    """
 
     members: Sequence[Member]
 
@@ -50,15 +74,15 @@ class Ensemble:
 
         Parameters
         ----------
-        X
-            Shape (n, features).
-        targets
+        X : ndarray of float32 of shape (n, features)
+            Features; NaN is missing.
+        targets : sequence of int
             Distinct numbers of targets.
 
         Returns
         -------
-        tuple
-            Two arrays of shape (n, len(targets)).
+        mean, standard deviation : ndarray of shape (n, len(targets))
+            On the scale of the fitted labels.
         """
         first, second = np.zeros((2, len(X), len(targets)))
         trees = np.zeros(len(targets))
@@ -80,9 +104,19 @@ class Ensemble:
         return mean, np.sqrt((second / trees - np.square(mean)).clip(0))
 
     def attributions(self, X: NDArray[np.float32], targets: Sequence[int]) -> list[Attribution]:
-        """Path contributions to targets, see :meth:`PackedForest.contributions`.
+        """Path contributions of features to targets, see :meth:`PackedForest.credits`.
 
-        Parameters are those of :meth:`distribution`; one :class:`Attribution` a target.
+        Parameters
+        ----------
+        X : ndarray of float32 of shape (n, features)
+            Features; NaN is missing.
+        targets : sequence of int
+            Distinct numbers of targets.
+
+        Returns
+        -------
+        list of Attribution
+            One for each target.
         """
         trees, baseline = np.zeros((2, len(targets)))
         total = np.zeros((len(X), len(targets), X.shape[1]))
@@ -94,9 +128,9 @@ class Ensemble:
             start = 0
             for number, (forest, _, _), outputs, places in shares:
                 end = start + forest.n_trees * len(chunk)
-                own = way.part(start, end)
-                own = own._replace(node=own.node - all_roots[number][0])  # as the member has them
-                total[rows, places] += forest.credits(own, chunk.shape, outputs)
+                paths = way.part(start, end)
+                paths = paths._replace(node=paths.node - all_roots[number][0])  # the member's nodes
+                total[rows, places] += forest.credits(paths, chunk.shape, outputs)
                 start = end
         for _, (forest, _, _), outputs, places in shares:
             trees[places] += forest.n_trees
@@ -114,7 +148,7 @@ class Ensemble:
 
     @cached_property
     def _joined(self) -> tuple[Nodes, list[Ints]]:
-        """All trees in one, for rows of all columns, and the roots of each member."""
+        """Nodes of all trees, for rows of all columns, and the roots of each member."""
         return join(
             [member.forest.nodes for member in self.members], [m.features for m in self.members]
         )

@@ -1,12 +1,12 @@
-"""Prediction intervals whose width follows how much the trees disagree.
+"""Conformal prediction intervals, scaled by the standard deviation across trees.
 
 On rows that the trees did not see, the score of a row is ``|label - prediction| / (spread + beta)``
 with the standard deviation across trees as spread. The interval at level ``p`` is the prediction
 plus and minus ``(spread + beta)`` times the conformal quantile of the scores: among ``n`` scores
 the one of rank ``ceil((n + 1) p)``. For exchangeable rows the coverage is then at least ``p``.
 
-Where there are enough rows, each third of the predictions has scores of its own, so that coverage
-holds among networks that are predicted to be bad, middling and good alike.
+If there are enough rows, each third of the predictions has its own scores, so that coverage holds
+for networks of low, medium and high predicted accuracy alike.
 
 References
 ----------
@@ -33,10 +33,11 @@ PARTS = 3
 """Parts of the predicted range."""
 
 LEAST_A_PART = 200
-"""Rows of a part; with fewer, all rows calibrate together, since high levels need many."""
+"""Least rows of a part; with fewer, all rows calibrate together, since high levels need many."""
 
 KEPT_SCORES = 667
-"""Scores kept for a part; between two kept ones the larger counts, which never narrows."""
+"""Scores kept for a part. Between two kept scores the larger one is used, so that thinning never
+narrows an interval."""
 
 _BETAS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)  # in units of the mean spread
 
@@ -47,15 +48,14 @@ class Intervals:
 
     Attributes
     ----------
-    edges
-        Predictions that divide the parts, infinite where all rows are one part, shape
-        (targets, PARTS - 1).
-    beta
-        Floor of the spread, on the scale of the labels that were fitted, shape (targets,).
-    size
-        Number of rows that calibrated each part, shape (targets, PARTS).
-    scores
-        Ascending scores, thinned evenly by rank, shape (targets, PARTS, kept).
+    edges : ndarray of float32 of shape (targets, PARTS - 1)
+        Predictions that divide the parts; infinite if all rows are one part.
+    beta : ndarray of float32 of shape (targets,)
+        Floor of the spread, on the scale of the labels that were fitted.
+    size : ndarray of int32 of shape (targets, PARTS)
+        Number of rows that calibrated each part.
+    scores : ndarray of float32 of shape (targets, PARTS, kept)
+        Ascending scores, thinned evenly by rank.
     """
 
     edges: NDArray[np.float32]
@@ -69,10 +69,15 @@ class Intervals:
 
         Parameters
         ----------
-        residuals
-            Label minus prediction, shape (n, targets), NaN where there is no label.
-        value, spread
-            Prediction, and standard deviation across trees, shape (n, targets).
+        residuals : ndarray of shape (n, targets)
+            Label minus prediction; NaN if there is no label.
+        value, spread : ndarray of shape (n, targets)
+            Prediction, and standard deviation across trees, on the scale of the labels.
+
+        Returns
+        -------
+        Intervals
+            The calibrated intervals.
         """
         fitted = [
             _fit_one(*(column[np.isfinite(r)] for column in (r, v, s)))
@@ -84,16 +89,26 @@ class Intervals:
     def half_width(
         self, value: Floats, spread: Floats, level: float, targets: Sequence[int]
     ) -> Floats:
-        """Half the width of the intervals at a level, infinite where there are too few scores.
+        """Half the width of the intervals at a level.
 
         Parameters
         ----------
-        value, spread
-            Shape (n, len(targets)).
-        level
+        value, spread : ndarray of shape (n, len(targets))
+            Prediction, and standard deviation across trees, on the scale of the labels.
+        level : float
             Wanted coverage, inside (0, 1).
-        targets
+        targets : sequence of int
             Columns of the calibration.
+
+        Returns
+        -------
+        ndarray of shape (n, len(targets))
+            On the scale of the labels; infinite if there are too few scores for the level.
+
+        Raises
+        ------
+        InputError
+            If the level is not inside (0, 1).
         """
         if not 0 < level < 1:
             raise InputError(f"got an interval level of {level}; expected a number inside (0, 1)")
@@ -106,13 +121,37 @@ class Intervals:
         return half
 
     def to_bytes(self) -> bytes:
-        """The arrays as one safetensors file."""
+        """Serialise the arrays.
+
+        Returns
+        -------
+        bytes
+            A safetensors file, which :meth:`from_bytes` reads.
+        """
         names = ("edges", "beta", "size", "scores")
         return write_tensors({name: getattr(self, name) for name in names})
 
     @classmethod
     def from_bytes(cls, content: bytes, *, targets: int) -> Self:
-        """Read :meth:`to_bytes`; raises BundleError where it does not fit the number of targets."""
+        """Read what :meth:`to_bytes` wrote.
+
+        Parameters
+        ----------
+        content : bytes
+            A safetensors file.
+        targets : int
+            Number of targets of the bundle.
+
+        Returns
+        -------
+        Intervals
+            The checked intervals.
+
+        Raises
+        ------
+        BundleError
+            If the arrays are not those of intervals of so many targets.
+        """
         arrays: dict[str, NDArray[Any]] = read_tensors(content)
         expect_tensors(
             arrays,
@@ -125,24 +164,24 @@ class Intervals:
         )
         if {len(array) for array in arrays.values()} != {targets}:
             raise BundleError(f"intervals are not of {targets} targets")
-        made = cls(**arrays)
-        parts = made.size.shape[1]
-        if made.edges.shape[1] != parts - 1 or made.scores.shape[1] != parts:
+        intervals = cls(**arrays)
+        parts = intervals.size.shape[1]
+        if intervals.edges.shape[1] != parts - 1 or intervals.scores.shape[1] != parts:
             raise BundleError("intervals have edges, sizes and scores of different parts")
-        sound = (
-            made.scores.shape[2] > 0
-            and not np.isnan(made.edges).any()
-            and (made.edges[:, 1:] >= made.edges[:, :-1]).all()
-            and np.isfinite(made.scores).all()
-            and (made.scores >= 0).all()
-            and (np.diff(made.scores, axis=2) >= 0).all()
-            and np.isfinite(made.beta).all()
-            and (made.beta > 0).all()
-            and (made.size > 0).all()
+        valid = (
+            intervals.scores.shape[2] > 0
+            and not np.isnan(intervals.edges).any()
+            and (intervals.edges[:, 1:] >= intervals.edges[:, :-1]).all()
+            and np.isfinite(intervals.scores).all()
+            and (intervals.scores >= 0).all()
+            and (np.diff(intervals.scores, axis=2) >= 0).all()
+            and np.isfinite(intervals.beta).all()
+            and (intervals.beta > 0).all()
+            and (intervals.size > 0).all()
         )
-        if not sound:
+        if not valid:
             raise BundleError("interval scores must be finite, not negative and in ascending order")
-        return made
+        return intervals
 
 
 def _fit_one(
@@ -150,17 +189,17 @@ def _fit_one(
 ) -> tuple[NDArray[np.float32], float, NDArray[np.int32], NDArray[np.float32]]:
     """Calibrate one target.
 
-    Of the floors, the one is taken under which Laplace errors of scale ``spread + beta`` are most
-    likely: it evens out coverage between rows that are easy and rows that are hard. (The floor of
-    the narrowest intervals would buy width on hard rows with their coverage.)
+    The floor ``beta`` is the one of the highest likelihood if errors follow a Laplace distribution
+    of scale ``spread + beta``. It evens out the coverage between easy and hard rows. The floor of
+    the narrowest intervals would lower the coverage of hard rows.
     """
     mean_spread = max(float(spread.mean()), 1e-3)
     size = np.maximum(np.abs(residual), 1e-9)
 
-    def surprise(beta: float) -> float:
+    def negative_log_likelihood(beta: float) -> float:
         return float(np.log((size / (spread + beta)).mean()) + np.log(spread + beta).mean())
 
-    beta = min((mean_spread * factor for factor in _BETAS), key=surprise)
+    beta = min((mean_spread * factor for factor in _BETAS), key=negative_log_likelihood)
     scores = np.abs(residual) / (spread + beta)
     edges = np.quantile(value, np.arange(1, PARTS) / PARTS).astype(np.float32)
     part = np.searchsorted(edges, value, side="right")

@@ -1,4 +1,4 @@
-"""``manifest.json`` of a bundle: what is in it, what it was made from, and how it scored."""
+"""``manifest.json`` of a bundle: its files, targets, training data, parameters and scores."""
 
 import re
 from typing import Annotated, Any
@@ -65,10 +65,11 @@ class Candidate(_Strict):
 
 
 class Manifest(_Strict):
-    """What a bundle says of itself.
+    """Description of a bundle.
 
-    ``scores`` are of cross-validation on the training functions, one row a function. A target is
-    predicted by the mean over the trees of all the forests that list it.
+    ``scores`` are those of cross-validation on the training set, one row for each class of
+    equivalent architectures. A target is predicted by the mean over the trees of all forests that
+    list it.
     """
 
     schema_version: int
@@ -112,12 +113,33 @@ class Manifest(_Strict):
         return self
 
     def to_bytes(self) -> bytes:
-        """The manifest as JSON."""
+        """Serialise the manifest.
+
+        Returns
+        -------
+        bytes
+            JSON, which :meth:`from_bytes` reads.
+        """
         return (self.model_dump_json(indent=1) + "\n").encode()
 
     @classmethod
     def from_bytes(cls, content: bytes) -> "Manifest":
-        """Read a manifest; raises BundleError, which says what is wrong with it."""
+        """Read a manifest.
+
+        Parameters
+        ----------
+        content : bytes
+            JSON.
+
+        Returns
+        -------
+        Manifest
+
+        Raises
+        ------
+        BundleError
+            If it is malformed or of an unknown schema version; says what is wrong with it.
+        """
         try:
             fields = parse_json(content)
         except JSONError as error:

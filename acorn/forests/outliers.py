@@ -117,7 +117,13 @@ class OutlierDetector:
         return self.reference.astype(np.float64)
 
     def to_bytes(self) -> bytes:
-        """Serialise the arrays as a safetensors file."""
+        """Serialise the arrays.
+
+        Returns
+        -------
+        bytes
+            A safetensors file, which :meth:`from_bytes` reads.
+        """
         names = ("centre", "scale", "reference", "nonconformity")
         return write_tensors({name: getattr(self, name) for name in names})
 

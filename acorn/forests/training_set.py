@@ -25,27 +25,80 @@ class TrainingSet:
 
     @classmethod
     def of(cls, ids: Iterable[str]) -> Self:
-        """Make the set of some ids."""
+        """Make the set of some ids.
+
+        Parameters
+        ----------
+        ids : iterable of str
+            Ids of architectures, in any order.
+
+        Returns
+        -------
+        TrainingSet
+        """
         return cls(np.unique(_fingerprints(ids)))
 
     def contains(self, ids: Iterable[str]) -> NDArray[np.bool_]:
-        """Whether each id was trained on, shape (n,)."""
+        """Look up which ids were trained on.
+
+        Parameters
+        ----------
+        ids : iterable of str
+            Ids of n architectures.
+
+        Returns
+        -------
+        ndarray of bool of shape (n,)
+            Whether each was trained on.
+        """
         return np.isin(_fingerprints(ids), self.fingerprints)
 
     def among(self, ids: Sequence[str]) -> list[str]:
-        """Those of some ids that were trained on, in their order."""
+        """Select the ids that were trained on.
+
+        Parameters
+        ----------
+        ids : sequence of str
+            Ids of architectures.
+
+        Returns
+        -------
+        list of str
+            Those that were trained on, in the given order.
+        """
         return [id_ for id_, known in zip(ids, self.contains(ids), strict=True) if known]
 
     def __len__(self) -> int:
         return len(self.fingerprints)
 
     def to_bytes(self) -> bytes:
-        """Serialise the fingerprints as a safetensors file."""
+        """Serialise the fingerprints.
+
+        Returns
+        -------
+        bytes
+            A safetensors file, which :meth:`from_bytes` reads.
+        """
         return write_tensors({"prints": self.fingerprints})
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
-        """Read what :meth:`to_bytes` wrote; raises BundleError."""
+        """Read what :meth:`to_bytes` wrote.
+
+        Parameters
+        ----------
+        content : bytes
+            A safetensors file.
+
+        Returns
+        -------
+        TrainingSet
+
+        Raises
+        ------
+        BundleError
+            If the file has other arrays.
+        """
         arrays = read_tensors(content)
         expect_tensors(arrays, {"prints": (np.uint64, 1)})
         return cls(arrays["prints"])

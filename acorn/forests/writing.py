@@ -1,4 +1,4 @@
-"""Writing a bundle: whole and verified, or not at all."""
+"""Writes bundles atomically, and verifies them before they are moved into place."""
 
 import hashlib
 import shutil
@@ -12,25 +12,30 @@ from acorn.forests.manifest import MANIFEST, FileEntry, Manifest
 
 
 def write_bundle(out: Path, contents: Mapping[str, bytes], manifest: Manifest) -> Bundle:
-    """Write files and their manifest to ``out``, replacing a bundle that is there.
+    """Write files and their manifest to a directory; an existing bundle is replaced.
 
-    The bundle is made beside ``out``, loaded to verify it, and only then moved into place.
+    The bundle is written beside ``out``, loaded to verify it, and then moved into place.
 
     Parameters
     ----------
-    out
+    out : pathlib.Path
         Directory of the bundle.
-    contents
-        Every file but the manifest.
-    manifest
-        All but the entries of the files.
+    contents : mapping of str to bytes
+        Content of every file except the manifest, by name.
+    manifest : Manifest
+        The manifest; its entries of files are filled in.
+
+    Returns
+    -------
+    Bundle
+        The bundle, as loaded.
 
     Raises
     ------
     InputError
-        If ``out`` is there and is no bundle.
+        If ``out`` exists and is not a bundle.
     BundleError
-        If what was written does not verify.
+        If the bundle that was written cannot be verified or moved.
     """
     out = Path(out)
     if out.exists() and not (out / MANIFEST).is_file() and (not out.is_dir() or any(out.iterdir())):

@@ -157,7 +157,13 @@ class LayerGraph:
         return sum(layer.flops for layer in self.layers)
 
     def live(self) -> "LayerGraph":
-        """Drop the nodes that reach no output; the input always stays."""
+        """Drop the nodes that reach no output; the input always stays.
+
+        Returns
+        -------
+        LayerGraph
+            The remaining nodes, numbered anew in their order.
+        """
         needed = {0, *self.outputs}
         for index in range(len(self.layers) - 1, 0, -1):
             if index in needed:
@@ -165,7 +171,18 @@ class LayerGraph:
         return self.subgraph(needed)
 
     def subgraph(self, keep: Iterable[int]) -> "LayerGraph":
-        """Keep only some nodes, and the edges and outputs among them."""
+        """Keep only some nodes, and the edges and outputs among them.
+
+        Parameters
+        ----------
+        keep : iterable of int
+            Indices of the nodes to keep.
+
+        Returns
+        -------
+        LayerGraph
+            These nodes, numbered anew in their order.
+        """
         kept = sorted(set(keep))
         renamed = {old: new for new, old in enumerate(kept)}
         return LayerGraph(

@@ -1,4 +1,4 @@
-"""Forests as flat arrays: one representation to store, to predict and to explain.
+"""Forests as flat arrays, which serve storage, prediction and explanation.
 
 Trees are in preorder, see :mod:`acorn.forests._trees.preorder`. A leaf holds the row of a table of
 distinct values: fully grown trees repeat the training labels in their leaves, so that one copy of
@@ -124,13 +124,35 @@ class PackedForest(ForestArrays):
         )
 
     def to_bytes(self) -> bytes:
-        """Serialise the arrays as a safetensors file."""
+        """Serialise the arrays.
+
+        Returns
+        -------
+        bytes
+            A safetensors file, which :meth:`from_bytes` reads.
+        """
         arrays = {name: getattr(self, name) for name in DTYPES}
         return write_tensors(arrays | {"n_features": np.array(self.n_features, np.int32)})
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
-        """Read what :meth:`to_bytes` wrote, and check every tree; raises BundleError."""
+        """Read what :meth:`to_bytes` wrote, and check every tree.
+
+        Parameters
+        ----------
+        content : bytes
+            A safetensors file.
+
+        Returns
+        -------
+        PackedForest
+            The checked forest.
+
+        Raises
+        ------
+        BundleError
+            If the file has other arrays, or the arrays do not form trees.
+        """
         arrays = read_tensors(content)
         expected = {*DTYPES, "n_features"}
         if set(arrays) != expected:
@@ -171,7 +193,18 @@ class PackedForest(ForestArrays):
         return tuple(sums[: rows * width].reshape(rows, width) for sums in (first, second))
 
     def root_means(self, outputs: Sequence[int]) -> Floats:
-        """Mean over the training rows and over trees, shape (outputs,)."""
+        """Mean over the training rows and over trees.
+
+        Parameters
+        ----------
+        outputs : sequence of int
+            Outputs to average.
+
+        Returns
+        -------
+        ndarray of shape (outputs,)
+            Mean of each output.
+        """
         return self._node_means.at(self.nodes.roots, outputs).mean(axis=0)
 
     def credits(self, way: Trail, shape: tuple[int, ...], outputs: Sequence[int]) -> Floats:
