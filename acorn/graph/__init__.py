@@ -15,11 +15,11 @@ Matrix products of two computed operands, which those networks lack, count like 
 Layer graphs and their features need no torch; :func:`trace` imports it at its first use.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from acorn.graph.layer_graph import CONVOLUTIONS, POOLS, WEIGHTED, Kind, Layer, LayerGraph
 from acorn.graph.structure import structure_features
+from acorn.lazy import lazy_names
 
 if TYPE_CHECKING:
     from acorn.graph.tracing import count_params, trace
@@ -37,8 +37,4 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    """Import the functions that need torch at their first use."""
-    if name not in ("count_params", "trace"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module("acorn.graph.tracing"), name)
+__getattr__ = lazy_names(__name__, dict.fromkeys(("count_params", "trace"), "acorn.graph.tracing"))

@@ -1,10 +1,10 @@
-"""Which forests a bundle consists of: which targets share one, and what labels it is fitted to.
+"""Compositions of a bundle: which targets share a forest, and which labels it is fitted to.
 
 Labels of different targets are correlated and noisy. A forest fitted to many targets at once finds
-splits that hold for all of them, which steadies the noisiest targets. A forest fitted to one kind
-of target finds splits that only this kind needs. Averaging both is better than either. Where
-architectures are alike, forests on smoothed labels (:mod:`acorn.learning.smoothing`) are better
-still: they repeat what a steadier model says of many architectures, in a form that can be served
+splits that hold for all of them, which reduces the error of the noisiest targets. A forest fitted
+to one kind of target finds splits that only this kind needs. The average of both is better than
+either. If architectures are similar, forests on smoothed labels (:mod:`acorn.learning.smoothing`)
+are better still: they reproduce the predictions of a smoother model in a form that can be served
 and explained (Breiman and Shang, Born again trees, 1996).
 """
 
@@ -24,8 +24,8 @@ Floats = NDArray[np.float64]
 Group = tuple[int, ...]
 
 NEARLY_CONSTANT = 0.9
-"""Share of equal labels from which on a target is never smoothed and takes no part in model
-selection: its ranks are mostly ties."""
+"""Least share of equal labels at which a target is neither smoothed nor used in model selection,
+because its ranks are mostly ties."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class TargetGroups:
 
     @property
     def nearly_constant(self) -> set[int]:
-        """The targets that are not informative."""
+        """Targets that are not informative."""
         return {t for group in self.joint for t in group}.difference(self.informative)
 
     @property
@@ -105,7 +105,18 @@ class Composition(StrEnum):
 
     @classmethod
     def alternatives(cls, *, smoothed: bool) -> list[Self]:
-        """The compositions with, or without, forests on smoothed labels; see :meth:`widest`."""
+        """List the compositions with, or without, forests on smoothed labels.
+
+        Parameters
+        ----------
+        smoothed : bool
+            Which compositions to list.
+
+        Returns
+        -------
+        list of Composition
+            All have the same :attr:`widest`.
+        """
         return [each for each in cls if each.is_smoothed == smoothed]
 
     @property
@@ -114,7 +125,18 @@ class Composition(StrEnum):
         return Composition.BLEND if self.is_smoothed else Composition.BOTH
 
     def groups(self, groups: TargetGroups) -> list[Group]:
-        """Targets of each forest on the labels as they are."""
+        """List the targets of each forest on the original labels.
+
+        Parameters
+        ----------
+        groups : TargetGroups
+            Groups of the targets.
+
+        Returns
+        -------
+        list of tuple of int
+            Targets of each forest.
+        """
         if self is Composition.BOTH:
             return list(dict.fromkeys(groups.joint + groups.by_kind))
         if self is Composition.SMOOTH:  # only for targets that are not smoothed
@@ -122,7 +144,18 @@ class Composition(StrEnum):
         return groups.by_kind if self is Composition.KIND else groups.joint
 
     def plain_targets(self, groups: TargetGroups) -> set[int]:
-        """Targets that the forests on the labels as they are predict."""
+        """Targets that the forests on the original labels predict.
+
+        Parameters
+        ----------
+        groups : TargetGroups
+            Groups of the targets.
+
+        Returns
+        -------
+        set of int
+            Numbers of the targets.
+        """
         if self is Composition.SMOOTH:
             return groups.nearly_constant
         return {target for group in groups.joint for target in group}
@@ -158,14 +191,15 @@ def restricted(members: Sequence[Member], targets: Collection[int]) -> list[Memb
     Parameters
     ----------
     members : sequence of Member
-        Forests, whatever the targets that they were fitted to.
+        Forests of any targets.
     targets : collection of int
         Targets to keep.
 
     Returns
     -------
     list of Member
-        The same trees with the values of these targets only; members without any are left out.
+        The same trees with only the values of these targets. Members without such a target are
+        left out.
     """
     kept = []
     for member in members:

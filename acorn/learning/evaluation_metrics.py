@@ -1,4 +1,4 @@
-"""Scores of predictions against labels."""
+"""Metrics that compare predictions with labels."""
 
 from dataclasses import asdict, dataclass
 
@@ -11,21 +11,21 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Scores of one target; None where they are undefined.
+    """Scores of one target; a score that is undefined is None.
 
     Attributes
     ----------
-    n
+    n : int
         Number of labels.
-    kendall_tau, spearman_rho
-        Rank correlations; tau is the b variant, which allows for ties.
-    r2
-        Share of the labels' variance that is explained.
-    mae
+    kendall_tau, spearman_rho : float or None
+        Rank correlations. Kendall's tau is the variant b, which accounts for ties.
+    r2 : float or None
+        Share of the variance of the labels that is explained.
+    mae : float or None
         Mean absolute error, in the unit of the target.
-    coverage
+    coverage : float or None
         Share of labels inside their interval.
-    median_width
+    median_width : float or None
         Median width of the intervals, in the unit of the target.
     """
 
@@ -38,17 +38,36 @@ class Scores:
     median_width: float | None
 
     def to_dict(self) -> dict[str, float | int | None]:
-        """The scores by name."""
+        """Convert to plain values.
+
+        Returns
+        -------
+        dict
+            The scores by name.
+        """
         return asdict(self)
 
 
 def score(label: Floats, value: Floats, lower: Floats, upper: Floats) -> Scores:
-    """Score predictions with intervals; each array has shape (n,), labels may be NaN."""
-    there = np.isfinite(label)
-    label, value, lower, upper = label[there], value[there], lower[there], upper[there]
+    """Score predictions with intervals.
+
+    Parameters
+    ----------
+    label : ndarray of shape (n,)
+        Labels; rows with NaN are left out.
+    value, lower, upper : ndarray of shape (n,)
+        Predictions and bounds of their intervals, in the unit of the labels.
+
+    Returns
+    -------
+    Scores
+        All scores.
+    """
+    labelled = np.isfinite(label)
+    label, value, lower, upper = (array[labelled] for array in (label, value, lower, upper))
     if not len(label):
         return Scores(0, None, None, None, None, None, None)
-    # Rank correlations and explained variance need labels that differ, and predictions that do.
+    # Rank correlations need labels and predictions that vary, explained variance labels that do.
     varied = len(label) > 1 and np.ptp(label) > 0
     ranked = varied and np.ptp(value) > 0
     return Scores(
@@ -63,14 +82,38 @@ def score(label: Floats, value: Floats, lower: Floats, upper: Floats) -> Scores:
 
 
 def explained(label: Floats, value: Floats) -> float:
-    """Explained share of the variance, R²."""
+    """Explained share of the variance, R².
+
+    Parameters
+    ----------
+    label, value : ndarray of shape (n,)
+        Labels, which are finite and vary, and predictions.
+
+    Returns
+    -------
+    float
+        At most 1.
+    """
     return 1.0 - float(np.square(label - value).sum() / np.square(label - label.mean()).sum())
 
 
 def tau(label: Floats, value: Floats) -> float:
-    """Kendall tau of the rows with a label, 0 where it is undefined."""
-    there = np.isfinite(label)
-    label, value = label[there], value[there]
+    """Kendall's tau b of the rows that have a label.
+
+    Parameters
+    ----------
+    label : ndarray of shape (n,)
+        Labels; rows with NaN are left out.
+    value : ndarray of shape (n,)
+        Predictions.
+
+    Returns
+    -------
+    float
+        From -1 to 1; 0 if it is undefined.
+    """
+    labelled = np.isfinite(label)
+    label, value = label[labelled], value[labelled]
     if len(label) < 2 or np.ptp(label) == 0 or np.ptp(value) == 0:
         return 0.0
     return float(kendalltau(label, value).statistic)

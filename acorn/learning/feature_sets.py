@@ -1,11 +1,11 @@
-"""Which features a forest may read: the sets that compete for it."""
+"""Sets of features among which model selection chooses."""
 
 from collections.abc import Sequence
 
 from acorn.proxies import list_proxies
 
 GRAPH = "graph."
-"""Prefix of the structure features that every network has; those of a space have others."""
+"""Prefix of the structure features that every network has."""
 
 SIZE = (
     "synflow",
@@ -18,39 +18,40 @@ SIZE = (
     "graph.path_longest_spatial",
     "graph.path_mean",
 )
-"""How large, deep and wide a network is, and how well it passes signals on.
+"""Features of size, depth, width and signal propagation.
 
-Accuracy rises with each of these in every space known to us, all else equal, which a forest for
-spaces that it has never seen can be told.
+In every known space, accuracy rises with each of these if all others are equal. A monotone forest
+uses this for spaces that it was not trained on.
 """
 
 
 def feature_sets(names: Sequence[str]) -> dict[str, list[int]]:
-    """Find the sets that a table has, each by the numbers of its columns.
+    """Find the feature sets of a table.
 
     Parameters
     ----------
-    names
+    names : sequence of str
         Columns of the table.
 
     Returns
     -------
-    dict
-        ``structure`` and ``proxies``; ``both``; ``space``, the structure features of the space
-        alone, and ``space_and_proxies``; ``size``, the few of :data:`SIZE`. The cheaper ones come
-        first; sets that are empty, or that would repeat another one, are left out.
+    dict of str to list of int
+        Columns of each set: ``structure``, ``proxies`` and ``both``; ``space``, which has only the
+        structure features of the space, and ``space_and_proxies``; ``size``, the features of
+        :data:`SIZE`. Cheaper sets come first. Sets that are empty or equal to another one are left
+        out.
     """
     known = set(list_proxies())
     proxies = {name for name in names if name in known}
     structure = set(names) - proxies
     space = {name for name in structure if not name.startswith(GRAPH)}
-    own = space if space != structure else set()  # else they would be the sets of every table
+    space_only = space if space != structure else set()  # otherwise equal to other sets
     sets = {
         "structure": structure,
-        "space": own,
+        "space": space_only,
         "proxies": proxies,
         "size": set(SIZE) if not space and set(SIZE) <= set(names) else set(),
-        "space_and_proxies": own | proxies if own and proxies else set(),
+        "space_and_proxies": space_only | proxies if space_only and proxies else set(),
         "both": set(names) if structure and proxies else set(),
     }
     return {

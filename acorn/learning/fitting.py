@@ -1,4 +1,4 @@
-"""Fits forests to labels."""
+"""Fits forests to original and to smoothed labels."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -15,14 +15,14 @@ from acorn.learning.smoothing import SmoothedLabels
 Floats = NDArray[np.float64]
 
 MOST_LEAVES, LEAST_TREES = 500_000, 16
-"""Most leaves of a forest on smoothed labels, and the number of trees that it has at least."""
+"""Most leaves and least trees of a forest on smoothed labels; the number of trees has priority."""
 
 ALGORITHMS = {"extra_trees": ExtraTreesRegressor, "random_forest": RandomForestRegressor}
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """How forests are fitted.
+    """Hyper-parameters of the forests of a bundle.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class Configuration:
     features : str, default="both"
         Name of a feature set, see :func:`acorn.learning.feature_sets.feature_sets`.
     max_features : float, default=0.3
-        Share of the features that a split chooses from.
+        Share of the features among which a split chooses.
     min_samples_leaf : int, default=1
         Least number of rows in a leaf.
     composition : Composition or str, default="joint"
@@ -55,11 +55,28 @@ class Configuration:
         object.__setattr__(self, "composition", Composition(self.composition))
 
     def but(self, **changes: Any) -> "Configuration":
-        """Copy with changes."""
+        """Copy with changes.
+
+        Parameters
+        ----------
+        **changes
+            New values of attributes.
+
+        Returns
+        -------
+        Configuration
+            The changed copy.
+        """
         return replace(self, **changes)
 
     def to_dict(self) -> dict[str, Any]:
-        """The parameters by name."""
+        """Convert to plain values.
+
+        Returns
+        -------
+        dict
+            Value of each attribute, by name.
+        """
         return asdict(self) | {"composition": str(self.composition)}
 
 
@@ -86,9 +103,11 @@ def fit_forests(
     columns : sequence of int
         Features that the forests read.
     configuration : Configuration
-        How to fit them.
-    seed, n_jobs : int
-        Arguments of scikit-learn.
+        Hyper-parameters.
+    seed : int
+        Seed of the forests.
+    n_jobs : int
+        Number of cores; -1 uses all.
 
     Returns
     -------
@@ -98,7 +117,7 @@ def fit_forests(
     members = []
     for group in groups:
         labelled = np.isfinite(Y[:, group[0]])
-        if configuration.monotone:  # scikit-learn allows it for rows without missing values only
+        if configuration.monotone:  # scikit-learn requires rows without missing values
             labelled &= np.isfinite(X[:, columns]).all(axis=1)
         labels = Y[labelled][:, group]
         mean, scale = labels.mean(axis=0), np.maximum(labels.std(axis=0), 1e-6)
@@ -141,8 +160,14 @@ def fit_smoothed_forest(
         Their labels.
     targets : tuple of int
         Numbers of the targets of the labels.
-    columns, configuration, seed, n_jobs
-        As in :func:`fit_forests`.
+    columns : sequence of int
+        Features that the forest reads.
+    configuration : Configuration
+        Hyper-parameters.
+    seed : int
+        Seed of the forest.
+    n_jobs : int
+        Number of cores; -1 uses all.
 
     Returns
     -------
@@ -165,5 +190,18 @@ def fit_smoothed_forest(
 
 
 def smoothed_trees(configuration: Configuration, rows: int) -> int:
-    """Number of trees on smoothed labels of so many rows: fewer where each tree is large."""
+    """Number of trees of a forest on smoothed labels, which is lower if each tree is large.
+
+    Parameters
+    ----------
+    configuration : Configuration
+        Gives the largest number of trees.
+    rows : int
+        Number of rows that the forest is fitted to.
+
+    Returns
+    -------
+    int
+        Number of trees.
+    """
     return int(min(configuration.trees, max(LEAST_TREES, MOST_LEAVES // rows)))

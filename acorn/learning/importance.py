@@ -1,8 +1,8 @@
-"""Permutation importance of clusters of collinear features, on rows that were held out.
+"""Permutation importance of clusters of collinear features, on held-out rows.
 
-If two features carry the same information, shuffling one of them changes little, so that both would
-seem useless. Features are therefore clustered by rank correlation, and the columns of a cluster are
-shuffled together.
+If two features carry the same information, shuffling one of them changes little, and both would
+seem unimportant. Features are therefore clustered by rank correlation, and the columns of a cluster
+are shuffled together.
 
 References
 ----------
@@ -35,7 +35,7 @@ def clusters(X: NDArray[np.float32], columns: Sequence[int]) -> list[list[int]]:
     Parameters
     ----------
     X : ndarray of shape (n, features)
-        Features; a missing value has a rank of its own.
+        Features; missing values rank below all others.
     columns : sequence of int
         Columns to cluster; constant ones are left out.
 
@@ -107,10 +107,10 @@ def importances(
 
 
 def _explained(Y: NDArray[np.float64], value: NDArray[np.float64]) -> NDArray[np.float64]:
-    """R² of each target, 0 where its labels do not vary."""
+    """R² of each target; 0 if its labels do not vary."""
     scores = []
     for label, predicted in zip(Y.T, value.T, strict=True):
-        there = np.isfinite(label)
-        varied = there.sum() > 1 and np.ptp(label[there]) > 0
-        scores.append(explained(label[there], predicted[there]) if varied else 0.0)
+        labelled = np.isfinite(label)
+        varied = labelled.sum() > 1 and np.ptp(label[labelled]) > 0
+        scores.append(explained(label[labelled], predicted[labelled]) if varied else 0.0)
     return np.array(scores)

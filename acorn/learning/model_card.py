@@ -1,4 +1,4 @@
-"""``MODEL_CARD.md``: what a person should know before trusting a bundle."""
+"""Writes ``MODEL_CARD.md``, which describes the use, data, scores and limits of a bundle."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -7,16 +7,16 @@ from acorn.forests import Manifest
 from acorn.targets import PERCENT, Target
 
 SHOWN_FEATURES = 5
-_REPEATS = "For a function of the training data the forests mostly repeat its label."
+_REPEATS = "For an architecture of the training data the forests mostly repeat its label."
 _SMOOTH = (
-    "The forests are grown on smooth labels: what a Gaussian process over all functions, all "
-    "targets and the labels on other datasets says of each function without the luck of its "
-    "training runs. For a function of the training data they do not repeat its label. Targets "
-    "with nine equal labels in ten are left to trees on the labels as they are."
+    "The forests are fitted to smoothed labels: a Gaussian process over all architectures, all "
+    "targets and the labels on other datasets estimates the score of each architecture without "
+    "the noise of its training runs. For an architecture of the training data the forests do not "
+    "repeat its label. Targets with nine equal labels in ten have trees on the original labels."
 )
 _MEMORY = {
     "smooth": _SMOOTH,
-    "blend": _SMOOTH + " Their mean with a forest on the labels as they are is what is predicted.",
+    "blend": _SMOOTH + " The prediction is their mean with a forest on the original labels.",
 }
 SCORES = ("kendall_tau", "spearman_rho", "r2", "mae", "coverage", "median_width")
 
@@ -26,10 +26,15 @@ def model_card(manifest: Manifest, ranking: Mapping[str, Sequence[Mapping[str, A
 
     Parameters
     ----------
-    manifest
-        What the bundle says of itself.
-    ranking
-        Importances for each target, largest first.
+    manifest : Manifest
+        Manifest of the bundle.
+    ranking : mapping of str to sequence of mapping
+        Rows of ``importances.json`` for each target, largest first.
+
+    Returns
+    -------
+    str
+        Markdown.
 
     References
     ----------
@@ -47,18 +52,19 @@ def model_card(manifest: Manifest, ranking: Mapping[str, Sequence[Mapping[str, A
         "trained in the standard way; those with the prefix `adv.` are of adversarially trained "
         "ones. The two are different tasks. Values hold for the training recipe of the label "
         "source; another recipe shifts them. An architecture that is not `in_domain` is unlike "
-        "all that the forests learned from: do not rely on its prediction.",
+        "the training data: do not rely on its prediction.",
         "## Training data",
-        f"{manifest.functions} functions, one row each: architectures that compute the same "
-        "function (twins) count once, with their mean label.",
+        f"{manifest.functions} architectures, one row each: equivalent architectures, which "
+        "compute the same function, count once, with their mean label.",
         _table(
             ("file", "prefix", "rows", "SHA-256"),
             ((s.file, s.prefix, s.rows, s.sha256[:16]) for s in manifest.labels),
         ),
         _MEMORY.get(str(manifest.parameters.get("composition")), _REPEATS),
         "## Scores",
-        "Cross-validation by function, one row a function: what the forests say of functions that "
-        "they did not see. Coverage and width are of intervals at 90%.",
+        "Cross-validation with one row for each class of equivalent architectures: predictions by "
+        "forests that were not fitted to the architecture. Coverage and width are of intervals at "
+        "90%.",
         _table(
             ("target", "n", "Kendall tau", "Spearman rho", "R²", "MAE", "coverage", "width"),
             (
@@ -68,10 +74,10 @@ def model_card(manifest: Manifest, ranking: Mapping[str, Sequence[Mapping[str, A
         ),
         "## Intervals",
         "The floor of each interval and the quantile of its normalised residuals come from the "
-        "same cross-validation, apart for each third of the predicted range where there are rows "
-        "enough. Coverage holds on average over architectures like those of the training data, "
-        "not for each single one.",
-        "## What was tried",
+        "same cross-validation, separately for each third of the predicted range if there are "
+        "enough rows. Coverage holds on average over architectures like those of the training "
+        "data, not for each single one.",
+        "## Model selection",
         "Mean tau over targets in cross-validation. Chosen: "
         + ", ".join(f"{name} `{value}`" for name, value in manifest.parameters.items())
         + ".",
@@ -82,7 +88,7 @@ def model_card(manifest: Manifest, ranking: Mapping[str, Sequence[Mapping[str, A
                 for each in manifest.candidates
             ),
         ),
-        "## What matters",
+        "## Feature importances",
         "Drop of R² when a feature is shuffled together with those collinear to it.",
         _table(
             ("target", "features"),

@@ -1,4 +1,4 @@
-"""Chooses a configuration by cross-validation, and records every candidate."""
+"""Selects a configuration by cross-validation, and records every candidate."""
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
@@ -22,14 +22,14 @@ QUICK_FOLDS, QUICK_TREES = 3, 50
 FINAL_FOLDS = 5
 
 MARGIN = 0.002
-"""Gain in tau that a challenger needs over the best so far, and proxies over columns that are free:
-about the noise of a difference on some 4,000 architectures."""
+"""Gain in tau above which a candidate replaces the best one, and proxies are preferred to columns
+that cost nothing: about the noise of a difference on 4,000 architectures."""
 
 CHEAPER = 0.0005
-"""Loss in tau up to which a cheaper feature set is preferred: proxies must gain something."""
+"""Loss in tau up to which a cheaper feature set is preferred."""
 
 RISING = "size"
-"""The feature set with which accuracy rises, also in spaces that no forest has seen."""
+"""Feature set of monotone forests: accuracy rises with each feature, also in unseen spaces."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,18 @@ class OutOfFoldPredictions:
     ensembles: Sequence[Ensemble]
 
     def kendall_tau(self, data: TrainingData) -> float:
-        """Mean over informative targets, and over spaces if folds are spaces."""
+        """Average Kendall's tau over informative targets, and over spaces if folds are spaces.
+
+        Parameters
+        ----------
+        data : TrainingData
+            What was predicted.
+
+        Returns
+        -------
+        float
+            From -1 to 1.
+        """
         parts = [slice(None)] if data.spaces is None else _masks(data.spaces)
         pairs = [(data.Y[:, t], self.value[:, t]) for t in data.groups.informative]
         return float(np.mean([tau(y[rows], value[rows]) for rows in parts for y, value in pairs]))
@@ -100,7 +111,7 @@ class ModelSelection:
         Parameters
         ----------
         start : Configuration
-            Where to start; its number of trees is final.
+            Start of the selection; its number of trees is kept.
 
         Returns
         -------
@@ -118,12 +129,12 @@ class ModelSelection:
         sets = [start.but(features=name) for name in self.data.columns]
         scores = {candidate: self._score("features", candidate) for candidate in sets}
         most = max(scores.values())
-        # Cheaper sets come first: proxies cost passes, so they must gain something.
+        # Cheaper sets come first: proxies cost passes, so they must improve the score.
         best = next(candidate for candidate, score in scores.items() if score > most - CHEAPER)
         return best, scores[best]
 
     def _trees(self, best: Configuration, best_score: float) -> Configuration:
-        """Let other trees challenge the best; fully grown extremely random ones pack smallest."""
+        """Try alternatives to fully grown extremely randomised trees, which are packed smallest."""
         challengers = [
             best.but(algorithm="random_forest"),
             best.but(max_features=0.15),
@@ -154,15 +165,15 @@ class ModelSelection:
 
     @property
     def _free(self) -> list[str]:
-        """Feature sets that every architecture of the space has without a network."""
+        """Feature sets that are computed for every architecture of the space without a network."""
         if (population := self.data.population) is None:
             return []
         sets = self.data.columns.items()
         return [name for name, columns in sets if population.free_columns.issuperset(columns)]
 
     def _sets_to_smooth_by(self, best: Configuration) -> list[str]:
-        """Feature sets to smooth labels by: the best one for trees, and the free ones."""
-        if self.data.spaces is not None:  # what is alike within a space says nothing of others
+        """Feature sets for smoothing: the best one for trees, and those that cost nothing."""
+        if self.data.spaces is not None:  # similarity within a space does not carry over to others
             return []
         return list(dict.fromkeys([best.features, *self._free]))
 
@@ -179,7 +190,20 @@ class ModelSelection:
 
 
 def preferred(scores: Mapping[Configuration, float], free: Collection[str]) -> Configuration:
-    """Choose the best candidate, or one on a free feature set that is as good but for noise."""
+    """Choose the best candidate, or an equally good one on a feature set that costs nothing.
+
+    Parameters
+    ----------
+    scores : mapping of Configuration to float
+        Score of each candidate; higher is better.
+    free : collection of str
+        Feature sets that cost nothing.
+
+    Returns
+    -------
+    Configuration
+        The chosen candidate. Scores that differ by less than MARGIN count as equal.
+    """
     most = max(scores.values())
     near = [candidate for candidate in scores if scores[candidate] > most - MARGIN]
     return max(near, key=lambda candidate: (candidate.features in free, scores[candidate]))
@@ -195,7 +219,7 @@ def cross_validate(
     data : TrainingData
         Rows to fit to and to predict.
     configuration : Configuration
-        How to fit forests.
+        Hyper-parameters.
     n_folds : int
         Number of folds, unless folds are spaces.
 
@@ -211,7 +235,7 @@ def cross_validate(
 def cross_validate_compositions(
     data: TrainingData, configuration: Configuration, *, smoothed: bool
 ) -> dict[Configuration, OutOfFoldPredictions]:
-    """Cross-validate all compositions with, or without, smoothed labels; forests are fitted once.
+    """Cross-validate all compositions with, or without, smoothed labels; fit each forest once.
 
     Parameters
     ----------

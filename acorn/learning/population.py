@@ -1,6 +1,6 @@
-"""All architectures of a space, labelled or not, as far as they can be listed.
+"""All architectures of a space, with and without labels, if the space can be listed.
 
-Forests on smoothed labels are fitted to the whole population, so that they repeat the smoothed
+Forests on smoothed labels are fitted to the whole population, so that they reproduce the smoothed
 label of every architecture. Without a population they are fitted to the labelled architectures.
 """
 
@@ -16,7 +16,7 @@ from acorn.forests import bounded
 from acorn.spaces import get_space
 
 LARGEST = 50_000
-"""Number of architectures up to which a space is listed."""
+"""Largest number of architectures of a space that is listed."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Population:
     Attributes
     ----------
     X : ndarray of shape (n, features)
-        Features, NaN where the table has none.
+        Features; NaN if the table has none.
     place : ndarray of shape (labelled,)
         Row of each labelled architecture.
     known : ndarray of bool of shape (n,)
@@ -78,6 +78,17 @@ class Population:
         return cls(bounded(X), place, known, frozenset(free))
 
     def covers(self, columns: Sequence[int]) -> bool:
-        """Whether all rows have these columns, except for single values that could not be had."""
+        """Whether every row has these columns, apart from single values that cannot be computed.
+
+        Parameters
+        ----------
+        columns : sequence of int
+            Columns of the feature table.
+
+        Returns
+        -------
+        bool
+            Whether every row has a value in at least one of those that need a network.
+        """
         computed = [column for column in columns if column not in self.free_columns]
         return not computed or bool(np.isfinite(self.X[:, computed]).any(axis=1).all())

@@ -1,7 +1,7 @@
-"""Splits by function: twins never fall on both sides.
+"""Splits that keep equivalent architectures together.
 
-A function's place follows from the hash of its id, whatever else is in the table, so that the same
-functions are held out on every machine and after every growth of the labels.
+Whether an architecture is held out depends only on the hash of its id and on the seed. The same
+architectures are therefore held out on every machine, and also after labels are added.
 """
 
 import hashlib
@@ -12,26 +12,69 @@ from numpy.typing import NDArray
 
 
 def uniform(id_: str, *, seed: int) -> float:
-    """A number in [0, 1) that depends on the function and the seed alone."""
+    """Map an id to a number that depends only on the id and the seed.
+
+    Parameters
+    ----------
+    id_ : str
+        Id of a canonical architecture.
+    seed : int
+        Another seed gives other numbers.
+
+    Returns
+    -------
+    float
+        In [0, 1).
+    """
     digest = hashlib.sha256(f"{seed}:{id_}".encode()).digest()
     return int.from_bytes(digest[:6], "big") / 2**48
 
 
 def held_out(ids: Sequence[str], *, fraction: float, seed: int = 0) -> NDArray[np.bool_]:
-    """Mark rows whose function falls in the held-out fraction, about ``fraction`` of functions."""
+    """Mark held-out rows.
+
+    Parameters
+    ----------
+    ids : sequence of str
+        Id of the canonical architecture of each row.
+    fraction : float
+        Expected share of canonical architectures to hold out.
+    seed : int, default=0
+        Another seed gives another split.
+
+    Returns
+    -------
+    ndarray of bool of shape (rows,)
+        Whether each row is held out.
+    """
     return np.array([uniform(id_, seed=seed) < fraction for id_ in ids], bool)
 
 
 def folds(ids: Sequence[str], *, n_folds: int, seed: int = 0) -> NDArray[np.int64]:
-    """Number of the fold of each row, 0 to ``n_folds - 1``; folds differ by at most one function.
+    """Split rows into folds whose numbers of canonical architectures differ by at most one.
+
+    Parameters
+    ----------
+    ids : sequence of str
+        Id of the canonical architecture of each row.
+    n_folds : int
+        Number of folds.
+    seed : int, default=0
+        Another seed gives other folds.
+
+    Returns
+    -------
+    ndarray of int64 of shape (rows,)
+        Fold of each row, 0 to ``n_folds - 1``.
 
     Raises
     ------
     ValueError
-        If there are fewer functions than folds.
+        If there are fewer canonical architectures than folds.
     """
-    functions = sorted(set(ids), key=lambda id_: (uniform(id_, seed=seed), id_))
-    if len(functions) < n_folds:
-        raise ValueError(f"got {len(functions)} functions; expected at least {n_folds}")
-    place = {id_: rank % n_folds for rank, id_ in enumerate(functions)}
-    return np.array([place[id_] for id_ in ids], np.int64)
+    distinct_ids = sorted(set(ids), key=lambda id_: (uniform(id_, seed=seed), id_))
+    if len(distinct_ids) < n_folds:
+        got = f"{len(distinct_ids)} canonical architectures"
+        raise ValueError(f"got {got}; expected at least {n_folds}")
+    fold_of = {id_: rank % n_folds for rank, id_ in enumerate(distinct_ids)}
+    return np.array([fold_of[id_] for id_ in ids], np.int64)

@@ -1,4 +1,4 @@
-"""From labels and features to a bundle on disk."""
+"""Trains a bundle from labels and features, and writes it to disk."""
 
 import json
 import logging
@@ -60,15 +60,14 @@ def train_bundle(
         Features of the labelled architectures. The table becomes part of the bundle, rows without
         labels included.
     out : pathlib.Path
-        Folder of the bundle; its name is the name of the bundle. A bundle that is there is
-        replaced.
+        Folder of the bundle; its name is the name of the bundle. An existing bundle is replaced.
     targets : sequence of str, optional
         What to predict; by default all targets of the labels.
     feature_set : str, optional
         Name of a set of :func:`~acorn.learning.feature_sets.feature_sets`; by default chosen by
         cross-validation.
     configuration : Configuration, optional
-        Where model selection starts; its number of trees is final.
+        Start of the model selection; its number of trees is kept.
     version : str, default=acorn.__version__
         Version of the bundle.
     seed : int, default=0
@@ -147,7 +146,7 @@ def train_bundle(
 def _scores(
     data: TrainingData, predictions: OutOfFoldPredictions
 ) -> dict[str, dict[str, float | int | None]]:
-    """Scores of cross-validation for each target."""
+    """Cross-validation scores of each target."""
     value, half = predictions.value, predictions.half_widths(data, LEVEL)
     arrays = (data.scale.to_label(data.Y), *data.scale.prediction(value, half))
     columns = zip(*(array.T for array in arrays), strict=True)

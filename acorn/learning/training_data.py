@@ -1,4 +1,4 @@
-"""Features and labels side by side, one row for each class of equivalent architectures."""
+"""Features and labels of training, one row for each class of equivalent architectures."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,7 +31,7 @@ LEAST_ROWS = 20
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What forests are fitted to.
+    """Features and labels that forests are fitted to.
 
     Attributes
     ----------
@@ -42,16 +42,16 @@ class TrainingData:
     targets : sequence of str
         Names.
     Y : ndarray of shape (n, targets)
-        Labels on the scale of the forests, NaN where there is none.
+        Labels on the scale of the forests; NaN if there is none.
     columns : mapping of str to sequence of int
         Columns of each feature set.
     seed, n_jobs : int
         Arguments of splits and forests.
     spaces : ndarray of int of shape (n,), optional
-        Number of the space of each row, for a universal bundle. Each fold is then a space: what
-        counts is how forests do on a space that they never saw.
+        Number of the space of each row, for a universal bundle. Each fold is then a space, so that
+        scores are those of spaces that the forests were not fitted to.
     companions : ndarray of shape (n, any), optional
-        Labels on other datasets, NaN where there is none.
+        Labels on other datasets; NaN if there is none.
     population : Population, optional
         All architectures of the space, if they can be listed.
     """
@@ -78,7 +78,7 @@ class TrainingData:
         seed: int = 0,
         n_jobs: int = -1,
     ) -> Self:
-        """Put labels and features side by side.
+        """Join labels and features.
 
         Parameters
         ----------
@@ -105,13 +105,13 @@ class TrainingData:
             raise MismatchError(f"got {got}; expected {labels.dataset}, the dataset of the labels")
         asked = [find_target(name, labels.targets) for name in targets or labels.targets]
         wanted = list(dict.fromkeys(asked))
-        by_function = labels.by_function()
-        known = by_function.only({id_ for id_ in by_function.ids if id_ in features})
+        averaged = labels.by_function()
+        known = averaged.only({id_ for id_ in averaged.ids if id_ in features})
         Y = LabelScale.of(wanted).to_model(known.matrix(wanted))
         labelled = np.flatnonzero(np.isfinite(Y).any(axis=1))
         ids = [known.ids[row] for row in labelled]
-        if len(ids) < len(by_function.ids):
-            logger.warning("%d of %d architectures have features", len(ids), len(by_function.ids))
+        if len(ids) < len(averaged.ids):
+            logger.warning("%d of %d architectures have features", len(ids), len(averaged.ids))
         Y = Y[labelled]
         fewest = int(np.isfinite(Y).sum(axis=0).min()) if len(Y) else 0
         if fewest < LEAST_ROWS:
@@ -149,14 +149,14 @@ class TrainingData:
         Parameters
         ----------
         configuration : Configuration
-            How to fit them.
+            Hyper-parameters.
         rows : ndarray of bool of shape (n,)
             Rows to fit to.
 
         Returns
         -------
         Ensemble
-            Forests on the labels as they are, then forests on smoothed labels.
+            Forests on the original labels, then forests on smoothed labels.
         """
         composition, groups = configuration.composition, self.groups
         plain = fit_forests(
@@ -201,14 +201,36 @@ class TrainingData:
             )
 
     def complete_companions(self, rows: NDArray[np.bool_]) -> Floats:
-        """Labels on other datasets that all of some rows have, shape (rows, any)."""
+        """Select the labels on other datasets that are complete for some rows.
+
+        Parameters
+        ----------
+        rows : ndarray of bool of shape (n,)
+            Rows to select.
+
+        Returns
+        -------
+        ndarray of shape (selected rows, any)
+            Labels without NaN.
+        """
         if self.companions is None:
             return np.empty((np.count_nonzero(rows), 0))
         labels = self.companions[rows]
         return labels[:, np.isfinite(labels).all(axis=0)]
 
     def folds(self, n_folds: int) -> NDArray[np.int64]:
-        """Number of the fold of each row: its space, or one of ``n_folds`` random ones."""
+        """Split rows into folds.
+
+        Parameters
+        ----------
+        n_folds : int
+            Number of random folds; not used if folds are spaces.
+
+        Returns
+        -------
+        ndarray of int64 of shape (n,)
+            Fold of each row.
+        """
         if self.spaces is not None:
             return self.spaces
         return folds(self.ids, n_folds=n_folds, seed=self.seed)

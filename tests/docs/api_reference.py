@@ -18,7 +18,9 @@ ROOMS = (
     "acorn.graph",
     "acorn.batches",
     "acorn.proxies",
+    "acorn.features",
     "acorn.forests",
+    "acorn.learning",
     "acorn.client",
 )
 """Packages that are documented; the names in ``__all__`` are public."""

@@ -37,7 +37,7 @@ def test_folds_are_even(ids, n_folds):
 
 
 def test_too_few_functions():
-    with pytest.raises(ValueError, match="got 2 functions; expected at least 3"):
+    with pytest.raises(ValueError, match="got 2 canonical architectures; expected at least 3"):
         folds(["a", "b", "a"], n_folds=3)
 
 

@@ -1,4 +1,4 @@
-"""Smooth labels of all functions of a pool, from the labels of some of them."""
+"""Smoothed labels of all architectures of a pool, from the labels of some of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,27 +15,28 @@ from acorn.learning.smoothing.scores import NormalScores
 Floats = NDArray[np.float64]
 
 MOST_ALIKE = 0.5
-"""Share of equal labels up to which a target on another dataset can tell anything."""
+"""Share of equal labels up to which a target on another dataset is used."""
 
 NETWORKS_SHARE = 0.3
-"""Share of the networks in a smooth label; the rest is the Gaussian process's."""
+"""Weight of the networks in a smoothed label; the Gaussian process has the remaining weight."""
 
 TRUST = 0.3
-"""How much more a combination of targets counts to the networks the more of it is signal: 0 is not
-at all, so that all are learned alike; 1 is as by likelihood, which leaves little to the noisy ones.
-"""
+"""Exponent of the weight of a combination of targets in the loss of the networks, which grows with
+its share of signal. With 0 all combinations have the same weight; 1 gives the weights of the
+likelihood, under which noisy combinations hardly count."""
 
 
 @dataclass(frozen=True)
 class SmoothedLabels:
-    """Smooth labels in percent, each of shape (functions, targets).
+    """Smoothed labels.
 
     Attributes
     ----------
-    value
-        What a function is expected to score.
-    deviation
-        How far a label is expected to lie from it: noise, and what the labels leave unknown.
+    value : ndarray of shape (architectures, targets)
+        Expected scores, on the scale of the labels.
+    deviation : ndarray of shape (architectures, targets)
+        Standard deviation of a label from its expected score: noise, and the uncertainty of the
+        expected score.
     """
 
     value: Floats
@@ -43,22 +44,33 @@ class SmoothedLabels:
 
 
 def mode_share(labels: Floats) -> float:
-    """Share of the labels that have the most common value."""
+    """Share of the labels that have the most common value.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n,)
+        Labels, n at least 1.
+
+    Returns
+    -------
+    float
+        In (0, 1].
+    """
     return float(np.unique(labels, return_counts=True)[1].max() / len(labels))
 
 
 @dataclass(frozen=True)
 class ExpectedScores:
-    """Normal scores that are expected of each function, each of shape (functions, targets).
+    """Expected normal scores of each architecture.
 
     Attributes
     ----------
-    process, networks
-        By the Gaussian process and by the networks.
-    deviation
-        How far a label is expected to lie from them.
-    maps
-        From the labels of each target to normal scores and back.
+    process, networks : ndarray of shape (architectures, targets)
+        Estimates of the Gaussian process and of the networks.
+    deviation : ndarray of shape (architectures, targets)
+        Standard deviation of a label from its expected score.
+    maps : sequence of NormalScores
+        Map between labels and normal scores of each target.
     """
 
     process: Floats
@@ -67,12 +79,23 @@ class ExpectedScores:
     maps: Sequence[NormalScores]
 
     def smoothed(self, networks_share: float = NETWORKS_SHARE) -> SmoothedLabels:
-        """Mix both, and go back to percent."""
-        mean = self.process + networks_share * (self.networks - self.process)
-        spread = self._percent(mean + self.deviation) - self._percent(mean - self.deviation)
-        return SmoothedLabels(self._percent(mean), spread / 2)
+        """Average both estimates, and map them to labels.
 
-    def _percent(self, scores: Floats) -> Floats:
+        Parameters
+        ----------
+        networks_share : float, default=NETWORKS_SHARE
+            Weight of the networks, from 0 to 1.
+
+        Returns
+        -------
+        SmoothedLabels
+            On the scale of the labels.
+        """
+        mean = self.process + networks_share * (self.networks - self.process)
+        spread = self._labels(mean + self.deviation) - self._labels(mean - self.deviation)
+        return SmoothedLabels(self._labels(mean), spread / 2)
+
+    def _labels(self, scores: Floats) -> Floats:
         columns = zip(self.maps, scores.T, strict=True)
         return np.column_stack([known.backward(column) for known, column in columns])
 
@@ -85,21 +108,25 @@ def expected_scores(
     *,
     seed: int,
 ) -> ExpectedScores:
-    """Learn from the labels of some functions what to expected_scores of all of a pool.
+    """Estimate the scores of all architectures of a pool from the labels of some of them.
 
     Parameters
     ----------
-    X
-        Features of the pool, shape (functions, features).
-    labelled
-        Rows that have labels.
-    Y
-        Their labels in percent, shape (len(labelled), targets), without gaps.
-    companions
-        Their labels on other datasets, which share signal with the targets, shape
-        (len(labelled), any), without gaps.
-    seed
-        Of draws.
+    X : ndarray of float32 of shape (architectures, features)
+        Features of the pool; NaN is missing.
+    labelled : ndarray of int64 of shape (rows,)
+        Rows of the pool that have labels.
+    Y : ndarray of shape (rows, targets)
+        Their labels, without NaN.
+    companions : ndarray of shape (rows, any)
+        Their labels on other datasets, which are correlated with the targets, without NaN.
+    seed : int
+        Seed of all random numbers.
+
+    Returns
+    -------
+    ExpectedScores
+        Estimates for every row of the pool.
     """
     maps = [NormalScores.of(column) for column in Y.T]
     helpful = [column for column in companions.T if mode_share(column) < MOST_ALIKE]
@@ -111,15 +138,15 @@ def expected_scores(
     posterior = Posterior.fit(scaled, labelled, scores, seed=seed)
     learned = _learned(Z, labelled, scores, posterior.mixture, seed=seed)
     process, deviation = posterior.scores()
-    own = slice(len(maps))  # without the companions
-    return ExpectedScores(process[:, own], learned[:, own], deviation[:, own], maps)
+    targets = slice(len(maps))  # without the companions
+    return ExpectedScores(process[:, targets], learned[:, targets], deviation[:, targets], maps)
 
 
 def _learned(
     Z: Floats, labelled: NDArray[np.int64], scores: Floats, mixture: Mixture, *, seed: int
 ) -> Floats:
-    """Scores of all functions by networks, which learn combinations whose noise goes apart."""
-    variance = mixture.strength + 1  # that of the noise is one
+    """Predict all scores by networks, which learn combinations whose noise is independent."""
+    variance = mixture.strength + 1  # the noise has variance 1
     columns = scores @ mixture.weights / np.sqrt(variance)
-    found = networks.predict(Z[labelled], columns, variance**TRUST, Z, seed=seed)
-    return found * np.sqrt(variance) @ mixture.back
+    predicted = networks.predict(Z[labelled], columns, variance**TRUST, Z, seed=seed)
+    return predicted * np.sqrt(variance) @ mixture.back

@@ -1,8 +1,8 @@
-"""What neural networks learn from the same labels.
+"""Neural networks that predict scores from features.
 
-A Gaussian process knows how alike two functions are, once and for all targets. Networks learn what
-matters in a function from all targets together, which says more of the noisiest ones. The two err
-differently, so that their mean is better than either.
+A Gaussian process has one similarity of two architectures, which all targets share. Networks learn
+a representation from all targets together, which improves the noisiest ones. The errors of the two
+differ, so that their mean is better than either.
 
 References
 ----------
@@ -24,44 +24,46 @@ from torch import Tensor
 Floats = NDArray[np.float64]
 
 NETWORKS, WIDTH, LAYERS = 3, 256, 4
-"""Networks that are averaged, and the width and number of their hidden layers."""
+"""Number of averaged networks, and the width and number of their hidden layers."""
 
 ROWS, RATE = 128, 3e-3
-"""Functions that each step of AdamW draws, and its highest learning rate."""
+"""Rows that each step of AdamW draws, and its highest learning rate."""
 
 PASSES, FEWEST_STEPS, MOST_STEPS = 60, 150, 1400
-"""Passes over the functions, within bounds: more of them learn the luck of a few labels by heart,
-and what many labels say is learned in fewer."""
+"""Number of passes over the rows, and bounds of the number of steps. With few rows more steps would
+overfit; with many rows fewer suffice."""
 
 DROPOUT, DECAY = 0.1, 0.02
 
 _DRAWN = 8192
-"""Rows of dropout that are drawn: as many for each step would take as long as the products."""
+"""Rows of dropout masks that are drawn once. To draw masks at each step would take as long as the
+matrix products."""
 
 _Layers = list[tuple[Tensor, Tensor]]
 
 
 def predict(Z: Floats, columns: Floats, weight: Floats, at: Floats, *, seed: int) -> Floats:
-    """Learn columns from features, and predict them elsewhere.
+    """Learn columns from features, and predict them for other rows.
 
-    The networks are trained side by side, each on draws of its own.
+    The networks are trained at once, each on its own random batches.
 
     Parameters
     ----------
-    Z
-        Features on one scale, shape (n, features).
-    columns
-        What to learn, each of about unit variance, shape (n, columns).
-    weight
-        Of each column in the squared error, shape (columns,).
-    at
-        Features of the functions to predict, shape (m, features).
-    seed
-        Of first weights, draws and dropout.
+    Z : ndarray of shape (n, features)
+        Standardised features.
+    columns : ndarray of shape (n, columns)
+        Values to learn, each column of about unit variance.
+    weight : ndarray of shape (columns,)
+        Weight of each column in the squared error.
+    at : ndarray of shape (m, features)
+        Standardised features of the rows to predict.
+    seed : int
+        Seed of initial weights, batches and dropout.
 
     Returns
     -------
-    array of shape (m, columns)
+    ndarray of shape (m, columns)
+        Mean prediction of the networks.
     """
     X, Y, W, A = (torch.from_numpy(each.astype(np.float32)) for each in (Z, columns, weight, at))
     generator = torch.Generator().manual_seed(seed)
@@ -85,17 +87,17 @@ def predict(Z: Floats, columns: Floats, weight: Floats, at: Floats, *, seed: int
 
 def _layers(sizes: list[int], generator: torch.Generator) -> _Layers:
     """Weights of shape (networks, inputs, outputs), and biases, of each layer."""
-    found = []
+    layers = []
     for inputs, outputs in itertools.pairwise(sizes):
         weights = torch.empty(NETWORKS, inputs, outputs).uniform_(-1, 1, generator=generator)
         weights /= math.sqrt(inputs)
         bias = torch.zeros(NETWORKS, 1, outputs)
-        found.append((weights.requires_grad_(), bias.requires_grad_()))
-    return found
+        layers.append((weights.requires_grad_(), bias.requires_grad_()))
+    return layers
 
 
 def _batches(n: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Functions that each network sees next, shape (networks, rows), without end."""
+    """Yield batches of rows of each network without end, each of shape (networks, rows)."""
     size = min(ROWS, n)
     while True:
         order = torch.rand(NETWORKS, n, generator=generator).argsort(1)

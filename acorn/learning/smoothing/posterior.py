@@ -1,10 +1,11 @@
-"""What many noisy labels of many functions say together of each function and target.
+"""Posterior of a multi-task Gaussian process over architectures and targets.
 
-The signal of target ``t`` at function ``x`` covaries as ``S[t, u] k(x, y)``, its noise as
-``N[t, u]`` at one and the same function: runs that go badly under one attack go badly under another
-one, too. ``S`` and ``N`` are learned by expectation and maximisation. In the combinations of
-targets that are generalised eigenvectors of both, signals and noises are independent, so that each
-combination is one Gaussian process with its own share of noise.
+The covariance of the signals of targets ``t`` and ``u`` at architectures ``x`` and ``y`` is
+``S[t, u] k(x, y)``. The covariance of their noise is ``N[t, u]`` at the same architecture and 0
+otherwise: a training run that scores low under one attack scores low under others. ``S`` and ``N``
+are learned by expectation maximisation. In the combinations of targets that are generalised
+eigenvectors of both, signals and noises are independent. Each combination is therefore one Gaussian
+process with its own share of noise.
 
 References
 ----------
@@ -26,14 +27,14 @@ from acorn.learning.smoothing.relevance import covariance
 Floats = NDArray[np.float64]
 
 LANDMARKS = 3000
-"""Functions that the covariance is expressed by; with fewer labelled ones it is exact."""
+"""Most landmarks of the covariance; with fewer labelled architectures it is exact."""
 
 ITERATIONS = 40
 FIRST_NOISE = 0.1
 
 UNRELATED = 0.1
-"""Functions, as a share of the targets, that are imagined beside the labelled ones to steady what
-is learned of how targets go together: in those, none goes with another."""
+"""Number of pseudo-observations, as a share of the number of targets, in which targets are
+independent: they regularise the learned covariances."""
 
 _JITTER, _FLOOR = 1e-6, 1e-9
 _ROWS_AT_ONCE = 4096
@@ -44,10 +45,10 @@ class Mixture(NamedTuple):
 
     Attributes
     ----------
-    strength
-        Variance of each one's signal, shape (targets,).
-    weights
-        Of each target in each combination, shape (targets, combinations).
+    strength : ndarray of shape (combinations,)
+        Variance of the signal of each combination.
+    weights : ndarray of shape (targets, combinations)
+        Weight of each target in each combination.
     """
 
     strength: Floats
@@ -55,31 +56,42 @@ class Mixture(NamedTuple):
 
     @classmethod
     def of(cls, signal: Floats, noise: Floats) -> Self:
-        """Find those of a signal's and a noise's covariance between targets."""
+        """Solve the generalised eigenproblem of two covariances.
+
+        Parameters
+        ----------
+        signal, noise : ndarray of shape (targets, targets)
+            Covariances between targets.
+
+        Returns
+        -------
+        Mixture
+            As many combinations as targets.
+        """
         strength, weights = eigh(signal, noise)
         return cls(strength.clip(_FLOOR), weights)
 
     @property
     def back(self) -> Floats:
-        """From combinations to targets."""
+        """Matrix that maps combinations to targets."""
         return inv(self.weights)
 
 
 @dataclass(frozen=True)
 class Posterior:
-    """Mean and standard deviation of the scores of a pool of functions, given labels of some.
+    """Posterior scores of a pool of architectures, given the labels of some of them.
 
     Attributes
     ----------
-    whitened
-        Covariances with the landmarks in units of theirs, shape (functions, landmarks).
-    basis
-        From these to directions that are independent among labelled functions.
-    variance
-        Prior variance along each direction, shape (landmarks,).
-    mean
-        Posterior mean along each direction, of each target.
-    mixture
+    whitened : ndarray of shape (architectures, landmarks)
+        Covariances with the landmarks, whitened by the covariance of the landmarks.
+    basis : ndarray of shape (landmarks, directions)
+        Map to directions that are independent among labelled architectures.
+    variance : ndarray of shape (directions,)
+        Prior variance along each direction.
+    mean : ndarray of shape (directions, targets)
+        Posterior mean along each direction.
+    mixture : Mixture
         Combinations of targets.
     """
 
@@ -91,18 +103,23 @@ class Posterior:
 
     @classmethod
     def fit(cls, scaled: Floats, labelled: NDArray[np.int64], scores: Floats, *, seed: int) -> Self:
-        """Learn from labelled functions.
+        """Fit the process to the labelled architectures.
 
         Parameters
         ----------
-        scaled
-            Features of the pool times their relevance, shape (functions, features).
-        labelled
-            Rows that have labels.
-        scores
-            Normal scores of their labels, shape (len(labelled), targets).
-        seed
-            Of the landmarks.
+        scaled : ndarray of shape (architectures, features)
+            Features of the pool divided by their length scales.
+        labelled : ndarray of int64 of shape (rows,)
+            Rows of the pool that have labels.
+        scores : ndarray of shape (rows, targets)
+            Normal scores of their labels.
+        seed : int
+            Seed of the choice of landmarks.
+
+        Returns
+        -------
+        Posterior
+            The fitted process.
         """
         order = np.random.default_rng(seed).permutation(len(labelled))
         landmarks = labelled[np.sort(order[:LANDMARKS])]
@@ -114,23 +131,29 @@ class Posterior:
         variance = variance.clip(_FLOOR)
         basis = vectors / np.sqrt(variance)
         along = basis.T @ (known.T @ scores)
-        beside = scores.T @ scores - along.T @ along  # of what no direction can tell: noise
+        beside = scores.T @ scores - along.T @ along  # what no direction explains: noise
         mixture = _learn(along, beside, variance, len(scores))
         kept = _kept(variance, mixture)
         mean = (kept * (along @ mixture.weights)) @ mixture.back
         return cls(whitened, basis, variance, mean, mixture)
 
     def scores(self) -> tuple[Floats, Floats]:
-        """Expected scores, and the standard deviation of a label, each of shape (n, targets)."""
-        parts = range(0, len(self.whitened), _ROWS_AT_ONCE)
-        found = [self._scores(self.whitened[start : start + _ROWS_AT_ONCE]) for start in parts]
-        means, deviations = zip(*found, strict=True)
+        """Compute the posterior of all architectures of the pool.
+
+        Returns
+        -------
+        mean, deviation : ndarray of shape (architectures, targets)
+            Expected scores, and the standard deviation of a label.
+        """
+        starts = range(0, len(self.whitened), _ROWS_AT_ONCE)
+        parts = [self._scores(self.whitened[start : start + _ROWS_AT_ONCE]) for start in starts]
+        means, deviations = zip(*parts, strict=True)
         return np.concatenate(means), np.concatenate(deviations)
 
     def _scores(self, whitened: Floats) -> tuple[Floats, Floats]:
         directions = whitened @ self.basis
         beyond = (1 - np.square(whitened).sum(axis=1)).clip(0)
-        # Of each combination, whose noise has unit variance: what the labels leave unknown.
+        # Posterior variance of each combination, in units of its noise.
         unknown = beyond[:, None] * self.mixture.strength
         unknown += np.square(directions) @ _kept(self.variance, self.mixture)
         deviation = np.sqrt((unknown + 1) @ np.square(self.mixture.back))
@@ -144,7 +167,7 @@ def _kept(variance: Floats, mixture: Mixture) -> Floats:
 
 
 def _learn(along: Floats, beside: Floats, variance: Floats, n: int) -> Mixture:
-    """Find the combinations by expectation and maximisation."""
+    """Learn the combinations by expectation maximisation."""
     targets = along.shape[1]
     total = (along.T @ along + beside) / n
     total += 1e-3 * np.eye(targets)
@@ -158,14 +181,14 @@ def _learn(along: Floats, beside: Floats, variance: Floats, n: int) -> Mixture:
         noises = residual.T @ residual + mixture.weights.T @ beside @ mixture.weights
         noises += np.diag(kept.sum(axis=0))
         mixture = Mixture.of(
-            _steadied(back.T @ signals @ back / len(variance), len(variance)),
-            _steadied(back.T @ noises @ back / n, n),
+            _shrunk(back.T @ signals @ back / len(variance), len(variance)),
+            _shrunk(back.T @ noises @ back / n, n),
         )
     return mixture
 
 
-def _steadied(matrix: Floats, n: int) -> Floats:
-    """Covariance of targets among ``n`` functions, and the imagined ones."""
+def _shrunk(matrix: Floats, n: int) -> Floats:
+    """Shrink a covariance from ``n`` rows towards its diagonal by the pseudo-observations."""
     share = n / (n + UNRELATED * len(matrix))
     diagonal = np.diag(np.diag(matrix))
     return share * matrix + (1 - share) * diagonal + 1e-6 * np.eye(len(matrix))

@@ -1,4 +1,4 @@
-"""Features as a Gaussian process reads them."""
+"""Standardisation of features for the Gaussian process."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,22 +7,27 @@ from scipy.stats import rankdata
 Floats = NDArray[np.float64]
 
 FAR = 10.0
-"""Standard deviations from the mean beyond which a column counts as heavy-tailed."""
+"""Distance from the mean, in standard deviations, beyond which a column counts as heavy-tailed."""
 
 SAME = 1.0 - 1e-9
-"""Correlation from which on two columns say the same."""
+"""Least correlation of columns that count as copies."""
 
 
 def standardised(X: NDArray[np.float32]) -> Floats:
     """Put columns on one scale: zero mean, unit variance, no constants and no copies.
 
-    Proxies span orders of magnitude, so that one network would be far from all others: heavy-tailed
-    columns are replaced by their ranks. A missing value stands at the median.
+    Proxies span orders of magnitude, so that a single network could be far from all others.
+    Heavy-tailed columns are therefore replaced by their ranks. Missing values become the median.
 
     Parameters
     ----------
-    X
-        Shape (n, features), NaN where a value is missing.
+    X : ndarray of float32 of shape (n, features)
+        Features; NaN is missing.
+
+    Returns
+    -------
+    ndarray of shape (n, columns)
+        Standardised columns, at least one.
     """
     columns = [scaled for column in X.T if (scaled := _standardised(column)) is not None]
     if not columns:
@@ -33,11 +38,11 @@ def standardised(X: NDArray[np.float32]) -> Floats:
 
 
 def _standardised(column: NDArray[np.float32]) -> Floats | None:
-    """The column on the common scale; None where it does not vary."""
-    there = np.isfinite(column)
-    if not there.any():
+    """Standardise a column; None if it does not vary."""
+    present = np.isfinite(column)
+    if not present.any():
         return None
-    filled = np.where(there, column, np.median(column[there])).astype(np.float64)
+    filled = np.where(present, column, np.median(column[present])).astype(np.float64)
     centred = filled - filled.mean()
     spread = centred.std()
     if spread <= 1e-9 * np.abs(filled).max():

@@ -1,7 +1,7 @@
-"""How much each feature matters to how alike two functions score.
+"""Automatic relevance determination: learns the length scale of each feature.
 
-A Gaussian process with one length scale a feature forgets what does not matter: the scales are
-those under which the labels are most likely (automatic relevance determination).
+The Gaussian process has one length scale for each feature. The scales of highest marginal
+likelihood are long for features that do not matter.
 
 References
 ----------
@@ -20,14 +20,14 @@ from torch import Tensor
 Floats = NDArray[np.float64]
 
 STEPS, ROWS, RATE = 60, 800, 0.12
-"""Steps of Adam, functions that each step draws, and its learning rate."""
+"""Steps of Adam, rows that each step draws, and its learning rate."""
 
 FIRST_NOISE = 0.1
-"""Share of noise in a label to begin with."""
+"""Initial share of noise in the variance of a label."""
 
 
 class _Matern(torch.autograd.Function):
-    """Of squared distances, with a slope at zero, where that of the distance itself has none."""
+    """Covariance of squared distances; differentiable at zero, where the distance itself is not."""
 
     @staticmethod
     def forward(ctx: Any, squared: Tensor) -> Tensor:
@@ -43,14 +43,36 @@ class _Matern(torch.autograd.Function):
 
 
 def matern(A: Tensor, B: Tensor) -> Tensor:
-    """Matern's covariance of smoothness 3/2 between rows of scaled features."""
+    """Matern's covariance of smoothness 3/2.
+
+    Parameters
+    ----------
+    A, B : torch.Tensor of shape (a, features) and (b, features)
+        Features divided by their length scales.
+
+    Returns
+    -------
+    torch.Tensor of shape (a, b)
+        Covariance of each pair of rows.
+    """
     squared = torch.addmm(A.square().sum(1)[:, None] + B.square().sum(1), A, B.T, alpha=-2)
     K: Tensor = _Matern.apply(squared)  # type: ignore[no-untyped-call]
     return K
 
 
 def covariance(A: Floats, B: Floats) -> Floats:
-    """:func:`matern` of arrays."""
+    """Apply :func:`matern` to arrays.
+
+    Parameters
+    ----------
+    A, B : ndarray of shape (a, features) and (b, features)
+        Features divided by their length scales.
+
+    Returns
+    -------
+    ndarray of shape (a, b)
+        Covariance of each pair of rows.
+    """
     with torch.no_grad():
         return matern(torch.from_numpy(A), torch.from_numpy(B)).numpy()
 
@@ -58,16 +80,22 @@ def covariance(A: Floats, B: Floats) -> Floats:
 def relevance(Z: Floats, scores: Floats, *, seed: int) -> Floats:
     """Learn the inverse length scale of each feature.
 
-    Targets share the scales; each has its own share of noise, and a variance that is worked out.
+    Targets share the length scales. Each target has its own share of noise, and a variance with a
+    closed form.
 
     Parameters
     ----------
-    Z
-        Features on one scale, shape (n, features).
-    scores
-        Normal scores of labels, shape (n, targets).
-    seed
-        Of the functions that each step draws.
+    Z : ndarray of shape (n, features)
+        Standardised features.
+    scores : ndarray of shape (n, targets)
+        Normal scores of labels.
+    seed : int
+        Seed of the rows that each step draws.
+
+    Returns
+    -------
+    ndarray of shape (features,)
+        Inverse length scales.
     """
     X, Y = torch.from_numpy(Z), torch.from_numpy(scores)
     start = math.log(0.5 / math.sqrt(Z.shape[1]))
@@ -85,19 +113,24 @@ def relevance(Z: Floats, scores: Floats, *, seed: int) -> Floats:
 
 
 def negative_log_evidence(K: Tensor, Y: Tensor, noise: Tensor) -> Tensor:
-    """Negative log evidence a label, mean over targets, at each target's best variance.
+    """Negative log evidence per label, mean over targets, at each target's best variance.
 
-    Its slope in ``K`` is worked out, since that of an eigendecomposition has the differences of
-    eigenvalues as denominators, and these may be equal.
+    The gradient in ``K`` is given in closed form, because the gradient of an eigendecomposition
+    divides by differences of eigenvalues, which may be equal.
 
     Parameters
     ----------
-    K
-        Covariance of the functions, shape (n, n).
-    Y
-        Scores, shape (n, targets).
-    noise
-        Share of noise of each target, shape (targets,).
+    K : torch.Tensor of shape (n, n)
+        Covariance of the rows.
+    Y : torch.Tensor of shape (n, targets)
+        Scores.
+    noise : torch.Tensor of shape (targets,)
+        Share of noise of each target.
+
+    Returns
+    -------
+    torch.Tensor
+        A scalar.
     """
     with torch.no_grad():
         values, vectors = torch.linalg.eigh(K + 1e-6 * torch.eye(len(K), dtype=K.dtype))

@@ -1,7 +1,7 @@
-"""Normal scores of labels, and the way back to percent.
+"""Maps labels to normal scores and back.
 
-Accuracies crowd near the best and trail off towards chance. Their ranks, spread as those of a
-normal variable, are what a Gaussian process takes its labels for.
+The distribution of accuracies is skewed: most are near the best, few are near chance. A Gaussian
+process assumes normal labels, so that labels are replaced by the normal quantiles of their ranks.
 
 References
 ----------
@@ -24,8 +24,8 @@ class NormalScores:
 
     Attributes
     ----------
-    scores, labels
-        Corresponding values, ascending; equal labels share the mean of their ranks.
+    scores, labels : ndarray of shape (distinct labels,)
+        Corresponding values, ascending. Equal labels have the mean of their ranks.
     """
 
     scores: Floats
@@ -33,16 +33,49 @@ class NormalScores:
 
     @classmethod
     def of(cls, labels: Floats) -> Self:
-        """Learn from labels of shape (n,), all finite."""
+        """Fit the map to labels.
+
+        Parameters
+        ----------
+        labels : ndarray of shape (n,)
+            Finite labels.
+
+        Returns
+        -------
+        NormalScores
+            The map.
+        """
         distinct, first = np.unique(labels, return_index=True)
         return cls(_scores(labels)[first], distinct)
 
     def forward(self, labels: Floats) -> Floats:
-        """Scores of labels; between known labels by a straight line."""
+        """Map labels to scores, by linear interpolation between known labels.
+
+        Parameters
+        ----------
+        labels : ndarray
+            Labels.
+
+        Returns
+        -------
+        ndarray
+            Scores, of the same shape.
+        """
         return np.interp(labels, self.labels, self.scores)
 
     def backward(self, scores: Floats) -> Floats:
-        """Labels of scores, never beyond the lowest and highest known label."""
+        """Map scores to labels, which are clipped to the range of the known labels.
+
+        Parameters
+        ----------
+        scores : ndarray
+            Scores.
+
+        Returns
+        -------
+        ndarray
+            Labels, of the same shape.
+        """
         return np.interp(scores, self.scores, self.labels)
 
 
