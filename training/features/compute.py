@@ -197,7 +197,7 @@ def _on_ray(compute: Compute, todo: Sequence[Item], workers: int) -> Iterator[Fe
     if not ray.is_initialized():
         here = {"num_cpus": workers, "include_dashboard": False}
         ray.init(**({} if "RAY_ADDRESS" in os.environ else here), log_to_driver=False)
-    remote = ray.remote(compute)
+    remote = ray.remote(lambda *item: compute(*item))  # Ray takes no partial functions
     pending = [remote.remote(*item) for item in todo]
     while pending:
         ready, pending = ray.wait(pending)

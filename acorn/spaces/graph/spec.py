@@ -175,20 +175,25 @@ def _is_name(name: str) -> bool:
 
 def _in_order(nodes: Mapping[str, Node]) -> list[Node]:
     """Sort nodes so that each comes after its inputs; keep an order that is sorted already."""
-    sorter: TopologicalSorter[str] = TopologicalSorter()
-    for node in nodes.values():
+    place = {name: index for index, name in enumerate(nodes)}
+    is_sorted = True
+    for index, node in enumerate(nodes.values()):
         for source in node.inputs:
             if source != INPUT and source not in nodes:
                 raise _at(
                     node.name, f"got input {abbreviate(source)}; expected {INPUT!r} or a node"
                 )
+            is_sorted = is_sorted and place.get(source, -1) < index
+    if is_sorted:
+        return [*nodes.values()]
+    sorter: TopologicalSorter[str] = TopologicalSorter()
+    for node in nodes.values():
         sorter.add(node.name, *(source for source in node.inputs if source != INPUT))
     try:
         sorter.prepare()
     except CycleError as error:
         raise _at(error.args[1][0], "got a cycle; expected a graph without cycles") from None
     names = [*nodes]
-    place = {name: index for index, name in enumerate(names)}
     ready: list[int] = []
     ordered: list[Node] = []
     while sorter.is_active():
