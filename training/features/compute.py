@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 Item = tuple[str, tuple[str, ...]]
 """A canonical form, and the proxies that it lacks."""
 
-Compute = Callable[[str, tuple[str, ...]], FeatureRow]
+Compute = partial[FeatureRow]
 OnProgress = Callable[[int, int], None]
 
 
@@ -197,8 +197,8 @@ def _on_ray(compute: Compute, todo: Sequence[Item], workers: int) -> Iterator[Fe
     if not ray.is_initialized():
         here = {"num_cpus": workers, "include_dashboard": False}
         ray.init(**({} if "RAY_ADDRESS" in os.environ else here), log_to_driver=False)
-    remote = ray.remote(lambda *item: compute(*item))  # Ray takes no partial functions
-    pending = [remote.remote(*item) for item in todo]
+    remote = ray.remote(compute.func)  # Ray takes no partial functions
+    pending = [remote.remote(*compute.args, *item) for item in todo]
     while pending:
         ready, pending = ray.wait(pending)
         yield from ray.get(ready)
