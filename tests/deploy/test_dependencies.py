@@ -23,6 +23,10 @@ EXTRAS = {
 """What each package may need besides the dependencies that everybody installs."""
 
 
+NO_STATEMENT = {"pillow", "psycopg", "timm"}
+"""Distributions that no import statement names: they are imported by a text."""
+
+
 def names(requirements: list[str]) -> set[str]:
     found = (re.match(r"[A-Za-z0-9._-]+", each) for each in requirements)
     return {match[0].lower().replace("_", "-") for match in found if match}
@@ -63,6 +67,15 @@ def test_every_import_is_declared(package: str) -> None:
         (module, path) for module, path in imports(package) if distribution(module) not in allowed
     }
     assert undeclared == set()
+
+
+def test_every_declared_package_is_imported() -> None:
+    runtime = set.union(*EXTRAS.values())
+    declared = DEPENDENCIES.union(*(OPTIONAL[extra] for extra in runtime))
+    modules = {module for package in PACKAGES for module, _ in imports(package)}
+    used = {distribution(module) for module in modules}
+    unused = {name for name in declared - used - NO_STATEMENT if "opentelemetry" not in name}
+    assert unused == set()
 
 
 def test_the_server_packages_are_an_extra() -> None:
