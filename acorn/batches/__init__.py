@@ -1,4 +1,4 @@
-"""Image batches: embedded ones, and ones that a user brings."""
+"""Image batches: generated images, and images that a user supplies."""
 
 from acorn.batches.batch import Batch, embedded_batch
 from acorn.batches.sources import load_batch, open_batch

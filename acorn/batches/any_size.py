@@ -10,7 +10,8 @@ from acorn.datasets import DATASETS, Dataset
 from acorn.errors import InvalidBatchError
 
 LARGEST_DRAWN = 64
-"""Images larger than this are enlarged from it: drawing takes time with the cube of the side."""
+"""Largest side, in pixels, that is drawn. Larger images are scaled up, since the time to draw grows
+with the cube of the side."""
 
 
 @lru_cache(maxsize=8)
@@ -25,11 +26,11 @@ def sized_images(
     Parameters
     ----------
     input_shape : tuple of int
-        (channels, height, width); one channel is the mean of the colours.
+        (channels, height, width); a single channel is the mean of the colours.
     num_classes : int
         Labels are 0, 1, ..., num_classes - 1, 0, 1, ...
     size : int, optional
-        Number of images; by default 32 of up to 64 pixels a side, 8 of larger ones.
+        Number of images; by default 32 if no side is larger than 64 pixels, else 8.
     seed : int, default=0
         Another seed gives other images.
 

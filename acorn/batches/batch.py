@@ -1,4 +1,4 @@
-"""The images on which proxies are computed."""
+"""Batches of images on which proxies are computed."""
 
 import hashlib
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from acorn.datasets import Dataset
 from acorn.errors import InvalidBatchError
 
 
-# Tensors have no truth value to compare by: a batch equals itself only.
+# Comparisons of tensors have no truth value, so that a batch equals only itself.
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
     """Labelled images, ready for a network.
 
-    Proxy values of different batches must not be mixed; ``digest`` tells batches apart.
+    Proxy values of different batches must not be mixed; ``digest`` identifies a batch.
 
     Attributes
     ----------
@@ -26,7 +26,7 @@ class Batch:
     labels : torch.Tensor, shape (n,)
         int64, each in 0..num_classes-1.
     name : str
-        Source of the images, for people to read.
+        Human-readable source of the images.
     digest : str
         SHA-256, in hexadecimal, of the dtypes, shapes and bytes of images and labels.
     """
@@ -40,7 +40,7 @@ class Batch:
 def make_batch(
     pixels: NDArray[np.uint8], labels: NDArray[np.int64], dataset: Dataset, *, name: str
 ) -> Batch:
-    """Normalise 8-bit images and name them by their hash.
+    """Normalise 8-bit images, and hash the batch.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def make_batch(
 def embedded_batch(dataset: Dataset, *, size: int = 64, seed: int = 0) -> Batch:
     """Generate images with the statistics of small photographs; nothing is downloaded.
 
-    Every platform gives the same bytes, and a smaller batch is the beginning of a larger one.
+    The bytes are the same on every platform, and a smaller batch is the beginning of a larger one.
 
     Parameters
     ----------
@@ -110,7 +110,18 @@ def embedded_batch(dataset: Dataset, *, size: int = 64, seed: int = 0) -> Batch:
 
 
 def check_size(size: int) -> None:
-    """Raise :class:`InvalidBatchError` unless a batch can have this many images."""
+    """Check the size of a batch.
+
+    Parameters
+    ----------
+    size : int
+        Number of images.
+
+    Raises
+    ------
+    InvalidBatchError
+        If it is not positive.
+    """
     if size < 1:
         raise InvalidBatchError(f"batch size {size}; expected at least 1")
 

@@ -1,4 +1,4 @@
-"""The pickles of CIFAR-10 and CIFAR-100 as torchvision unpacks them, read without running them."""
+"""Reads the pickles of CIFAR-10 and CIFAR-100 as torchvision unpacks them, and runs no code."""
 
 import io
 import pickle
@@ -26,7 +26,7 @@ _SPLITS = (
 
 @dataclass(slots=True)
 class _PickledArray:
-    """State of an array in a pickle; NumPy's own ``__setstate__`` trusts its argument."""
+    """State of an array in a pickle; NumPy's ``__setstate__`` does not check its argument."""
 
     state: object = None
 
@@ -34,7 +34,7 @@ class _PickledArray:
         self.state = state
 
     def bytes_of_uint8(self) -> NDArray[np.uint8] | None:
-        """Return the array if it is one of bytes in C order, otherwise None."""
+        """Return the array if it has type uint8 and C order, otherwise None."""
         match self.state:
             case (int(), (int() as n, int() as m), _PickledType(code="u1"), False, bytes() as data):
                 if n >= 0 and m >= 0 and len(data) == n * m:
@@ -49,15 +49,15 @@ class _PickledType:
     code: object
 
     def __setstate__(self, state: object) -> None:
-        """Ignore byte order and the like, which do not matter for bytes."""
+        """Ignore the byte order and other details, which do not matter for bytes."""
 
 
 class _Unpickler(pickle.Unpickler):
     """Reads builtin containers, numbers, strings, and arrays as :class:`_PickledArray`.
 
-    A pickle runs code by naming importable functions. This class imports nothing: the few names in
-    CIFAR's files map to stand-ins, and all others are refused. Each use gets new stand-ins, so that
-    a file that sets attributes on them has no lasting effect.
+    A pickle runs code by naming importable functions. This class imports nothing: the names in the
+    files of CIFAR map to stand-ins, and all others are refused. Each use gets new stand-ins, so
+    that a file that sets attributes on them has no lasting effect.
     """
 
     def find_class(self, module: str, name: str) -> object:
@@ -70,7 +70,7 @@ class _Unpickler(pickle.Unpickler):
             return _PickledType(code.decode("latin-1") if isinstance(code, bytes) else code)
 
         def encode(text: str, *_: object) -> bytes:
-            # How protocol 2, written by Python 3, spells bytes.
+            # Form of bytes in protocol 2 as Python 3 writes it.
             return text.encode("latin-1")
 
         stand_ins: dict[tuple[str, str], object] = {

@@ -1,17 +1,18 @@
-"""Images with the statistics of small photographs, made by occluding shapes.
+"""Generates images with the statistics of small photographs, from occluding shapes.
 
 The dead leaves model drops opaque shapes on each other, with sizes r of density r^-3. Such images
 share with photographs the properties that untrained networks respond to: scale invariance (a power
-spectrum near 1/f^2), occlusion edges, sparse gradients. To come near *photographs of objects*, the
-shapes lie in three layers (a backdrop with an occasional horizon, clutter that is often out of
-focus, an object about the centre), carry shading and fractal texture, take colours that vary
-mostly in luminance, less from red to blue and least from green to magenta, and each image's mean
-and contrast are drawn from distributions like those of CIFAR. Images of one class share a
-tendency of colour, shape and orientation.
+spectrum near 1/f^2), occlusion edges and sparse gradients. To resemble *photographs of objects*,
+the shapes lie in three layers: a backdrop with an occasional horizon, clutter that is often out of
+focus, and an object near the centre. They have shading and fractal texture. Their colours vary
+mostly in luminance, less from red to blue and least from green to magenta. The mean and contrast of
+each image are drawn from distributions like those of CIFAR. Images of one class have similar
+colours, shapes and orientations.
 
-Every platform and library version must make the same bytes, for batches are named by a hash.
-So random bits are Philox's raw output, keyed by SHA-256; arithmetic is elementwise ``+ - * /`` and
-``sqrt``, which IEEE 754 rounds in one way; sums are of integers; pixels are quantised to 8 bits.
+Every platform and library version must generate the same bytes, because a hash identifies a batch.
+Random bits are therefore the raw output of Philox, keyed by SHA-256; arithmetic is elementwise
+``+ - * /`` and ``sqrt``, which IEEE 754 defines exactly; sums are of integers; pixels are quantised
+to 8 bits.
 
 References
 ----------
@@ -29,10 +30,10 @@ from acorn.batches.stream import Floats, Stream
 
 _SUPERSAMPLING = 3
 _OCTAVES = (2, 4, 8, 16, 32)
-# Opponent axes, rows of unit length: luminance is carried apart.
+# Opponent axes, rows of unit length; luminance is a separate value.
 _RED_BLUE = np.array([1.0, 0.0, -1.0]) / np.sqrt(2.0)
 _GREEN_MAGENTA = np.array([-1.0, 2.0, -1.0]) / np.sqrt(6.0)
-# Quantiles at these shares, of the images' mean luminance and of its standard deviation.
+# Quantiles, at these shares, of the mean luminance of images and of its standard deviation.
 _SHARES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 _MEANS = (0.18, 0.27, 0.38, 0.46, 0.54, 0.68, 0.82)
 _CONTRASTS = (0.06, 0.105, 0.16, 0.21, 0.26, 0.325, 0.40)
@@ -56,7 +57,7 @@ class _Style:
 
 
 def _balanced(seed: int, name: str, index: int) -> Floats:
-    """Point (3,) of a sequence of low discrepancy: a few have the spread that many would."""
+    """Point (3,) of a low-discrepancy sequence, of which few points are spread evenly."""
     start = Stream("dead leaves", seed, name).uniform(3)
     point: Floats = (start + _STEPS * (index + 1)) % 1.0
     return point
@@ -142,7 +143,7 @@ class _Leaves:
 
 
 def _paint(canvas: Floats, leaves: _Leaves, texture: Floats) -> None:
-    """Put each shape over what lies on the (side, side, 3) canvas so far."""
+    """Paint each shape over the (side, side, 3) canvas."""
     side = canvas.shape[0]
     grid = (np.arange(side) + 0.5) / side
     for k in range(len(leaves.box)):
@@ -250,12 +251,12 @@ def _object(stream: Stream, style: _Style) -> _Leaves:
 
 
 def _whole(values: Floats) -> NDArray[np.int64]:
-    """Values in units of 2^-20, whose sums no order of adding changes."""
+    """Values in units of 2^-20, whose sums do not depend on the order of summation."""
     return np.floor(values * 2.0**20 + 0.5).astype(np.int64)
 
 
 def _moments(luminance: Floats) -> tuple[float, float]:
-    """Mean and standard deviation, by integer sums, so that the order of adding has no effect."""
+    """Mean and standard deviation, from integer sums, which do not depend on the order."""
     count = luminance.size
     mean = float(_whole(luminance).sum()) / count * 2.0**-20
     centred = luminance - mean
@@ -264,19 +265,19 @@ def _moments(luminance: Floats) -> tuple[float, float]:
 
 
 def _develop(shares: Floats, style: _Style, canvas: Floats) -> NDArray[np.uint8]:
-    """Turn (h, w, 3) luminance and opponent colours to RGB of a drawn mean and contrast."""
+    """Convert (h, w, 3) luminance and opponent colours to RGB of a drawn mean and contrast."""
     mean, deviation = _moments(canvas[..., 0])
-    # As film does, compress highlights and shadows, so that few values are cut off.
+    # Compress highlights and shadows as film does, so that few values are clipped.
     light = (canvas[..., 0] - mean) / deviation
     light = light / np.sqrt(1.0 + 0.2 * light * light)
     mean, deviation = _moments(light)
     wanted_mean = _quantile(_MEANS, float(shares[0]) + style.tone)
     wanted_contrast = _quantile(_CONTRASTS, float(shares[1]))
-    # Dark images have no room for contrast; bright ones do, for objects before a white sky.
+    # Dark images have little contrast; bright ones may have more: objects before a white sky.
     wanted_contrast = min(wanted_contrast, 0.6 * wanted_mean)
     saturation = _quantile(_SATURATIONS, float(shares[2]))
     light = wanted_mean + wanted_contrast / deviation * (light - mean)
-    # Deep shadows and highlights hold less colour than what lies between.
+    # Deep shadows and highlights are less saturated than the values between them.
     room = np.maximum(np.minimum(light, 1.0 - light), 0.0) * 2.0
     strength = 0.085 * saturation * (0.4 + 0.6 * room)
     rgb = (

@@ -1,4 +1,4 @@
-"""A folder with one subfolder of images a class."""
+"""Reads a folder that has one subfolder of images for each class."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ def read_folder(path: Path, dataset: Dataset) -> Source:
     Parameters
     ----------
     path : pathlib.Path
-        Folder with one subfolder a class.
+        Folder with one subfolder for each class.
     dataset : Dataset
         Gives the expected size of the images.
 
@@ -59,7 +59,7 @@ def _image(path: Path, pillow: Any, dataset: Dataset) -> Pixels:
     name = f"{path.parent.name}/{path.name}"
     try:
         with pillow.open(path) as image:
-            # Only the header is read so far: a huge image is refused before it is decoded.
+            # Only the header has been read, so that a huge image is refused before it is decoded.
             size = (image.height, image.width)
             if size != (dataset.height, dataset.width):
                 raise InvalidBatchError(

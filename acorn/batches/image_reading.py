@@ -18,12 +18,12 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Images of which only the chosen ones need to be read.
+    """Images that are read on demand.
 
     Attributes
     ----------
     labels : ndarray of int64, shape (n,)
-        As the files have them.
+        Labels as in the files.
     read : callable
         Maps indices of shape (k,) to uint8 pixels of shape (k, height, width, 3).
     """
@@ -33,7 +33,25 @@ class Source:
 
 
 def pixel_reader(images: NDArray[Any], dataset: Dataset) -> Callable[[Indices], Pixels]:
-    """Check shape and type of (n, ...) images; return a function that reads some as 8 bits."""
+    """Check images, and make a function that reads some of them.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, height, width, 3) or (n, 3, height, width)
+        uint8, or floats in 0..1.
+    dataset : Dataset
+        Gives the expected size.
+
+    Returns
+    -------
+    callable
+        Maps indices of shape (k,) to uint8 pixels of shape (k, height, width, 3).
+
+    Raises
+    ------
+    InvalidBatchError
+        For another shape or type; on reading, for floats outside 0..1.
+    """
     last, first = (dataset.height, dataset.width, 3), (3, dataset.height, dataset.width)
     if images.shape[1:] not in (last, first) or images.ndim != 4:
         raise InvalidBatchError(
@@ -58,7 +76,7 @@ def pixel_reader(images: NDArray[Any], dataset: Dataset) -> Callable[[Indices], 
 def _eight_bits(images: NDArray[Any]) -> Pixels:
     if images.dtype == np.uint8:
         return images
-    # Written so that NaN is refused as well.
+    # This form of the condition also refuses NaN.
     if not bool(np.all((images >= 0.0) & (images <= 1.0))):
         raise InvalidBatchError(
             f"float pixels from {images.min()} to {images.max()}; expected 0..1"
@@ -82,6 +100,17 @@ UNREADABLE = (
 
 
 def brief(error: BaseException) -> str:
-    """Return the first line of an error's message, cut short, or its type if it has none."""
+    """Shorten the message of an error.
+
+    Parameters
+    ----------
+    error : BaseException
+        Any exception.
+
+    Returns
+    -------
+    str
+        First line of the message, at most 100 characters, or the type if there is no message.
+    """
     lines = str(error).splitlines()
     return lines[0][:100] if lines else type(error).__name__

@@ -1,4 +1,4 @@
-"""Images and labels in an npz file, read without pickles."""
+"""Reads images and labels from npz files, without pickles."""
 
 import tokenize
 import zipfile
@@ -17,7 +17,17 @@ _TEST_KEYS = (("x_test", "y_test"),)
 
 
 def has_test_images(path: Path) -> bool:
-    """Whether a file is an npz with an array ``x_test``."""
+    """Whether a file is an npz with an array ``x_test``.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Any file.
+
+    Returns
+    -------
+    bool
+    """
     if not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:
@@ -60,11 +70,11 @@ def read_npz(path: Path, dataset: Dataset, *, test: bool = False) -> Source:
 
 
 def _npz_arrays(path: Path, keys: tuple[tuple[str, str], ...]) -> tuple[NDArray[Any], NDArray[Any]]:
-    # np.load takes other formats, too, and warns or maps memory for some; an npz is a zip file.
+    # np.load also reads other formats, and warns or maps memory for some; an npz is a zip file.
     if not zipfile.is_zipfile(path):
         raise InvalidBatchError(f"{path.name!r} is no npz file; expected one written by np.savez")
     try:
-        # np.load closes its own file late when the archive is broken; it leaves ours to us.
+        # np.load closes a file that it opened late if the archive is broken, so open it here.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             for images, labels in keys:
                 if images in arrays and labels in arrays:

@@ -1,6 +1,6 @@
-"""Batches of images that a user brings: npz, a folder of images, torchvision's CIFAR root.
+"""Reads batches of images from npz files, folders of images and torchvision's CIFAR folders.
 
-Nothing is resized silently, and no file can run code.
+Images are never resized, and no file can run code.
 """
 
 from pathlib import Path
@@ -18,7 +18,7 @@ from acorn.errors import InvalidBatchError, abbreviate
 
 
 def load_batch(source: str | Path, dataset: Dataset, *, size: int = 64, seed: int = 0) -> Batch:
-    """Read a class-balanced batch from a user's images.
+    """Read a class-balanced batch of images.
 
     Parameters
     ----------
@@ -29,19 +29,19 @@ def load_batch(source: str | Path, dataset: Dataset, *, size: int = 64, seed: in
           and ``labels`` (the first pair that it has). Images are (n, height, width, 3) or
           (n, 3, height, width), either uint8 or floats in 0..1, which are rounded to 8 bits;
           labels are integers of shape (n,) or (n, 1);
-        - a folder with one subfolder of images a class; classes are numbered in the order of the
-          subfolders' names (needs Pillow);
+        - a folder with one subfolder of images for each class; classes are numbered in the order
+          of the subfolders' names (needs Pillow);
         - the root folder of torchvision's CIFAR-10 or CIFAR-100, or the folder of pickles in it:
           the training split.
     dataset : Dataset
         Gives the expected shape, the number of classes and the normalisation. For
-        ImageNet16-120, whose files number the classes of ImageNet from 1, labels without a 0 are
-        taken so: 1..120 become 0..119, and images of other classes are left out.
+        ImageNet16-120, whose files number classes from 1, labels without a 0 are shifted: 1..120
+        become 0..119, and images of other classes are left out.
     size : int, default=64
-        Number of images. Classes get equal shares (within one) as long as they last.
+        Number of images. Classes have equal numbers of images (within one) while they have enough.
     seed : int, default=0
-        Chooses the images. The same seed chooses the same ones everywhere, and a smaller batch is
-        the beginning of a larger one.
+        Seed of the choice of images. The choice is the same on every platform, and a smaller batch
+        is the beginning of a larger one.
 
     Returns
     -------
@@ -66,7 +66,7 @@ def load_batch(source: str | Path, dataset: Dataset, *, size: int = 64, seed: in
 
 
 def open_batch(source: str | Path | None, dataset: Dataset, *, size: int = 64) -> Batch:
-    """Read a user's images as :func:`load_batch` does; if there is none, the embedded batch.
+    """Read images as :func:`load_batch` does; without a source, generate the embedded batch.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def known_classes(labels: Indices, dataset: Dataset) -> tuple[Indices, Indices]:
     Parameters
     ----------
     labels : ndarray of int64, shape (n,)
-        As the files have them.
+        Labels as in the files.
     dataset : Dataset
         Gives the number of classes.
 

@@ -1,4 +1,4 @@
-"""The arrays that a forest consists of, as they are stored."""
+"""Arrays of a forest, as they are stored."""
 
 from dataclasses import dataclass
 from typing import Any

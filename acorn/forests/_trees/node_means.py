@@ -1,4 +1,4 @@
-"""Mean label of the training rows of a node, for the nodes on a path."""
+"""Mean labels of the training rows of nodes."""
 
 from collections.abc import Sequence
 
@@ -10,8 +10,8 @@ from acorn.forests._trees.nodes import Ints, Nodes
 Floats = NDArray[np.float64]
 
 LARGE = 8
-"""Leaves of a subtree whose mean is kept: most nodes are leaves or have few, so that keeping these
-alone takes a tenth of the memory."""
+"""Least leaves of a subtree whose mean is kept. Most nodes have fewer leaves, so that this takes a
+tenth of the memory of all means."""
 
 
 class NodeMeans:
@@ -19,14 +19,14 @@ class NodeMeans:
 
     Parameters
     ----------
-    nodes
+    nodes : Nodes
         The trees.
-    count
+    count : ndarray of shape (leaves,)
         Weighted number of training rows of each leaf.
-    code
+    code : ndarray of shape (leaves,)
         Row of ``values`` of each leaf.
-    values
-        Distinct leaf values, shape (codes, outputs).
+    values : ndarray of float32 of shape (codes, outputs)
+        Distinct leaf values.
     """
 
     def __init__(
@@ -39,14 +39,27 @@ class NodeMeans:
     ) -> None:
         self._nodes, self._count, self._code, self._values = nodes, count, code, values
         large = nodes.size >= 2 * LARGE - 1
-        # Place of a large node among its like; of a small one, minus its size. A search for the
-        # place would read ten times as much memory, which is what costs here.
+        # Place of a large node among the large ones, or minus the size of a small one. A search for
+        # the place would read ten times as much memory and take accordingly longer.
         self._place = np.where(large, np.cumsum(large) - 1, -nodes.size).astype(np.int32)
         self._kept = np.empty((np.count_nonzero(large), values.shape[1]), np.float32)
         self._has = np.zeros(values.shape[1], bool)
 
     def at(self, nodes: Ints, outputs: Sequence[int]) -> Floats:
-        """Means of nodes, shape (nodes, outputs)."""
+        """Look up means.
+
+        Parameters
+        ----------
+        nodes : ndarray of int64 of shape (nodes,)
+            Numbers of nodes.
+        outputs : sequence of int
+            Outputs to average.
+
+        Returns
+        -------
+        ndarray of shape (nodes, outputs)
+            Mean of each output over the training rows of each node.
+        """
         self._keep(outputs)
         place = self._place.take(nodes)
         is_large = place >= 0
@@ -57,7 +70,7 @@ class NodeMeans:
         return means
 
     def _keep(self, outputs: Sequence[int]) -> None:
-        """Have the means of large nodes, of these outputs."""
+        """Compute the means of large nodes for outputs that lack them."""
         for output in outputs:
             if not self._has[output]:
                 self._kept[:, output] = self._integrated(output)
@@ -66,7 +79,7 @@ class NodeMeans:
     def _integrated(self, output: int) -> Floats:
         """Means of the large nodes, as differences of running sums over all leaves."""
         value = self._values[:, output].astype(np.float64)
-        centre = value.mean()  # running sums of small numbers lose less
+        centre = value.mean()  # running sums of small numbers have smaller rounding errors
         weight = _running(self._count)
         weighted = _running(self._count * (value - centre).take(self._code))
         large = np.flatnonzero(self._place >= 0)
@@ -94,10 +107,10 @@ def _running(terms: NDArray[np.generic]) -> Floats:
 
 
 def _leaves(size: NDArray[np.int32]) -> Ints:
-    """Number of leaves of subtrees: a binary tree has one more of them than of other nodes."""
+    """Number of leaves of subtrees: a binary tree has one leaf more than inner nodes."""
     return (size.astype(np.int64) + 1) // 2
 
 
 def _of(outputs: Sequence[int], array: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Columns of an array, without a copy where all are wanted."""
+    """Select columns of an array, without a copy if all are wanted."""
     return array if list(outputs) == list(range(array.shape[1])) else array[:, outputs]

@@ -1,8 +1,9 @@
 """Checks trees in preorder, and finds the children and the subtree of every node.
 
-A tree in preorder is one bit a node (inner node or leaf) and needs no child pointers: a cycle, or a
-node with two parents, cannot be written down. Let the *pending count* of a node be the number of
-right subtrees still owed when preorder reaches it, which is the number of left turns on its path.
+A tree in preorder takes one bit for each node (inner node or leaf) and has no child pointers, so
+that it cannot have a cycle or a node with two parents. Let the *pending count* of a node be the
+number of right subtrees that are still to come when preorder reaches it: the number of left turns
+on its path.
 The left child of node ``i`` is ``i + 1``. Inside the left subtree the count is higher, so the right
 child is the next node with the count of ``i``. Following right children from ``i`` ends in the last
 leaf of its subtree. Sorting the nodes by their pending count therefore finds all children, and the
@@ -41,8 +42,8 @@ def layout(forest: ForestArrays) -> Nodes:
     sizes = forest.sizes.astype(np.int64)
     leaf = np.unpackbits(forest.leaf_bits, count=int(sizes.sum())).astype(bool)
     tree = np.repeat(np.arange(len(sizes)), sizes)
-    # The pending count starts at 0. An inner node adds one, a leaf takes one away, and a tree ends
-    # when its last leaf leaves -1. `tree` makes up for the ends of the trees before.
+    # The pending count starts at 0. An inner node adds one, a leaf subtracts one, and a tree ends
+    # when the count is -1. `tree` compensates for the ends of the previous trees.
     after = np.cumsum(np.where(leaf, -1, 1)) + tree
     before = after - np.where(leaf, -1, 1)
     _check_shape(forest, tree, after)
@@ -62,7 +63,9 @@ def layout(forest: ForestArrays) -> Nodes:
     return Nodes(
         roots=np.cumsum(sizes) - sizes,
         feature=_spread(forest.feature, ~leaf, 0),
-        threshold=_spread(forest.threshold, ~leaf, np.nan),  # no value is below NaN: stay
+        threshold=_spread(
+            forest.threshold, ~leaf, np.nan
+        ),  # no value is below NaN, so that rows stay in a leaf
         missing_left=_spread(missing, ~leaf, False),
         step=step,
         size=size,
@@ -139,7 +142,7 @@ def _refuse(forest: ForestArrays, wrong: NDArray[np.bool_], tree: Ints, why: str
 
 
 def _spread(values: NDArray[Any], where: NDArray[np.bool_], rest: Any) -> NDArray[Any]:
-    """An array over all nodes with ``values`` where ``where`` holds, else ``rest``."""
+    """Make an array over all nodes: ``values`` at the nodes of ``where``, else ``rest``."""
     full = np.full(len(where), rest, values.dtype)
     full[where] = values
     return full

@@ -1,16 +1,16 @@
 """TreeSHAP: Shapley values of a forest's features, under path-dependent expectations.
 
-The game of a tree: a node that tests a known feature sends the row where it belongs, any other node
-sends it both ways, in the shares of its training rows; the value of a set of known features is the
-mean of the leaves that are reached. A feature's Shapley value is the integral, over ``t`` from 0 to
-1, of the partial derivative of the game's multilinear extension: what the feature adds while each
-other one is known with probability ``t``.
+The game of a tree: a node that tests a known feature sends the row to one side; any other node
+sends it to both sides, in the shares of its training rows. The value of a set of known features is
+the mean of the leaves that are reached. The Shapley value of a feature is the integral, over ``t``
+from 0 to 1, of the partial derivative of the game's multilinear extension: the contribution of the
+feature if each other one is known with probability ``t``.
 
-That extension is a random walk through the tree. One pass down (how likely each node is reached)
-and one pass up (what is expected below it) give the derivatives for all features and outputs. Along
-``t`` they are polynomials of a degree below the largest number ``d`` of features on a path, which
-the rule of Gauss and Legendre on ``d / 2`` points integrates exactly. Only probabilities are
-multiplied, so rounding errors do not grow with depth.
+The extension is a random walk through the tree. A downward pass (the probability to reach each
+node) and an upward pass (the expected value below it) give the derivatives for all features and
+outputs. They are polynomials in ``t`` of a degree below the largest number ``d`` of features on a
+path, which Gauss-Legendre quadrature with ``d / 2`` points integrates exactly. Only probabilities
+are multiplied, so that rounding errors do not grow with the depth.
 
 References
 ----------
@@ -41,7 +41,13 @@ _OUTPUTS_AT_ONCE = 8
 
 @dataclass(frozen=True, eq=False)
 class TreeShap:
-    """Explains an ensemble; what depends on the trees alone is laid out once, when first needed."""
+    """Explains an ensemble. Arrays that depend only on the trees are made once, when first needed.
+
+    Attributes
+    ----------
+    ensemble : Ensemble
+        The forests to explain.
+    """
 
     ensemble: Ensemble
     _layouts: dict[int, "_Layout"] = field(init=False, repr=False, default_factory=dict)
@@ -49,50 +55,50 @@ class TreeShap:
     def attributions(
         self, X: NDArray[np.float32], targets: Sequence[int], *, seconds: float | None = None
     ) -> list[Attribution]:
-        """Shapley values of the predictions.
+        """Compute Shapley values of predictions.
 
         Parameters
         ----------
-        X
-            Shape (n, features); NaN is missing.
-        targets
-            Distinct numbers of targets. Those that a forest predicts together share its walks.
-        seconds
-            Wall-clock budget; none when not given.
+        X : ndarray of float32 of shape (n, features)
+            Features; NaN is missing.
+        targets : sequence of int
+            Distinct numbers of targets. Targets of one forest share its walks.
+        seconds : float, optional
+            Most wall-clock seconds; by default no limit.
 
         Returns
         -------
-        list
-            One attribution a target. The baseline, which is the mean over the training rows, and
-            the contributions add up to the prediction.
+        list of Attribution
+            One for each target. The baseline, which is the mean over the training rows, and the
+            contributions add up to the prediction.
 
         Raises
         ------
         TimeBudgetError
-            When the budget is spent. The values of some of the trees would add up to another
-            prediction, so none are given.
+            If the time is exceeded. No values are returned then, since the values of some of the
+            trees do not add up to the prediction.
         """
         deadline = np.inf if seconds is None else time.monotonic() + seconds
         column = {target: i for i, target in enumerate(targets)}
         trees, baseline = np.zeros((2, len(column)))
         total = np.zeros((len(X), X.shape[1], len(column)))
-        for number, (forest, features, own) in enumerate(self.ensemble.members):
-            outputs = [output for output, target in enumerate(own) if target in column]
+        for number, (forest, features, predicted) in enumerate(self.ensemble.members):
+            outputs = [output for output, target in enumerate(predicted) if target in column]
             if not outputs:
                 continue
-            to = [column[own[output]] for output in outputs]
+            to = [column[predicted[output]] for output in outputs]
             values = forest.values[:, outputs].astype(np.float64)
             laid_out = self._layout(number)
             trees[to] += forest.n_trees
             baseline[to] += laid_out.coverage @ values
             for walk in laid_out.walks:
-                for x, found in zip(X[:, features], total, strict=True):
+                for x, contributions in zip(X[:, features], total, strict=True):
                     if time.monotonic() > deadline:
                         raise TimeBudgetError(
                             f"SHAP values of {len(X)} architectures and {len(column)} targets take "
                             f"more than {seconds:g} s; expected fewer, or path contributions"
                         )
-                    found[np.ix_(features, to)] += walk.shapley(x, values)
+                    contributions[np.ix_(features, to)] += walk.shapley(x, values)
         return [
             Attribution(float(baseline[i] / trees[i]), total[:, :, i] / trees[i])
             for i in range(len(column))
@@ -110,14 +116,14 @@ class _Again:
 
     Attributes
     ----------
-    at
-        Places in the level.
-    before
-        Numbers of the latest such tests above, in the walk.
-    to_left
-        Whether the path left those to the left.
-    share
-        Of training rows that take the path's turn at all tests of the feature above.
+    at : ndarray of int64
+        Places of the nodes in the level.
+    before : ndarray of int64
+        Number, in the walk, of the latest node above that tests the same feature.
+    to_left : ndarray of bool
+        Whether the path turns left there.
+    share : ndarray
+        Share of training rows that take the turns of the path at all tests of the feature above.
     """
 
     at: Ints
@@ -128,13 +134,13 @@ class _Again:
 
 @dataclass(frozen=True, slots=True)
 class _Children:
-    """Children on one side: inner nodes stand in the next level, leaves end the walk.
+    """Children on one side: inner nodes belong to the next level, leaves end the walk.
 
     Attributes
     ----------
-    inner, leaf
-        Places, in the level, of the nodes with a child of this kind.
-    code
+    inner, leaf : ndarray of int64
+        Places, in the level, of the nodes whose child is an inner node or a leaf.
+    code : ndarray of int64
         Row of the forest's values of each leaf.
     """
 
@@ -149,14 +155,14 @@ class _Level:
 
     Attributes
     ----------
-    feature, threshold, missing_left
+    feature, threshold, missing_left : ndarray of shape (nodes,)
         Test of each node.
-    share
-        Of each node's training rows that go to the left.
-    left, right
-        The children.
-    again
-        Nodes whose feature is not new on their path.
+    share : ndarray of shape (nodes,)
+        Share of the training rows of each node that go to the left.
+    left, right : _Children
+        Children on each side.
+    again : _Again
+        Nodes whose feature was tested above them.
     """
 
     feature: NDArray[np.int16]
@@ -174,22 +180,23 @@ class _Level:
 
 
 class _Step(NamedTuple):
-    """What a row makes of a level.
+    """Probabilities of a row at the nodes of a level.
 
-    Let the row's path to a node have tested the node's feature before, with a share ``z`` of the
-    training rows taking the path's turns there (1: it is new). Known with probability ``t``, the
-    feature sends the row on to the left with the chance ``(t left + (1 - t) z share) / (t + (1 - t)
-    z)``, whose derivative is ``z (left - share) / (t + (1 - t) z)²``. Where the row would have
-    turned away from the path at such a test, ``t`` has no say, and the chance is the share.
+    Let ``z`` be the share of training rows that take the turns of the path at all earlier tests of
+    the node's feature (1 if there are none). If the feature is known with probability ``t``, the
+    row goes to the left with probability ``(t left + (1 - t) z share) / (t + (1 - t) z)``. The
+    derivative is ``z (left - share) / (t + (1 - t) z)²``. If the row leaves the path at an earlier
+    test of the feature, the probability is the share, and does not depend on ``t``.
 
     Attributes
     ----------
-    slope
-        ``left - share`` of each node, shape (nodes,); 0 where ``t`` has no say.
-    chance
-        To go to the left at each point, shape (nodes, points).
-    reach
-        Weight of the point times the chance to reach the node, times the rest of the derivative.
+    slope : ndarray of shape (nodes,)
+        ``left - share`` of each node; 0 if the probability does not depend on ``t``.
+    chance : ndarray of shape (nodes, points)
+        Probability to go to the left at each quadrature point.
+    reach : ndarray of shape (nodes, points)
+        Weight of the point times the probability to reach the node, times the other factors of the
+        derivative.
     """
 
     slope: Floats
@@ -203,14 +210,14 @@ class _Walk:
 
     Attributes
     ----------
-    levels
-        From the roots down.
-    features
-        Test of each node, in the order of the levels.
-    n_features
-        Number of columns that rows have.
-    points, weights
-        Of the quadrature over ``t``.
+    levels : list of _Level
+        Levels from the roots down.
+    features : ndarray of int64 of shape (nodes,)
+        Feature that each node tests, in the order of the levels.
+    n_features : int
+        Number of columns of a row.
+    points, weights : ndarray of shape (points,)
+        Quadrature over ``t``.
     """
 
     levels: list[_Level]
@@ -224,26 +231,26 @@ class _Walk:
 
         Parameters
         ----------
-        x
-            Shape (features,).
-        values
-            Leaf values, shape (codes, outputs).
+        x : ndarray of float32 of shape (features,)
+            The row.
+        values : ndarray of shape (codes, outputs)
+            Leaf values.
 
         Returns
         -------
-        ndarray
-            Shape (features, outputs).
+        ndarray of shape (features, outputs)
+            Shapley values.
         """
         steps = list(self._down(x))
-        found = np.empty((len(self.features), values.shape[1]))
+        by_node = np.empty((len(self.features), values.shape[1]))
         for start in range(0, values.shape[1], _OUTPUTS_AT_ONCE):
             some = slice(start, start + _OUTPUTS_AT_ONCE)
-            self._up(steps, values[:, some], found[:, some])
-        summed = [np.bincount(self.features, each, self.n_features) for each in found.T]
+            self._up(steps, values[:, some], by_node[:, some])
+        summed = [np.bincount(self.features, column, self.n_features) for column in by_node.T]
         return np.stack(summed, axis=1)
 
     def _down(self, x: NDArray[np.float32]) -> Iterator[_Step]:
-        """Follow one row and all others from the roots down."""
+        """Go down from the roots, and yield the probabilities of a row at each level."""
         basis = np.stack([1 - self.points, self.points])
         reach = np.tile(self.weights, (len(self.levels[0].share), 1))
         turned, follows = np.zeros((2, len(self.features)), bool)
@@ -257,7 +264,7 @@ class _Walk:
             on = follows[again.before] & (turned[again.before] == again.to_left)
             follows[start + again.at] = on
             on, off, taken = again.at[on], again.at[~on], again.share[on, None]
-            known[off] = unknown[off]  # the row has left this path at the same feature before
+            known[off] = unknown[off]  # the row left this path at an earlier test of the feature
             slope = known - unknown
             unknown[on] *= taken[:, 0]
             chance = np.stack([unknown, known], axis=1) @ basis
@@ -270,8 +277,8 @@ class _Walk:
             reach = np.concatenate([to_left[level.left.inner], to_right[level.right.inner]])
             start = stop
 
-    def _up(self, steps: list[_Step], values: Floats, found: Floats) -> None:
-        """Write each node's part of its feature's Shapley value to ``found``."""
+    def _up(self, steps: list[_Step], values: Floats, by_node: Floats) -> None:
+        """Go up, and write the contribution of each node to its feature's Shapley value."""
         outputs, stop = values.shape[1], len(self.features)
         below = np.empty((0, outputs, len(self.points)))
         for level, (slope, chance, reach) in zip(self.levels[::-1], steps[::-1], strict=True):
@@ -281,7 +288,7 @@ class _Walk:
             left[level.left.leaf] = values[level.left.code, :, None]
             right[level.right.leaf] = values[level.right.code, :, None]
             left -= right
-            found[stop - n : stop] = np.einsum("np,nop->no", reach, left) * slope[:, None]
+            by_node[stop - n : stop] = np.einsum("np,nop->no", reach, left) * slope[:, None]
             left *= chance[:, None]
             left += right
             below = left
@@ -290,14 +297,14 @@ class _Walk:
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """A forest, ready to be walked.
+    """Walks of a forest.
 
     Attributes
     ----------
-    coverage
-        Share of training rows, summed over trees, that each row of the leaf values stands for.
-    walks
-        All trees, a few at a time.
+    coverage : ndarray of shape (codes,)
+        Share of training rows, summed over trees, with each row of the leaf values.
+    walks : list of _Walk
+        All trees, a few in each walk.
     """
 
     coverage: Floats
@@ -320,7 +327,7 @@ def _lay_out(forest: PackedForest) -> _Layout:
 
 @dataclass(frozen=True, slots=True)
 class _Trees:
-    """What walks are made of: a forest, its nodes, right children and weights of training rows."""
+    """A forest with its nodes, their right children and their weights of training rows."""
 
     forest: PackedForest
     nodes: Nodes
@@ -328,7 +335,7 @@ class _Trees:
     weight: Floats
 
     def walk(self, roots: Ints) -> _Walk:
-        """Lay out the trees of some roots, none of which is a leaf."""
+        """Make the walk of the trees of some roots, none of which is a leaf."""
         levels: list[_Level] = []
         path = _Path()
         at, above, from_left = roots, np.full(len(roots), -1), np.zeros(len(roots), bool)
@@ -355,7 +362,7 @@ class _Trees:
 
 
 class _Path:
-    """The way up from each node of a walk, as far as levels were added."""
+    """Path from each node of a walk up to its root, for the levels that were added."""
 
     def __init__(self) -> None:
         self.above, self.feature, self.distinct = np.empty((3, 0), np.int64)
@@ -383,13 +390,15 @@ class _Path:
             before[climbing], to_left[climbing] = self.above[at], self.from_left[at]
             climbing = climbing[before[climbing] >= 0]
         again = np.flatnonzero(before >= 0)
-        found, turn = before[again], to_left[again]
+        earlier, turn = before[again], to_left[again]
         taken = np.ones(n)
-        taken[again] = self.taken[found] * np.where(turn, self.share[found], 1 - self.share[found])
+        taken[again] = self.taken[earlier] * np.where(
+            turn, self.share[earlier], 1 - self.share[earlier]
+        )
         distinct = np.append(self.distinct, 0)[above] + 1
         distinct[again] -= 1
         self.above, self.feature = np.append(self.above, above), np.append(self.feature, feature)
         self.from_left = np.append(self.from_left, from_left)
         self.share, self.taken = np.append(self.share, share), np.append(self.taken, taken)
         self.distinct = np.append(self.distinct, distinct)
-        return _Again(again, found, turn, taken[again])
+        return _Again(again, earlier, turn, taken[again])

@@ -1,7 +1,7 @@
-"""The way of rows down the trees of a forest, all trees and rows at once, one level at a time.
+"""Traversal of trees: all rows go down all trees at once, one level at a time.
 
-A (tree, row) pair is one number, ``tree * rows + row``. What costs is the number of calls of numpy,
-not their size, so all trees of an ensemble go down together.
+A (tree, row) pair is one number, ``tree * rows + row``. The number of calls of numpy determines the
+time, so that all trees of an ensemble are traversed together.
 """
 
 from collections.abc import Iterator
@@ -13,44 +13,57 @@ from numpy.typing import NDArray
 from acorn.forests._trees.nodes import Ints, Nodes
 
 PAIRS_AT_ONCE = 1 << 13
-"""Pairs that go down together where there are many: what is known of them stays in the cache."""
+"""Most pairs that go down together, so that their data stay in the cache."""
 
 ROWS_AT_ONCE = 512
-"""Rows whose leaves are held at once: bounds memory."""
+"""Most rows whose leaves are held at once, which bounds the memory."""
 
 CREDITS_AT_ONCE = 1 << 16
-"""(tree, row, output) triples that are explained at once, on each of some fifteen levels."""
+"""Most (tree, row, output) triples that are explained at once, on each of about fifteen levels."""
 
 _STILL_MOVING = 0.75
-"""Pairs that have arrived are dropped when more than the rest of this share have."""
+"""Pairs that have arrived are dropped when less than this share of the pairs is still moving."""
 
 
 def arrivals(nodes: Nodes, roots: Ints, X: NDArray[np.float32]) -> Ints:
-    """Leaf nodes of every pair, shape (trees * rows,).
+    """Find the leaf of every pair.
 
     Parameters
     ----------
-    nodes
-        Of one forest or several.
-    roots
-        Of the trees to go down.
-    X
-        Shape (rows, features), contiguous; NaN is missing.
+    nodes : Nodes
+        Nodes of one or several forests.
+    roots : ndarray of int64 of shape (trees,)
+        Roots of the trees to traverse.
+    X : ndarray of float32 of shape (rows, features)
+        Features, contiguous; NaN is missing.
+
+    Returns
+    -------
+    ndarray of int64 of shape (trees * rows,)
+        Number of the leaf node of each pair.
     """
     arrived = np.repeat(roots, len(X))
-    # With many rows, a few trees after the other: their nodes stay in the cache.
+    # With many rows, traverse a few trees at a time: their nodes stay in the cache.
     trees = max(1, PAIRS_AT_ONCE // max(1, len(X)))
     for start in range(0, len(roots), trees):
-        own = arrived[start * len(X) : (start + trees) * len(X)]
+        part = arrived[start * len(X) : (start + trees) * len(X)]
         for pairs, _, to in steps(nodes, roots[start : start + trees], X):
-            own[pairs] = to
+            part[pairs] = to
     return arrived
 
 
 def steps(nodes: Nodes, roots: Ints, X: NDArray[np.float32]) -> Iterator[tuple[Ints, Ints, Ints]]:
-    """Go down by one level: some pairs, the nodes that they leave, and those they come to.
+    """Go down level by level. Pairs that have reached a leaf may still be among the pairs.
 
-    All pairs that are not yet in a leaf move; one that is may be among them, and stays.
+    Parameters
+    ----------
+    nodes, roots, X
+        See :func:`arrivals`.
+
+    Yields
+    ------
+    pairs, start, end : ndarray of int64 of shape (pairs,)
+        Pairs, their nodes before the step, and their nodes after it.
     """
     at = np.repeat(roots, len(X))
     values = X.ravel()
@@ -78,18 +91,18 @@ def steps(nodes: Nodes, roots: Ints, X: NDArray[np.float32]) -> Iterator[tuple[I
 
 
 class Trail(NamedTuple):
-    """All nodes that pairs come through: first every root, then level by level.
+    """Paths of pairs: first every root, then the nodes of each level.
 
     Attributes
     ----------
-    node
-        The nodes.
-    pair
-        Whose each is.
-    origin
-        Place, in these arrays, of the node before; a root's own.
-    feature
-        Tested there; 0 for a root.
+    node : ndarray of int64 of shape (visits,)
+        Node of each visit.
+    pair : ndarray of int64 of shape (visits,)
+        Pair that visits it.
+    origin : ndarray of int64 of shape (visits,)
+        Index, in these arrays, of the previous visit of the pair; for a root, its own index.
+    feature : ndarray of int16 of shape (visits,)
+        Feature that the previous node tests; 0 for a root.
     """
 
     node: Ints
@@ -98,18 +111,40 @@ class Trail(NamedTuple):
     feature: NDArray[np.int16]
 
     def part(self, first: int, last: int) -> "Trail":
-        """The trail of the pairs from ``first`` up to ``last``, which are numbered from 0 anew."""
-        own = (self.pair >= first) & (self.pair < last)
-        place = np.cumsum(own) - 1
+        """Select the paths of some pairs, and number the pairs from 0.
+
+        Parameters
+        ----------
+        first, last : int
+            First pair, and one past the last.
+
+        Returns
+        -------
+        Trail
+            The paths of these pairs.
+        """
+        kept = (self.pair >= first) & (self.pair < last)
+        place = np.cumsum(kept) - 1
         return Trail(
-            self.node[own], self.pair[own] - first, place[self.origin[own]], self.feature[own]
+            self.node[kept], self.pair[kept] - first, place[self.origin[kept]], self.feature[kept]
         )
 
 
 def trail(nodes: Nodes, roots: Ints, X: NDArray[np.float32]) -> Trail:
-    """Write down the way of every pair; parameters are those of :func:`arrivals`."""
+    """Record the path of every pair.
+
+    Parameters
+    ----------
+    nodes, roots, X
+        See :func:`arrivals`.
+
+    Returns
+    -------
+    Trail
+        The paths of all pairs.
+    """
     start = np.repeat(roots, len(X))
-    latest = np.arange(len(start))  # where in the trail each pair is
+    latest = np.arange(len(start))  # index of the latest visit of each pair
     parts = [Trail(start, latest.copy(), latest.copy(), np.zeros(len(start), np.int16))]
     end = len(start)
     for pairs, at, to in steps(nodes, roots, X):
@@ -122,11 +157,35 @@ def trail(nodes: Nodes, roots: Ints, X: NDArray[np.float32]) -> Trail:
 def portions(
     X: NDArray[np.float32], rows: int = ROWS_AT_ONCE
 ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-    """Cut X into portions of so many rows."""
+    """Cut rows into portions.
+
+    Parameters
+    ----------
+    X : ndarray of float32 of shape (n, features)
+        Features.
+    rows : int, default=ROWS_AT_ONCE
+        Most rows of a portion.
+
+    Yields
+    ------
+    slice, ndarray
+        Place of the portion, and its rows.
+    """
     for start in range(0, len(X), rows):
         yield slice(start, start + rows), X[start : start + rows]
 
 
 def explained_at_once(trees: int, outputs: int) -> int:
-    """Rows that are explained at once."""
+    """Number of rows that are explained at once.
+
+    Parameters
+    ----------
+    trees, outputs : int
+        Numbers of trees and of outputs.
+
+    Returns
+    -------
+    int
+        At least 1.
+    """
     return max(1, CREDITS_AT_ONCE // (trees * outputs))
