@@ -79,15 +79,9 @@ def main() -> None:
     sys.exit(bool(faults) or not answers)
 
 
-def attack(
-    port: int, pid: int, requests: Iterable[Hostile], *, longest: float = LONGEST_SECONDS
-) -> list[Outcome]:
-    """Send requests one by one to a server that has nothing else to do.
-
-    ``longest`` is the processor time in seconds that a refusal may take; more on a busy machine,
-    where a processor that is shared counts more time for the same work.
-    """
-    return [_attack(port, pid, request, longest) for request in requests]
+def attack(port: int, pid: int, requests: Iterable[Hostile]) -> list[Outcome]:
+    """Send requests one by one to a server that has nothing else to do."""
+    return [_attack(port, pid, request) for request in requests]
 
 
 def is_well(port: int) -> bool:
@@ -98,17 +92,17 @@ def is_well(port: int) -> bool:
     return status == 200
 
 
-def _attack(port: int, pid: int, request: Hostile, longest: float) -> Outcome:
+def _attack(port: int, pid: int, request: Hostile) -> Outcome:
     walls: list[float] = []
     processors: list[float] = []
-    while not walls or (len(walls) < TRIES and median(processors) > longest):
+    while not walls or (len(walls) < TRIES and median(processors) > LONGEST_SECONDS):
         before, start = processor_seconds(pid), time.perf_counter()
         status, media, body = _send(port, request)
         walls.append(time.perf_counter() - start)
         processors.append(processor_seconds(pid) - before)
     wall, processor = median(walls), median(processors)
     fault = _fault(status, media, body)
-    if not fault and processor > longest:
+    if not fault and processor > LONGEST_SECONDS:
         fault = f"took {1e3 * processor:.0f} ms of processor time"
     return Outcome(request.name, status, wall, processor, fault)
 

@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as torch_module
 
+from acorn.errors import InputError
 from acorn.proxies import list_proxies, run
+from tests.proxies.odd_networks import odd_networks
 from tests.proxies.small import batch
 from tests.proxies.test_state import assert_unchanged, fingerprint
 
@@ -105,7 +108,7 @@ from tests.proxies.small import batch, cell_network
 torch.set_num_threads(1)
 names = sys.argv[1].split(",")
 vectors = []
-for network in [cell_network(), odd_networks()["value_reading"]]:
+for network in [cell_network(), *map(odd_networks().get, ("joined", "value_reading", "dropout"))]:
     result = run(network, *batch(), num_classes=4, proxies=names, seed=5)
     values = {name: value and value.hex() for name, value in result.values.items()}
     vectors.append([values, result.reasons, result.errors])
@@ -128,4 +131,15 @@ def test_bit_identical_in_another_process_and_order() -> None:
     assert vectors(shuffled) == first
     parsed = json.loads(first)
     assert all(set(values) == set(names) for values, _, _ in parsed)
-    assert [bool(reasons) for _, reasons, _ in parsed] == [False, True]
+    assert [bool(reasons) for _, reasons, _ in parsed] == [False, False, True, False]
+
+
+@pytest.mark.slow
+def test_the_random_state_is_as_before_after_each_kind() -> None:
+    state = torch.get_rng_state()
+    networks = odd_networks()
+    torch.set_rng_state(state)
+    for odd in networks.values():
+        with suppress(InputError):  # some give no logits
+            run(odd, *batch(4), num_classes=4)
+    assert torch.equal(torch.get_rng_state(), state)

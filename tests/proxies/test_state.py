@@ -1,5 +1,7 @@
 """A network is left as it was found: also after a bad input, and when it raises."""
 
+import copy
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -150,3 +152,11 @@ def test_a_patched_forward_stays_and_is_what_runs() -> None:
     assert patched.values == pytest.approx(
         run(network, *batch(), num_classes=4, proxies=["synflow", "grasp"]).values
     )
+
+
+def test_weights_do_not_drift_over_many_runs() -> None:
+    network = cell_network()
+    original = copy.deepcopy(network.state_dict())
+    for _ in range(3):
+        run(network, *batch(), num_classes=4)
+    assert all(torch.equal(original[name], value) for name, value in network.state_dict().items())

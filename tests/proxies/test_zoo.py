@@ -24,7 +24,8 @@ pytestmark = [
 
 SETS = [["flops"], ["synflow"], ["croze"], ["zen"], ["snip", "jacov", "grasp", "nwot"], ["vkdnw"],
         ["meco", "meco_opt"], ["az_trainability", "near", "swap", "robust_zcp"]]  # fmt: skip
-"""Small sets that read different passes; each network gets two of them, and all together."""
+"""Small sets that read different passes; each network gets two of them, and all together.
+The slow test gives each network all of them."""
 
 
 def built(name: str) -> nn.Module:
@@ -129,6 +130,17 @@ def test_left_as_it_was(used: Used) -> None:
     before, *others = used.states
     for after in others:
         assert_same(before, after)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ZOO)
+def test_left_as_it_was_by_every_set(name: str) -> None:
+    network = built(name)
+    arguments = inputs(name, network)
+    for proxies in SETS:
+        before = state_of(network)
+        compute_proxies(network, **arguments, proxies=proxies)
+        assert_same(before, state_of(network))
 
 
 BLOCKS = {"az_expressivity", "az_progressivity", "az_trainability"}

@@ -15,9 +15,7 @@ from tests.service.small_forest import SmallForest
 def test_all_are_refused_and_the_server_goes_on(small: SmallForest, tmp_path: Path) -> None:
     with quick_server(tmp_path, small) as server:
         port = int(server.url.rpartition(":")[2])
-        outcomes = attack(
-            port, server.pid, hostile_requests(10 * len(FAMILIES), seed=1), longest=1.0
-        )
+        outcomes = attack(port, server.pid, hostile_requests(10 * len(FAMILIES), seed=1))
         assert is_well(port)
     assert len(outcomes) >= 300
     assert [f"{each.name}: {each.fault}" for each in outcomes if each.fault] == []
