@@ -17,7 +17,6 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.distance import cdist
 
 from acorn.errors import BundleError
 from acorn.forests._tensors import expect_tensors, read_tensors, write_tensors
@@ -99,22 +98,26 @@ class OutlierDetector:
     def _nonconformity(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
         """Mean distance to the nearest reference rows.
 
-        Each pair of rows is measured by itself: a product of matrices would round a row otherwise
+        einsum sums each pair of rows by itself. A product of matrices would round a row otherwise
         in a batch than alone, or with another number of threads.
         """
-        nearest = min(NEIGHBOURS, len(self.reference))
+        reference, norms = self._reference
+        nearest = min(NEIGHBOURS, len(norms))
         scores = np.empty(len(X), np.float32)
         for start in range(0, len(X), _ROWS_AT_ONCE):
             rows = _scaled(X[start : start + _ROWS_AT_ONCE], self.centre, self.scale)
-            distances = cdist(rows, self._reference)
-            closest = np.partition(distances, nearest - 1, axis=1)[:, :nearest]
-            scores[start : start + len(rows)] = closest.mean(axis=1)
+            rows = rows.astype(np.float64)
+            products = np.einsum("rf,nf->rn", rows, reference)
+            squared = norms + np.einsum("rf,rf->r", rows, rows)[:, None] - 2 * products
+            closest = np.partition(squared, nearest - 1, axis=1)[:, :nearest]
+            scores[start : start + len(rows)] = np.sqrt(closest.clip(0)).mean(axis=1)
         return scores
 
     @cached_property
-    def _reference(self) -> NDArray[np.float64]:
-        """Reference rows, as distances are measured in."""
-        return self.reference.astype(np.float64)
+    def _reference(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Reference rows in float64, and their squared norms."""
+        reference = self.reference.astype(np.float64)
+        return reference, np.einsum("nf,nf->n", reference, reference)
 
     def to_bytes(self) -> bytes:
         """Serialise the arrays.
