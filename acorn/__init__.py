@@ -1,4 +1,4 @@
-"""Acorn: the clean and the robust accuracy of a neural architecture, before anyone trains it.
+"""Acorn: predicts the clean and the robust accuracy of a neural architecture without training.
 
 Importing this package costs milliseconds and imports no torch; each name below imports what it
 needs at its first use (scientific Python SPEC 1).
@@ -8,6 +8,7 @@ needs at its first use (scientific Python SPEC 1).
 >>> acorn.load_bundle("nats_tss-cifar10").predict([{"space": "nats_tss", "arch": "..."}])
 """
 
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
@@ -33,11 +34,31 @@ except PackageNotFoundError:  # run from a source tree that was never installed
     __version__ = "0+source"
 
 
-def __getattr__(name: str) -> object:
-    """Import the home of a public name at its first use."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+def lazy_names(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:
+    """Make the ``__getattr__`` of a package.
+
+    Parameters
+    ----------
+    package : str
+        Name of the package.
+    homes : mapping of str to str
+        Module that defines each public name.
+
+    Returns
+    -------
+    callable
+        Imports the module of a name, and returns the value of the name.
+    """
+
+    def get(name: str) -> object:
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return getattr(import_module(homes[name]), name)
+
+    return get
+
+
+__getattr__ = lazy_names(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -101,7 +101,7 @@ class BundlePredictor:
         in_domain : numpy.ndarray
             Shape (n,); False marks an outlier, whose prediction is less reliable.
         score : numpy.ndarray
-            Non-conformity score in 0..1, shape (n,); higher is less like the training data.
+            Outlier score in 0..1, shape (n,); higher is less like the training data.
         """
         return self.bundle.outliers(*self.features(specs))
 
@@ -124,12 +124,9 @@ class BundlePredictor:
             raise InputError(f"got {abbreviate(specs)}; expected a list of specs")
         architectures = [self._parse(number, spec) for number, spec in enumerate(specs)]
         rows = {each.id: each for each in architectures}
-        values = {id_: self._row(each).values for id_, each in rows.items()}
-        ids = [each.id for each in architectures]
-        X = np.empty((len(ids), len(self.bundle.feature_names)), np.float32)
-        for row, id_ in enumerate(ids):
-            X[row] = np.array([values[id_][n] for n in self.bundle.feature_names], np.float64)
-        return X, ids
+        features = {id_: self._row(architecture) for id_, architecture in rows.items()}
+        ids = [architecture.id for architecture in architectures]
+        return self.bundle.matrix([features[id_] for id_ in ids]), ids
 
     def _parse(self, number: int, spec: object) -> Architecture:
         """Read one spec, and check that the bundle can answer for it."""

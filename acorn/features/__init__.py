@@ -5,7 +5,7 @@ Importing this package imports no torch; each name below imports what it needs a
 
 from typing import TYPE_CHECKING
 
-from acorn.lazy import lazy_names
+from acorn import lazy_names
 
 if TYPE_CHECKING:
     from acorn.features.extractor import FeatureExtractor, build_seeded, get_extractor

@@ -1,7 +1,7 @@
 """Released forests: a directory of arrays and a manifest, verified before anything is used.
 
-Nothing in a bundle is code: forests, intervals and the domain model are safetensors, the feature
-table is Parquet, the rest is JSON and text.
+Nothing in a bundle is code: forests, intervals and the outlier detector are safetensors, the
+feature table is Parquet, the rest is JSON and text.
 """
 
 import hashlib
@@ -15,8 +15,8 @@ from typing import Any, Literal, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from acorn.errors import AcornError, BundleError
-from acorn.features.feature_table import FeatureTable
+from acorn.errors import AcornError, BundleError, MismatchError
+from acorn.features.feature_table import FeatureRow, FeatureTable
 from acorn.forests import manifest as files
 from acorn.forests._trees.packed import PackedForest
 from acorn.forests._trees.shap import TreeShap
@@ -207,7 +207,7 @@ class Bundle:
             As those of :meth:`predict`.
         method
             ``"path"`` credits the features on the paths that lead to the prediction, see
-            :meth:`PackedForest.contributions`; ``"shap"`` gives Shapley values, which do not
+            :meth:`PackedForest.credits`; ``"shap"`` gives Shapley values, which do not
             depend on the order of the tests, see :class:`~acorn.forests._trees.shap.TreeShap`.
         seconds
             Most wall-clock seconds that Shapley values may take; no limit when not given.
@@ -238,13 +238,50 @@ class Bundle:
         """Importances of clusters of collinear features, by their first members, largest first."""
         return self._importances[self.target(target)]
 
+    def matrix(self, rows: Sequence[FeatureRow]) -> NDArray[np.float32]:
+        """Arrange features in the order that the bundle reads them.
+
+        Parameters
+        ----------
+        rows : sequence of FeatureRow
+            Features of each architecture.
+
+        Returns
+        -------
+        ndarray of shape (n, len(feature_names)), float32
+            NaN for null. Values beyond float32 become its largest number.
+
+        Raises
+        ------
+        MismatchError
+            If a row lacks a feature.
+        """
+        try:
+            values = [[row.values[name] for name in self.feature_names] for row in rows]
+        except KeyError as error:
+            raise MismatchError(f"got features without {error}, which the forest reads") from None
+        # None becomes NaN.
+        return bounded(np.array(values, np.float64).reshape(len(rows), len(self.feature_names)))
+
     def outliers(
         self, X: NDArray[np.float32], ids: Sequence[str] | None = None
     ) -> tuple[NDArray[np.bool_], Floats]:
-        """Whether rows are like those of training, and how strange they are, from 0 to 1.
+        """Compare rows of features with those of the training data.
 
-        With the functions' ids, those of training are in the domain whatever their score: the
-        strangest of them are outliers, but the forest has their labels.
+        Parameters
+        ----------
+        X : ndarray of shape (n, len(feature_names)), float32
+            Features; NaN is missing.
+        ids : sequence of str, default=None
+            Ids of the canonical architectures. Those of the training data are in the domain
+            whatever their score, since the forest has their labels.
+
+        Returns
+        -------
+        in_domain : ndarray of bool of shape (n,)
+            False for outliers.
+        score : ndarray of shape (n,)
+            Outlier score, from 0 to 1; higher is less like the training data.
         """
         in_domain, score = self.outlier_detector.score(self._input(X))
         return in_domain if ids is None else in_domain | self.training_set.contains(ids), score

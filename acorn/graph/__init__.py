@@ -17,9 +17,9 @@ Layer graphs and their features need no torch; :func:`trace` imports it at its f
 
 from typing import TYPE_CHECKING
 
+from acorn import lazy_names
 from acorn.graph.layer_graph import CONVOLUTIONS, POOLS, WEIGHTED, Kind, Layer, LayerGraph
 from acorn.graph.structure import structure_features
-from acorn.lazy import lazy_names
 
 if TYPE_CHECKING:
     from acorn.graph.tracing import count_params, trace

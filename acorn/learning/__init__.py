@@ -6,7 +6,7 @@ at its first use.
 
 from typing import TYPE_CHECKING
 
-from acorn.lazy import lazy_names
+from acorn import lazy_names
 
 if TYPE_CHECKING:
     from acorn.learning.composition import Composition

@@ -8,10 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acorn.datasets import Dataset, get_dataset
-from acorn.errors import MismatchError
 from acorn.features.feature_table import FeatureRow
 from acorn.forests import Attribution
-from acorn.forests.bundle import bounded
 from acorn.schemas.prediction import (
     Contribution,
     FeatureSource,
@@ -88,7 +86,7 @@ def answer(
     predictions = forest.precomputed.find([*distinct], targets, request.interval)
     attributions: dict[str, Attribution] = {}
     if predictions is None or request.explain != "none":
-        X = feature_matrix([features_by_id[id_].row for id_ in distinct], names)
+        X = bundle.matrix([features_by_id[id_].row for id_ in distinct])
         predictions = predictions or RowPredictions(
             bundle.predict(X, targets=targets, interval=request.interval),
             *bundle.outliers(X, [*distinct]),
@@ -176,29 +174,3 @@ def contributions(names: Sequence[str], values: NDArray[np.float64]) -> list[Con
     order = np.argsort(-np.abs(values), kind="stable")[: np.count_nonzero(values)]
     named = zip(map(names.__getitem__, order.tolist()), values[order].tolist(), strict=True)
     return [{"feature": name, "contribution": value} for name, value in named]
-
-
-def feature_matrix(rows: Sequence[FeatureRow], names: Sequence[str]) -> NDArray[np.float32]:
-    """Arrange features in the order that a bundle reads them.
-
-    Parameters
-    ----------
-    rows : sequence of FeatureRow
-    names : sequence of str
-        Feature names.
-
-    Returns
-    -------
-    ndarray of shape (n_rows, n_features), float32
-        NaN for null. Values beyond float32 become its largest number.
-
-    Raises
-    ------
-    MismatchError
-        If a row lacks a feature.
-    """
-    try:
-        values = [[row.values[name] for name in names] for row in rows]
-    except KeyError as error:
-        raise MismatchError(f"got features without {error}, which the forest reads") from None
-    return bounded(np.array(values, dtype=np.float64))  # None becomes NaN

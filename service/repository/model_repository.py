@@ -4,7 +4,6 @@ import logging
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Self
 
 from acorn.datasets import DATASETS
 from acorn.errors import AcornError, BundleError, InputError, UnknownDatasetError, abbreviate
@@ -196,11 +195,6 @@ class ModelRepository:
         self._folder = folder
         self._reloading = threading.Lock()
         self.snapshot = _read(folder, Snapshot([]))
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Load all bundles of a folder; the same as calling the class."""
-        return cls(folder)
 
     def reload(self) -> Reload:
         """Read the folder again.

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.prediction.answers import feature_matrix
 from service.prediction.precomputed import INTERVAL
 from service.prediction.predictor import Predictor
 from service.repository.model_repository import ModelRepository
@@ -34,14 +33,14 @@ def test_every_bit_is_that_of_a_row_of_its_own(forest: ServedBundle) -> None:
     work_out(forest)
     rows = forest.table_rows(ids)
     for id_ in ids:
-        X = feature_matrix([rows[id_]], forest.recipe.names)
+        X = forest.bundle.matrix([rows[id_]])
         found = forest.precomputed.find([id_], targets, INTERVAL)
         assert found is not None
         assert found.predicted == forest.bundle.predict(X, interval=INTERVAL)
         assert (found.in_domain, found.score) == forest.bundle.outliers(X, [id_])
     some = forest.precomputed.find(ids[7:3:-1], ["pgd_linf_1"], INTERVAL)
     assert some is not None
-    X = feature_matrix([rows[id_] for id_ in ids[7:3:-1]], forest.recipe.names)
+    X = forest.bundle.matrix([rows[id_] for id_ in ids[7:3:-1]])
     expected = forest.bundle.predict(X, targets=["pgd_linf_1"], interval=INTERVAL)
     assert [*some.predicted] == ["pgd_linf_1"]
     for got, wanted in zip(some.predicted["pgd_linf_1"], expected["pgd_linf_1"], strict=True):

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-import joblib
 import polars as pl
 
 from acorn.errors import InputError
@@ -16,6 +15,7 @@ from acorn.features.extractor import get_extractor
 from acorn.features.feature_table import SETTINGS_KEY, FeatureRow, FeatureTable, check_settings
 from acorn.features.recipe import FeatureRecipe
 from acorn.spaces import Space, get_space
+from training.features.parallel import OnProgress, compute_in_parallel, with_progress
 from training.features.resumable_table import ResumableTable
 
 logger = logging.getLogger(__name__)
@@ -24,7 +24,6 @@ Item = tuple[str, tuple[str, ...]]
 """A canonical form, and the proxies that it lacks."""
 
 Compute = partial[FeatureRow]
-OnProgress = Callable[[int, int], None]
 
 
 def select_architectures(space: Space, archs: str, *, shard: str | None = None) -> list[str]:
@@ -131,7 +130,7 @@ def compute_features(
     growing = ResumableTable(out, key=SETTINGS_KEY, settings=asdict(recipe.settings), merge=joined)
     growing.extend(
         FeatureTable.from_rows([row], recipe.settings).frame
-        for row in _counted(rows, len(todo), on_progress)
+        for row in with_progress(rows, len(todo), on_progress)
     )
     return _read(out, recipe)
 
@@ -168,26 +167,12 @@ def _compute(
     return get_extractor(recipe, device).compute(get_space(space), canonical, proxies=proxies)
 
 
-def _counted(
-    rows: Iterable[FeatureRow], total: int, on_progress: OnProgress
-) -> Iterator[FeatureRow]:
-    for done, row in enumerate(rows, start=1):
-        yield row
-        on_progress(done, total)
-
-
 def _backend(name: str) -> Callable[[Compute, Sequence[Item], int], Iterable[FeatureRow]]:
     if name not in ("local", "ray"):
         raise InputError(f"got --backend {name!r}; expected local or ray")
     if name == "ray" and importlib.util.find_spec("ray") is None:
         raise InputError("--backend ray needs the package ray, which is not installed")
-    return _on_ray if name == "ray" else _on_this_machine
-
-
-def _on_this_machine(compute: Compute, todo: Sequence[Item], workers: int) -> Iterable[FeatureRow]:
-    parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)
-    rows: Iterable[FeatureRow] = parallel(joblib.delayed(compute)(*item) for item in todo)
-    return rows
+    return _on_ray if name == "ray" else compute_in_parallel
 
 
 def _on_ray(compute: Compute, todo: Sequence[Item], workers: int) -> Iterator[FeatureRow]:

@@ -1,11 +1,11 @@
 """Layer statistics of many networks, measured once and kept in a table."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Self
 
-import joblib
 import numpy as np
 import polars as pl
 import torch
@@ -16,6 +16,7 @@ from acorn.devices import find_device
 from acorn.features.extractor import build_seeded
 from acorn.features.recipe import FeatureRecipe
 from acorn.spaces import get_space
+from training.features.parallel import OnProgress, compute_in_parallel, with_progress
 from training.features.resumable_table import ResumableTable
 from training.proxy_evolution.layer_statistics import PERTURBATION, STATISTICS, layer_statistics
 
@@ -93,7 +94,7 @@ def measure_networks(
     *,
     device: str = "auto",
     workers: int = 0,
-    on_progress: Callable[[int, int], None] = lambda _done, _total: None,
+    on_progress: OnProgress = lambda _done, _total: None,
 ) -> NetworkStatistics:
     """Bring a table of statistics up to date with networks, and select their rows.
 
@@ -126,16 +127,9 @@ def measure_networks(
     growing = ResumableTable(path, key=KEY, settings=statistics_settings(recipe, space))
     table = growing.read()
     done = set(table["arch"]) if len(table) else set()
-    todo = [arch for arch in archs if arch not in done]
-    parallel = joblib.Parallel(n_jobs=workers or -1, return_as="generator_unordered", batch_size=1)
-
-    def frames() -> Iterator[pl.DataFrame]:
-        computed = parallel(joblib.delayed(_measure)(recipe, space, device, arch) for arch in todo)
-        for number, frame in enumerate(computed, start=1):
-            yield frame
-            on_progress(number, len(todo))
-
-    growing.extend(frames())
+    todo = [(arch,) for arch in archs if arch not in done]
+    frames = compute_in_parallel(partial(_measure, recipe, space, device), todo, workers or -1)
+    growing.extend(with_progress(frames, len(todo), on_progress))
     return NetworkStatistics.of(growing.read(), archs)
 
 
