@@ -1,14 +1,14 @@
-# The server's image. docs/images.md says how to build it (also for CUDA), pin it, run it and test it.
+# Image of the server. docs/images.md describes how to build it (also for CUDA), pin, run and test it.
 
-# Give the digest as well to pin it: python:3.11-slim-bookworm@sha256:...
+# To pin the base image, add its digest: python:3.11-slim-bookworm@sha256:...
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 
 FROM ${PYTHON_IMAGE} AS build
 
-# cpu or cuda.
+# Build of torch: cpu or cuda.
 ARG DEVICE=cpu
-# Address of the package index that has this build of torch; empty leaves it to pip's configuration.
+# Address of the package index with this build of torch. If it is empty, pip uses its configuration.
 ARG TORCH_INDEX=""
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1 \
@@ -19,8 +19,8 @@ WORKDIR /source
 RUN python3 -m venv /opt/acorn
 COPY requirements.lock ./
 
-# Install torch by itself, so that pip asks its index for nothing else. The lock pins everything that
-# a CPU build needs; a CUDA build pins its own CUDA libraries.
+# Install torch separately, so that pip reads only torch from its index. The lock pins all packages of
+# a CPU build; a CUDA build of torch pins its CUDA libraries.
 # hadolint ignore=DL3013
 RUN torch="$(grep '^torch==' requirements.lock)" \
     && case "$DEVICE" in \
@@ -34,7 +34,7 @@ RUN torch="$(grep '^torch==' requirements.lock)" \
     fi
 RUN pip install --requirement requirements.lock
 
-# Build the wheel and install it. The sources stay in this stage, and a server needs neither pip nor
+# Build the wheel and install it. The sources remain in this stage. The server does not need pip, nor
 # the headers and tests of its packages.
 COPY LICENSE MANIFEST.in README.md pyproject.toml setup.py ./
 COPY acorn acorn
@@ -50,7 +50,7 @@ RUN pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
 
 FROM ${PYTHON_IMAGE}
 
-# A named volume takes its owner from the folder that it covers.
+# A named volume gets the owner of the folder on which it is mounted.
 RUN groupadd --gid 10001 acorn \
     && useradd --no-log-init --uid 10001 --gid 10001 --home-dir /var/lib/acorn --no-create-home acorn \
     && install --directory --owner=10001 --group=10001 --mode=0700 /var/lib/acorn

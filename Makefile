@@ -5,13 +5,16 @@ PORT ?= 8000
 PYTHON ?= python3
 PARALLEL := --numprocesses 2 --dist loadfile
 
+# Tests start many processes; without cached bytecode each would compile all sources again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help serve test test-slow test-extras check bench docs wheel image-proof lock clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# A stamp for each lock, so that a second call installs nothing.
+# Stamp files: a second call installs nothing.
 $(VENV)/.installed: requirements.lock pyproject.toml setup.py
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --requirement requirements.lock
@@ -31,7 +34,7 @@ test: $(VENV)/.installed-test ## Run all tests but the slow ones
 test-slow: $(VENV)/.installed-test ## Run the slow tests
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest $(PARALLEL) -m slow
 
-# Extras have an environment of their own: torchvision needs another torch than the lock's.
+# Extras have a separate environment, because torchvision needs another version of torch.
 $(EXTRAS)/.installed: requirements-extras.lock pyproject.toml setup.py
 	test -x $(EXTRAS)/bin/python || $(PYTHON) -m venv $(EXTRAS)
 	$(EXTRAS)/bin/python -m pip install --quiet --requirement requirements-extras.lock
@@ -41,19 +44,19 @@ $(EXTRAS)/.installed: requirements-extras.lock pyproject.toml setup.py
 EXTRAS_TESTS := tests/proxies/test_architectures.py tests/proxies/test_real_networks.py \
   tests/service/test_tracing.py tests/spaces/test_timm.py
 
-# Those of Ray one after the other: they find each other's clusters.
+# The tests of Ray run in one process, because they would find each other's clusters.
 test-extras: $(EXTRAS)/.installed ## Run the tests of Ray, OpenTelemetry, timm and torchvision
 	OMP_NUM_THREADS=1 $(EXTRAS)/bin/python -m pytest tests/training/test_compute_features.py
 	OMP_NUM_THREADS=1 $(EXTRAS)/bin/python -m pytest tests/service/test_ray.py
 	OMP_NUM_THREADS=1 $(EXTRAS)/bin/python -m pytest $(PARALLEL) $(EXTRAS_TESTS)
 
-check: $(VENV)/.installed-test ## Lint, format, types, layers
+check: $(VENV)/.installed-test ## Check style, format, types and layers
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
-bench: $(VENV)/.installed-test ## Measure what sharing passes is worth
+bench: $(VENV)/.installed-test ## Measure time and memory of proxies with shared passes
 	$(VENV)/bin/python -m benchmarks.passes
 
 docs: $(VENV)/.installed-test ## Build the documentation in build/site/
@@ -78,5 +81,5 @@ lock: ## Pin the newest versions that pyproject.toml allows
 	  beartype hypothesis httpx pytest pytest-timeout pytest-xdist
 	build/lock/bin/python -m pip freeze --all --exclude acorn-nas --exclude pip > requirements-extras.lock
 
-clean: ## Remove the environments and what tools leave behind
+clean: ## Remove the environments and the caches of tools
 	rm -rf $(VENV) $(EXTRAS) build dist site .cache *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,6 +1,6 @@
-"""Acorn: predicts the clean and the robust accuracy of a neural architecture without training.
+"""Acorn predicts the clean and the robust accuracy of a neural architecture without training it.
 
-Importing this package costs milliseconds and imports no torch; each name below imports what it
+The import of this package takes milliseconds and imports no torch; each name below imports what it
 needs at its first use (scientific Python SPEC 1).
 
 >>> import acorn
@@ -8,25 +8,29 @@ needs at its first use (scientific Python SPEC 1).
 >>> acorn.load_bundle("nats_tss-cifar10").predict([{"space": "nats_tss", "arch": "..."}])
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from acorn.accuracy_predictor import AccuracyPredictor
     from acorn.bundle_predictor import load_bundle
     from acorn.proxies import compute_proxies, list_proxies
     from acorn.spaces import build_network
+    from acorn.spaces.graph.exporting import export_graph
+    from acorn.spaces.graph.onnx_files import from_onnx
 
-__all__ = ["__version__", "build_network", "compute_proxies", "list_proxies", "load_bundle"]
-
-_HOMES = {
-    "build_network": "acorn.spaces",
-    "compute_proxies": "acorn.proxies",
-    "list_proxies": "acorn.proxies",
-    "load_bundle": "acorn.bundle_predictor",
-}
-"""Module that defines each name of the public interface."""
+__all__ = [
+    "AccuracyPredictor",
+    "__version__",
+    "build_network",
+    "compute_proxies",
+    "export_graph",
+    "from_onnx",
+    "list_proxies",
+    "load_bundle",
+]
 
 try:
     __version__ = version("acorn-nas")
@@ -34,32 +38,43 @@ except PackageNotFoundError:  # run from a source tree that was never installed
     __version__ = "0+source"
 
 
-def lazy_names(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:
+def lazy_names(package: str, names: Mapping[str, Sequence[str]]) -> Callable[[str], object]:
     """Make the ``__getattr__`` of a package.
 
     Parameters
     ----------
     package : str
         Name of the package.
-    homes : mapping of str to str
-        Module that defines each public name.
+    names : mapping of str to sequence of str
+        For each module, the public names that it defines.
 
     Returns
     -------
     callable
         Imports the module of a name, and returns the value of the name.
     """
+    module_of = {name: module for module, defined in names.items() for name in defined}
 
     def get(name: str) -> object:
-        if name not in homes:
+        if name not in module_of:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(import_module(homes[name]), name)
+        return getattr(import_module(module_of[name]), name)
 
     return get
 
 
-__getattr__ = lazy_names(__name__, _HOMES)
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "acorn.accuracy_predictor": ("AccuracyPredictor",),
+        "acorn.bundle_predictor": ("load_bundle",),
+        "acorn.proxies": ("compute_proxies", "list_proxies"),
+        "acorn.spaces": ("build_network",),
+        "acorn.spaces.graph.exporting": ("export_graph",),
+        "acorn.spaces.graph.onnx_files": ("from_onnx",),
+    },
+)
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *_HOMES]
+    return [*{*globals(), *__all__}]

@@ -18,8 +18,9 @@
 Messages are one line: what was got, and what was expected. All errors can be pickled and copied.
 """
 
+import reprlib
+import sys
 from collections.abc import Iterable
-from itertools import islice
 from typing import Any, TypeVar
 
 E = TypeVar("E", bound="AcornError")
@@ -114,7 +115,18 @@ def _rebuild(cls: type[E], args: tuple[object, ...]) -> E:
 
 
 def one_line(error: BaseException) -> str:
-    """Put the type and the message of an error on one line."""
+    """Put the type and the message of an error on one line.
+
+    Parameters
+    ----------
+    error : BaseException
+        Any exception.
+
+    Returns
+    -------
+    str
+        Such as ``ValueError: got 1; expected 2``.
+    """
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 
@@ -133,27 +145,24 @@ def abbreviate(value: object, limit: int = 80) -> str:
     str
         Its ``repr`` on one line, cut short.
     """
-    text = _bounded_repr(value)
+    text = _REPR.repr(value)
     return text if len(text) <= limit else f"{text[: limit - 1]}… ({len(text)} characters)"
 
 
-def _bounded_repr(value: object, depth: int = 3, width: int = 8) -> str:
-    """Like ``repr``, but quick for huge integers and for huge or endlessly nested containers."""
-    if isinstance(value, int) and value.bit_length() > 1_000:
-        return f"<integer of {value.bit_length()} bits>"  # repr refuses integers this long
-    if not isinstance(value, list | tuple | dict):
-        return repr(value)
-    items = value.items() if isinstance(value, dict) else value
-    parts = ["…"]
-    if depth:
-        parts = [
-            ": ".join(_bounded_repr(part, depth - 1) for part in item)
-            if isinstance(value, dict)
-            else _bounded_repr(item, depth - 1)
-            for item in islice(items, width)
-        ]
-        parts += ["…"] if len(value) > width else []
-    opening, closing = "{}" if isinstance(value, dict) else "[]"
-    if isinstance(value, tuple):
-        opening, closing = "()"
-    return f"{opening}{', '.join(parts)}{closing}"
+class _BoundedRepr(reprlib.Repr):
+    """Quick also for huge integers, and for huge or endlessly nested containers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel = 3
+        self.maxdict = self.maxlist = self.maxtuple = self.maxset = 8
+        self.maxstring = self.maxlong = self.maxother = sys.maxsize  # abbreviate() cuts these
+        self.fillvalue = "…"
+
+    def repr_int(self, x: int, level: int) -> str:
+        """Name the length of an integer for which ``repr`` takes long, or refuses."""
+        bits = x.bit_length()
+        return f"<integer of {bits} bits>" if bits > 1_000 else super().repr_int(x, level)
+
+
+_REPR = _BoundedRepr()

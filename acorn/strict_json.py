@@ -95,7 +95,18 @@ def parse_json(text: bytes | str) -> object:
 
 
 def escape(key: str) -> str:
-    """Escape a key for use in a JSON pointer (RFC 6901)."""
+    """Escape a key for use in a JSON pointer (RFC 6901).
+
+    Parameters
+    ----------
+    key : str
+        Key of an object.
+
+    Returns
+    -------
+    str
+        Part of a pointer.
+    """
     return key.replace("~", "~0").replace("/", "~1")
 
 

@@ -1,1 +1,1 @@
-"""Measurements that the README and docs/ quote; each prints what it measured."""
+"""Benchmarks that print the figures of the README and of docs/."""

@@ -1,7 +1,7 @@
-"""What the embedded batch costs against real images: ``python -m benchmarks.batches``.
+"""Compare the embedded batch with real images: ``python -m benchmarks.batches``.
 
-Each proxy's Kendall tau with clean and with robust accuracy, computed once on real CIFAR-10 images
-and once on the embedded batch, at the same weights; one row a function.
+Kendall tau of each proxy with clean and robust accuracy, on real CIFAR-10 images and on the
+embedded batch, with the same weights and one row for each equivalence class.
 """
 
 import argparse
@@ -13,8 +13,8 @@ from scipy.stats import kendalltau, spearmanr
 
 from acorn.features.feature_table import FeatureTable, check_settings
 from acorn.features.recipe import FeatureRecipe
+from acorn.progress import progress
 from acorn.spaces import get_space
-from training.commands.shared.progress import progress
 from training.features.compute import compute_features
 from training.labels.reading import read_labels
 

@@ -1,10 +1,10 @@
-"""Whether several networks a message would be faster: ``python -m benchmarks.batching``.
+"""Measure how much several networks in a message would save: ``python -m benchmarks.batching``.
 
-Each network has weights of its own, so networks of a batch share no multiplication: what they could
-share is the message to a worker and back. So this measures what a message takes, with a work
-function that does nothing, beside what the work itself takes: for a forest that needs nothing but
-the traced graph, which is the least work that there is, and for one with proxies. Processor time
-for the work, wall-clock time for the message, medians.
+Different networks have different weights, so a batch of them shares no computation. It could save
+messages to and from the workers. This benchmark compares the time of a message, measured with a
+compute function that returns immediately, with the time of the computation: for a forest that needs
+only the traced graph, which is the cheapest case, and for a forest with proxies. It prints medians
+of processor time for the computation and of wall-clock time for the message.
 """
 
 import argparse
@@ -31,13 +31,13 @@ MESSAGES = 500
 
 
 class Echo:
-    """Makes a work function that answers at once, with as much as a real one."""
+    """Factory of a compute function that returns a row of realistic size immediately."""
 
     def __init__(self, row: FeatureRow) -> None:
         self._row = row
 
     def __call__(self, index: int) -> Callable[[FeatureTask], FeatureRow]:  # noqa: ARG002
-        """Make the work function."""
+        """Return the compute function."""
         return lambda _: self._row
 
 
@@ -50,7 +50,7 @@ def recipe_of(name: str) -> FeatureRecipe:
 
 
 async def message_seconds(task: FeatureTask, row: FeatureRow) -> float:
-    """Wall-clock seconds of one network after the other through the pool, the work left out."""
+    """Measure the wall-clock seconds of a network in the pool, without the computation."""
     pool = WorkerPool[FeatureTask, FeatureRow](Echo(row), PoolLimits())
     pool.start()
     try:

@@ -1,7 +1,7 @@
-"""The server with one route more, which does nothing: what ``POST /predict`` is measured against.
+"""The server with an additional empty route, the baseline for ``POST /predict``.
 
-``POST /empty`` takes the body of ``POST /predict``, validates it, and answers with as much JSON as
-``PUT /empty`` said, all in the framework's plain way.
+``POST /empty`` takes the body of ``POST /predict``, validates it, and returns as much JSON as
+``PUT /empty`` has set, with the standard functions of the framework.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from service.settings import Settings, load_settings
 
 
 class Padding(BaseModel):
-    """An answer of some size."""
+    """A response of a given size."""
 
     padding: str
 
@@ -40,7 +40,7 @@ def make(settings: Settings) -> FastAPI:
 
 
 def main() -> None:
-    """Serve as ``acorn serve`` does, until SIGTERM."""
+    """Serve like ``acorn serve`` until SIGTERM."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--var", required=True)

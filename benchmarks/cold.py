@@ -1,9 +1,9 @@
-"""What the server adds to computing features: ``python -m benchmarks.cold``.
+"""Measure what the server adds to computing features: ``python -m benchmarks.cold``.
 
-``POST /predict`` of cells that no table has, one after the other, against the same features
-computed by a warm extractor of this process with as many threads. Then the same server with one
-worker and with two, with requests for all of them. Targets: at most a tenth or 30 ms more; two
-workers at least 1.7 times as fast as one, which takes two idle cores.
+Time of ``POST /predict`` for cells that are in no table, one after the other, compared with the
+same features computed by an extractor in this process with the same number of threads. Then the
+server with one and with two workers, with concurrent requests. Limits: at most 10% or 30 ms more
+than in the process; two workers at least 1.7 times as fast as one (this needs two idle cores).
 """
 
 import argparse
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def delay(port: int, cells: list[str], recipe: FeatureRecipe) -> None:
-    """Print what a request takes beyond its features."""
+    """Print the time of a request beyond that of its features."""
     example = SPACE.parse(SPACE.example).canonical
     factory = FeatureWorkFactory("cpu", 1, warm=(FeatureTask(SPACE.name, example, recipe),))
     work = factory(0)
@@ -83,7 +83,7 @@ def delay(port: int, cells: list[str], recipe: FeatureRecipe) -> None:
 
 
 def cut_bundle(out: Path, *, without: list[str]) -> None:
-    """Copy the released bundle, but for the table's rows of some cells."""
+    """Copy the released bundle without the table rows of some cells."""
     manifest = Manifest.from_bytes((RELEASED / MANIFEST).read_bytes())
     contents = {name: (RELEASED / name).read_bytes() for name in manifest.files}
     table = FeatureTable.read(RELEASED / files.FEATURES)
@@ -115,7 +115,7 @@ def _predict(port: int, cell: str) -> dict[str, list[dict[str, object]]]:
 
 
 def _until_all_ready(port: int, workers: int) -> None:
-    """Wait for the other workers, too: the server is ready with one."""
+    """Wait for all workers; the server is ready as soon as one is."""
     url = f"http://127.0.0.1:{port}/health/ready"
     while True:
         with urllib.request.urlopen(url) as response:

@@ -1,14 +1,14 @@
-"""How well each proxy ranks networks: ``python -m benchmarks.correlations``.
+"""Measure how well each proxy ranks networks: ``python -m benchmarks.correlations``.
 
-For every registered proxy: Kendall tau and Spearman rho with clean and robust accuracy on some 500
-functions of each labelled space, rank correlation with itself at another seed (the same 200
-functions), and milliseconds. One row a function; proxies of the embedded batch of 16 images.
-Published figures stand beside ours where there are some; those are over *cells*, so the last table
-repeats ours over all labelled cells of the sampled functions; where the published values themselves
-are at hand, both are over the cells that have one.
+For every registered proxy: Kendall tau and Spearman rho with clean and robust accuracy on about 500
+equivalence classes of each labelled space, rank correlation between two seeds (on 200 of these
+classes), and processor milliseconds. One row for each class; the embedded batch of 16 images.
+Published figures are over *cells*, so the last table has ours over all labelled cells of the
+sampled classes. If the published proxy values are available, both figures are over the cells with
+such a value.
 
-The proxies come from the tables in ``benchmarks/features``; ``--compute`` brings these up to date
-first, which takes hours.
+The proxies are read from the tables in ``benchmarks/features``; ``--compute`` first computes
+missing values, which takes hours.
 """
 
 import argparse
@@ -26,11 +26,11 @@ from acorn.datasets import get_dataset
 from acorn.features.feature_table import FeatureTable
 from acorn.features.recipe import FeatureRecipe
 from acorn.learning.labels import Labels
+from acorn.progress import progress
 from acorn.proxies import list_proxies, run
 from acorn.spaces import get_space
 from benchmarks.published_figures import PUBLISHED
 from benchmarks.release import find_release
-from training.commands.shared.progress import progress
 from training.features.compute import compute_features
 
 TABLES = Path(__file__).parent / "features"
@@ -39,16 +39,16 @@ SPACES = ("nats_tss", "nats_sss", "nasbench_macro")
 TARGETS = ("clean", "pgd_linf_1.0", "adv.pgd_linf_8")
 MANY, REPEATED = 500, 200
 FLOOR = 0.5
-"""A proxy whose ranks agree less with its own at another seed is marked."""
+"""Proxies with a smaller rank correlation between two seeds are marked."""
 
 
 def path(space: str, seed: int = 0) -> Path:
-    """Where the proxies of a space are kept."""
+    """Return the path of the proxy table of a space."""
     return TABLES / f"{space}-seed{seed}.parquet"
 
 
 def compute(space: str, seed: int) -> None:
-    """Compute what is missing of the functions that the table has; another seed takes 200."""
+    """Compute missing proxies of the classes in the table; the second seed uses 200 of them."""
     archs = FeatureTable.read(path(space)).frame["arch"].to_list()
     archs = archs[:REPEATED] if seed else archs
     recipe = FeatureRecipe.create("cifar10", batch_size=BATCH_SIZE, seed=seed)
@@ -57,7 +57,7 @@ def compute(space: str, seed: int) -> None:
 
 
 def correlation(pairs: pl.DataFrame, one: str, other: str) -> tuple[float, float, int]:
-    """Kendall tau, Spearman rho and number of rows that have both values."""
+    """Return Kendall tau, Spearman rho and the number of rows with both values."""
     if not {one, other} <= {*pairs.columns}:
         return float("nan"), float("nan"), 0
     both = pairs.select(one, other).drop_nulls().drop_nans()
@@ -68,7 +68,7 @@ def correlation(pairs: pl.DataFrame, one: str, other: str) -> tuple[float, float
 
 
 def milliseconds(names: Sequence[str], cells: int) -> dict[str, float]:
-    """Processor milliseconds of each proxy by itself: the median of a few cells, one thread."""
+    """Measure the processor milliseconds of each proxy alone: median of a few cells, one thread."""
     torch.set_num_threads(1)
     space, dataset = get_space("nats_tss"), get_dataset("cifar10")
     batch = embedded_batch(dataset, size=BATCH_SIZE)
@@ -88,7 +88,7 @@ def milliseconds(names: Sequence[str], cells: int) -> dict[str, float]:
 
 
 def rows(frames: dict[str, pl.DataFrame], labels: dict[str, Labels]) -> Iterator[list[str]]:
-    """One row of the first table a proxy, without the last columns."""
+    """Return the rows of the first table, one for each proxy, without the last columns."""
     joined = {
         space: frames[space].join(labels[space].by_function().frame.drop("arch"), on="id")
         for space in frames
@@ -150,20 +150,20 @@ def main() -> None:
     )
     print("\nPublished figures, over cells, and ours over labelled cells of the functions:\n")
     show(
-        ["proxy", "space", "measure", "published", "ours", "why they differ"],
+        ["proxy", "space", "measure", "published", "ours", "reason for the difference"],
         [*published(frames, labels, options.shared)],
     )
 
 
 def mark(rho: float) -> str:
-    """Spell a proxy's agreement with itself; a star where it cannot rank the same nets twice."""
+    """Format the rank correlation between two seeds, with a star if the proxy is unstable."""
     return "not computed" if rho != rho else f"{rho:.2f}" + ("*" if rho < FLOOR else "")
 
 
 def published(
     frames: dict[str, pl.DataFrame], labels: dict[str, Labels], shared: Path
 ) -> Iterator[list[str]]:
-    """One row a published figure."""
+    """Return one row for each published figure."""
     oracle = pl.read_parquet(shared / "oracles/naslib_proxies_nats_tss_cifar10.parquet")
     for figure in PUBLISHED:
         pairs = frames[figure.space].drop("arch").join(labels[figure.space].frame, on="id")

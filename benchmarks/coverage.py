@@ -1,9 +1,9 @@
-"""Coverage in each third of the predicted range: ``python -m benchmarks.coverage``.
+"""Measure coverage in each third of the predicted range: ``python -m benchmarks.coverage``.
 
-For clean accuracy in every released bundle of one space: forests of the bundle's own configuration
-predict each fifth of the functions from the others, and 90% intervals of a fifth are calibrated on
-the others. Thirds hold equally many functions, ordered by the prediction. The width is the median
-of a third, in percent points.
+For clean accuracy in every released bundle of one space: forests with the bundle's configuration
+predict each fifth of the equivalence classes from the others, and the 90% intervals of a fifth are
+calibrated on the others. Thirds hold equally many classes, ordered by the prediction. The width is
+the median of a third, in percentage points.
 """
 
 import argparse
@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 
 from acorn.learning.train import LEVEL
-from acorn.spaces import UNIVERSAL
 from benchmarks.crossed import crossed
 from benchmarks.release import RELEASES
 
@@ -28,7 +27,7 @@ def main() -> None:
     print(f"{'bundle':24s} {'n':>6s}   coverage (width) in the lower, middle and upper third")
     for release in RELEASES:
         wanted = not options.names or release.name in options.names
-        if release.space == UNIVERSAL or not wanted:
+        if not release.labels or not wanted:
             continue
         data, predicted = crossed(release, options.shared)
         column = data.targets.index(TARGET)

@@ -1,4 +1,4 @@
-"""What a released bundle is scored by: predictions for functions that its forests did not see."""
+"""Out-of-fold predictions of released bundles."""
 
 from pathlib import Path
 
@@ -9,13 +9,19 @@ from acorn.learning.training_data import TrainingData
 from benchmarks.release import RELEASED, Release
 
 
-def configuration_of(bundle: Bundle) -> Configuration:
-    """How a bundle's forests were grown."""
-    return Configuration(**{k: v for k, v in bundle.manifest.parameters.items() if k != "seed"})
+def configuration_of(bundle: Bundle, scale: str | None = None) -> Configuration:
+    """Return the configuration of a bundle's forests, or of those of one scale of several."""
+    parameters = {k: v for k, v in bundle.manifest.parameters.items() if k != "seed"}
+    if scale is not None:
+        prefix = f"{scale}."
+        parameters = {
+            k.removeprefix(prefix): v for k, v in parameters.items() if k.startswith(prefix)
+        }
+    return Configuration(**parameters)
 
 
 def training_data_of(release: Release, shared: Path) -> tuple[TrainingData, Configuration]:
-    """What a bundle was trained on, with the columns that its forests read, and how."""
+    """Return a bundle's training data with its forests' columns, and the configuration."""
     bundle = Bundle.load(RELEASED / release.name)
     configuration = configuration_of(bundle)
     labels = release.read_labels(shared)
@@ -24,6 +30,6 @@ def training_data_of(release: Release, shared: Path) -> tuple[TrainingData, Conf
 
 
 def crossed(release: Release, shared: Path) -> tuple[TrainingData, OutOfFoldPredictions]:
-    """Cross-validate forests of the bundle's own configuration, by function."""
+    """Cross-validate forests with the bundle's configuration by equivalence class."""
     data, configuration = training_data_of(release, shared)
     return data, cross_validate(data, configuration, FINAL_FOLDS)

@@ -1,12 +1,11 @@
-"""Known or unknown: ``python -m benchmarks.domain``.
+"""Evaluate the outlier detector: ``python -m benchmarks.domain``.
 
-How well the domain score tells functions of a bundle's own spaces, held out, from networks of other
-spaces: area under the ROC curve, and the share of own functions and of the others that is called
-out of domain. The domain model is fitted anew on four fifths of the bundle's labelled functions and
-judges the other fifth. The others are DARTS and timm networks (tables in ``benchmarks/features``;
-``--compute`` makes them, which needs the extra ``timm``) and the functions of the bundles of other
-spaces; a feature that only the bundle's own space has is missing there, as it would be in a
-request. The universal forest's own spaces are three, so DARTS and timm alone are strange to it.
+How well the domain score separates held-out equivalence classes of a bundle's spaces from networks
+of other spaces: area under the ROC curve, and the share of both that is called out of domain. The
+detector is fitted on four fifths of the bundle's labelled classes and scores the other fifth. Other
+spaces are DARTS and timm (tables in ``benchmarks/features``; ``--compute`` makes them, which needs
+the extra ``timm``) and those of the other bundles. Features that only the bundle's space has are
+missing for them, as in a request. Bundles that rank have no labelled classes, and are left out.
 """
 
 import argparse
@@ -25,10 +24,10 @@ from acorn.features.recipe import FeatureRecipe
 from acorn.forests import Bundle, OutlierDetector, bounded
 from acorn.learning.feature_sets import SIZE
 from acorn.learning.splits import held_out
-from acorn.spaces import UNIVERSAL, get_space
+from acorn.progress import progress
+from acorn.spaces import get_space
 from benchmarks.correlations import TABLES
 from benchmarks.release import RELEASED, RELEASES
-from training.commands.shared.progress import progress
 from training.features.compute import compute_features
 
 STRANGE = ("darts", "timm")
@@ -51,7 +50,7 @@ def compute() -> None:
 
 
 def _affordable(space: str) -> Iterator[str]:
-    """Sample networks that take images of 32 x 32 pixels and cost no more than a big cell."""
+    """Sample networks for images of 32 x 32 pixels that are no larger than a large cell."""
     owner, dataset = get_space(space), get_dataset("cifar10")
     for spec in owner.sample(10 * NETWORKS, seed=0):
         arch = owner.parse(spec).canonical
@@ -63,7 +62,7 @@ def _affordable(space: str) -> Iterator[str]:
 
 
 def matrix(table: FeatureTable, names: tuple[str, ...], ids: list[str]) -> NDArray[np.float32]:
-    """Features of some functions, missing where the table does not have them."""
+    """Return the features of some architectures; values that the table lacks are missing."""
     there = [name for name in names if name in table.feature_names]
     X = np.full((len(ids), len(names)), np.nan, np.float32)
     X[:, [names.index(name) for name in there]] = table.matrix(there, ids)
@@ -79,11 +78,10 @@ def main() -> None:
     if options.compute:
         compute()
     strange = {space: FeatureTable.read(TABLES / f"{space}-seed0.parquet") for space in STRANGE}
-    bundles = {each.name: Bundle.load(RELEASED / each.name) for each in RELEASES}
-    print(
-        f"{'bundle':24s} {'own':>5s} {'alarms':>6s}   other space: networks, AUROC, called unknown"
-    )
-    for release in RELEASES:
+    releases = [each for each in RELEASES if each.labels]
+    bundles = {each.name: Bundle.load(RELEASED / each.name) for each in releases}
+    print(f"{'bundle':24s} {'n':>5s} {'alarms':>6s}   other space: networks, AUROC, called unknown")
+    for release in releases:
         bundle = bundles[release.name]
         labels = release.read_labels(options.shared).by_function()
         ids = [id_ for id_ in labels.ids if id_ in bundle.table]
@@ -92,15 +90,11 @@ def main() -> None:
         domain = OutlierDetector.fit(X[~out], seed=0)
         known, own = domain.score(X[out])
         shown = []
-        others = (
-            {}
-            if release.space == UNIVERSAL
-            else {
-                each.space: bundles[each.name].table
-                for each in RELEASES
-                if each.dataset == release.dataset and each.space not in (release.space, UNIVERSAL)
-            }
-        )
+        others = {
+            each.space: bundles[each.name].table
+            for each in releases
+            if each.dataset == release.dataset and each.space != release.space
+        }
         for space, table in {**others, **strange}.items():
             there = [id_ for id_ in table.ids if id_.startswith(f"{space}/")]
             there = list(np.random.default_rng(0).permutation(there)[:MOST])

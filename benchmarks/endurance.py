@@ -1,9 +1,9 @@
-"""A thousand networks in a row: ``python -m benchmarks.endurance``.
+"""Check for leaks over a thousand networks: ``python -m benchmarks.endurance``.
 
-All proxies of NAS-Bench-201 cells, one after the other in one process. Memory has to stay flat, and
-no open file, no tensor and no hook may be left over. *In use* is what the C library has given out
-and not got back, *resident* what it holds of the machine for that: the latter wanders by some tens
-of MiB, as large blocks come and go. Linux only.
+All proxies of NAS-Bench-201 cells, one after the other in one process. Memory must stay constant,
+and no open file, tensor or hook may remain. *In use* is the memory that the C library has
+allocated, *resident* the memory that the process holds for it. The latter varies by some tens of
+MiB, because large blocks are allocated and freed. Linux only.
 """
 
 import argparse
@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from acorn.batches import embedded_batch
 from acorn.datasets import get_dataset
+from acorn.progress import progress
 from acorn.proxies import run
 from acorn.spaces import get_space
-from training.commands.shared.progress import progress
 
 STATUS = Path("/proc/self/statm")
 OPEN_FILES = Path("/proc/self/fd")
@@ -28,12 +28,12 @@ PAGE = 4096
 
 
 def resident() -> float:
-    """MiB of this process that lie in memory (Linux)."""
+    """Return the resident memory of this process in MiB (Linux)."""
     return int(STATUS.read_text().split()[1]) * PAGE / 2**20
 
 
 class _Mallinfo(ctypes.Structure):
-    """What glibc tells of its heap."""
+    """The heap statistics of glibc."""
 
     _fields_ = [
         (name, ctypes.c_size_t)
@@ -45,7 +45,7 @@ class _Mallinfo(ctypes.Structure):
 
 
 def in_use() -> float:
-    """MiB that this process has asked for and not given back (glibc 2.33 and later)."""
+    """Return the allocated memory of this process in MiB (glibc 2.33 and later)."""
     ask = ctypes.CDLL(None).mallinfo2
     ask.restype = _Mallinfo
     told = ask()
@@ -53,13 +53,13 @@ def in_use() -> float:
 
 
 def live_tensors() -> int:
-    """Tensors that python knows of."""
+    """Count the tensors that the garbage collector tracks."""
     gc.collect()
     return sum(issubclass(type(thing), Tensor) for thing in gc.get_objects())
 
 
 def hooks(network: nn.Module) -> int:
-    """Hooks and replaced forwards on a network's modules."""
+    """Count hooks and replaced forwards on the modules of a network."""
     return sum(
         len(m._forward_hooks) + len(m._forward_pre_hooks) + len(m._backward_hooks)
         + ("forward" in vars(m))
@@ -68,7 +68,7 @@ def hooks(network: nn.Module) -> int:
 
 
 def main() -> None:
-    """Run, and print what was left at ten points on the way."""
+    """Measure, and print the state after each tenth of the networks."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--networks", type=int, default=1000)
     parser.add_argument("--batch-size", type=int, default=4)

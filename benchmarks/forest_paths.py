@@ -1,9 +1,9 @@
-"""Ways to ask a released forest: ``python -m benchmarks.forest_paths``.
+"""Compare ways to evaluate a released forest: ``python -m benchmarks.forest_paths``.
 
 The same trees, all targets, one thread: scikit-learn (``n_jobs=1``), treelite's exact interpreter
-(GTIL), a walk in torch, and the packed walk in numpy that is shipped. Says which values agree in
-every bit (torch adds trees in another order, which the last bit may show). Then what one
-prediction from the table takes inside the process, attributions included.
+(GTIL), an implementation in torch, and the packed numpy implementation of Acorn. It prints which
+values agree in every bit (torch adds trees in another order, so the last bit may differ), and the
+time of one prediction from the table inside the process, with attributions.
 """
 
 import argparse
@@ -21,8 +21,11 @@ from sklearn.tree import DecisionTreeRegressor
 from sklearn.tree._tree import Tree
 
 from acorn.forests import Bundle, Ensemble, PackedForest
+from acorn.schemas.prediction import PredictRequest
 from acorn.spaces import get_space
-from service.prediction.answers import ArchFeatures, answer
+from service.prediction.answers import answer
+from service.prediction.cases import Case
+from service.prediction.feature_path import ArchFeatures
 from service.prediction.plan import parse_request
 from service.repository.served_bundle import ServedBundle
 
@@ -35,7 +38,7 @@ MILLISECONDS_OF_ONE = 10.0
 
 
 def to_sklearn(forest: PackedForest) -> RandomForestRegressor:
-    """Rebuild the scikit-learn forest that packed trees came from, leaves in float32."""
+    """Rebuild the scikit-learn forest of packed trees, with leaves in float32."""
     nodes, outputs = forest.nodes, forest.n_outputs
     leaf = nodes.step == 0
     dtype = DecisionTreeRegressor().fit([[0.0], [1.0]], [0.0, 1.0]).tree_.__getstate__()["nodes"]
@@ -71,12 +74,12 @@ def to_sklearn(forest: PackedForest) -> RandomForestRegressor:
 
 
 def together(ensemble: Ensemble, each: Sequence[Predict]) -> Predict:
-    """Join members' means as the ensemble does: the mean over all trees that have a target."""
+    """Join the means of members as the ensemble does: mean over all trees with a target."""
     width = 1 + max(target for member in ensemble.members for target in member.targets)
 
     def predict(X: NDArray[np.float32]) -> Floats:
         total, trees = np.zeros((len(X), width)), np.zeros(width)
-        for (forest, features, targets), own in zip(ensemble.members, each, strict=True):
+        for (forest, features, targets, *_), own in zip(ensemble.members, each, strict=True):
             total[:, targets] += own(X[:, features]).reshape(len(X), -1) * forest.n_trees
             trees[targets] += forest.n_trees
         return total / trees
@@ -122,7 +125,7 @@ def shipped(ensemble: Ensemble) -> Predict:
 
 
 def milliseconds(action: Callable[[], object], seconds: float) -> float:
-    """Least processor time of one call, in as many as fit."""
+    """Measure the minimum processor milliseconds of a call."""
     action()
     least, end = np.inf, time.perf_counter() + seconds
     while time.perf_counter() < end or least == np.inf:
@@ -143,13 +146,12 @@ def main() -> None:
     ensemble, X = bundle.ensemble, bundle.table.matrix(bundle.feature_names)
     forests = [member.forest for member in ensemble.members]
     if any([*member.features] != [*range(X.shape[1])] for member in ensemble.members):
-        raise SystemExit("got a bundle whose forests read some columns; expected all")
+        raise SystemExit("got a bundle with forests that read some of its columns; expected all")
     rebuilt = [to_sklearn(forest) for forest in forests]
     members = {
         "scikit-learn": [with_sklearn(forest) for forest in rebuilt],
         "treelite GTIL": [with_treelite(forest) for forest in rebuilt],
         "torch": [with_torch(forest) for forest in forests],
-        "packed numpy": [forest.predict for forest in forests],
     }
     ways = {name: together(ensemble, each) for name, each in members.items()}
     ways["packed numpy"] = shipped(ensemble)
@@ -175,16 +177,17 @@ def main() -> None:
 
 
 def one_prediction(forest: ServedBundle, seconds: float) -> None:
-    """Print what a prediction from the table takes, with attributions of all targets."""
+    """Print the time of a prediction from the table, with attributions of all targets."""
     space = get_space(forest.bundle.space)
     document = {"architectures": [{"space": space.name, "arch": space.example}]}
 
     def predict(explain: str) -> None:
-        parsed = parse_request({**document, "explain": explain}, max_architectures=1)
-        architectures = [*parsed.architectures.values()]
-        rows = forest.table_rows({each.id for each in architectures})
-        known = {id_: ArchFeatures(row, "table") for id_, row in rows.items()}
-        answer(parsed.request, architectures, forest, forest.targets, known)
+        options = {**document, "explain": explain}
+        parsed = parse_request(options, PredictRequest, max_architectures=1)
+        cases = [Case.of(each, forest.bundle, {}) for each in parsed.architectures.values()]
+        rows = [forest.bundle.table.row(each.id) for each in cases]
+        known = {row.id: ArchFeatures(row, "table") for row in rows if row is not None}
+        answer(parsed.request, cases, forest, forest.targets, known)
 
     plain, explained = (
         milliseconds(partial(predict, explain), seconds) for explain in ("none", "path")

@@ -1,8 +1,8 @@
-"""A forest on functions it never saw: ``python -m benchmarks.held_out``.
+"""Score a forest on held-out equivalence classes: ``python -m benchmarks.held_out``.
 
-Trains on four fifths of the visible functions and scores the other fifth, one row a function. In
-the same run, on the same rows: a plain random forest on one-hot cells as submitted and the lengths
-of their paths, which is what a careful user would try first.
+Trains on four fifths of the labelled classes and scores the other fifth, one row each. The
+baseline, in the same run on the same rows, is a plain random forest on one-hot cells as submitted
+and the lengths of their paths.
 """
 
 import argparse
@@ -30,7 +30,7 @@ PATHS = ((3,), (0, 4), (1, 5), (0, 2, 5))
 
 
 def plain_features(arch: str) -> list[float]:
-    """One-hot edges, and the length of each path that is open (0 where it is closed)."""
+    """Return one-hot edges, and the length of each open path (-1 if it is closed)."""
     cell = parse_cell(arch)
     onehot = [float(name == operation) for name in cell for operation in OPERATIONS]
     paths = [
@@ -43,7 +43,7 @@ def plain_features(arch: str) -> list[float]:
 
 
 def plain_forest(train: Labels, test: Labels) -> dict[str, float]:
-    """Tau by function of the plain forest, trained on all rows of the training functions."""
+    """Return tau by class of the plain forest, trained on all rows of the training classes."""
     X, Z = (np.array([plain_features(a) for a in part.frame["arch"]]) for part in (train, test))
     scores = {}
     for target in TARGETS:
@@ -76,7 +76,7 @@ def main() -> None:
     targets = [target for target in labels.targets if SHIPPED.fullmatch(target)]
     with tempfile.TemporaryDirectory() as folder:
         bundle = train_bundle(train, features, Path(folder) / "held_out", targets=targets)
-        scored = evaluate(bundle, test)["targets"]
+        scored = evaluate(bundle, test).result["targets"]
     plain = plain_forest(train, test)
     print(f"trained on {len(set(ids) - test_ids)} functions, scored on {len(test_ids)} others")
     print(f"{'target':28s} {'plain tau':>9s} {'tau':>6s} {'MAE':>6s} {'cover':>6s} {'width':>6s}")

@@ -1,7 +1,7 @@
-"""Requests that no server should answer with a prediction, made from a seed.
+"""Invalid requests, generated from a seed.
 
-Every one is wrong, whatever forests there are: it is no JSON, not of the schema, of no
-architecture, or too large.
+Every request is invalid for all forests: it is not JSON, violates the schema, has no valid
+architecture, or is too large.
 """
 
 import gzip
@@ -9,6 +9,7 @@ import json
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 JSON = "application/json"
 SPACES = ("nats_tss", "nats_sss", "nasbench_macro", "darts", "graph", "timm")
@@ -34,9 +35,9 @@ class Hostile:
     name
         Family and number.
     body
-        As sent.
+        Bytes of the body.
     headers
-        Content type, and what else belongs to the body.
+        Content type and other headers of the body.
     """
 
     name: str
@@ -45,7 +46,7 @@ class Hostile:
 
 
 def hostile_requests(count: int, *, seed: int) -> Iterator[Hostile]:
-    """Make ``count`` requests, of all families in turn."""
+    """Generate ``count`` requests, of all families in turn."""
     for number in range(count):
         family = FAMILIES[number % len(FAMILIES)]
         body, headers = family(random.Random(f"{seed}/{number}"))
@@ -65,7 +66,7 @@ def _json(document: object) -> Made:
 
 
 def _text(rng: random.Random) -> str:
-    """Text that few programs expect."""
+    """Generate unusual text."""
     return rng.choice(
         [
             "\u202e|3x3_vnoc_ron~0|\u202c",  # right to left
@@ -121,7 +122,7 @@ def _long_text(rng: random.Random) -> Made:
 
 
 def _wrong_type(rng: random.Random) -> Made:
-    wrong = rng.choice([None, True, 0, -1, 1.5, [], [[]], [{}], 2**63, 10**400, 1e308])
+    wrong: Any = rng.choice([None, True, 0, -1, 1.5, [], [[]], [{}], 2**63, 10**400, 1e308])
     where = rng.randrange(4)
     if where == 0:
         return _spec(rng.choice(SPACES), wrong)
@@ -129,7 +130,7 @@ def _wrong_type(rng: random.Random) -> Made:
         return _spec(wrong, EXAMPLES["nats_tss"])
     if where == 2:
         field = rng.choice(["dataset", "explain", "targets", "interval", "features"])
-        bad = [[]] if field in ("targets", "interval") or isinstance(wrong, bool) else wrong
+        bad: Any = [[]] if field in ("targets", "interval") or isinstance(wrong, bool) else wrong
         return _spec("nats_tss", EXAMPLES["nats_tss"], **{field: {} if bad is None else bad})
     return _json(rng.choice([wrong, [wrong], {"architectures": wrong}, {"architectures": [wrong]}]))
 
@@ -172,7 +173,7 @@ def _noise(rng: random.Random) -> Made:
 
 
 def _mutated(rng: random.Random) -> Made:
-    """A body with one byte that UTF-8 does not have."""
+    """Generate a body with one byte that is invalid in UTF-8."""
     whole = bytearray(_spec(*rng.choice([*EXAMPLES.items()]))[0])
     whole[rng.randrange(len(whole))] = rng.choice([0xFF, 0xC0, 0xF5])
     return bytes(whole), {}
@@ -233,7 +234,7 @@ def _many_fields(rng: random.Random) -> Made:
 
 
 def _wrong_cell(rng: random.Random) -> Made:
-    """Cells with an edge, an operation or a number that there is not."""
+    """Generate cells with an invalid edge, operation or number."""
     cell = EXAMPLES["nats_tss"]
     return _spec(
         "nats_tss",
@@ -312,7 +313,7 @@ def _cycle(rng: random.Random) -> Made:
 
 
 def _doubling(rng: random.Random) -> Made:
-    """Each node reads the one before it twice: paths double, nodes do not."""
+    """Generate a graph in which each node doubles the number of paths."""
     depth = rng.choice([30, 64, 500, 1_900])
     op = rng.choice(["add", "concat"])
     nodes = [_node("n0", "conv", "input", out_channels=8, kernel=3, padding=1)]
@@ -328,7 +329,7 @@ def _all_to_all(rng: random.Random) -> Made:
 
 
 def _too_large(rng: random.Random) -> Made:
-    """Widths and resolutions whose network would fill all memory."""
+    """Generate widths and resolutions that would need all memory."""
     size = rng.choice([10**5, 2**31, 2**63, 10**30])
     node = rng.choice(
         [
@@ -351,14 +352,14 @@ def _too_many_nodes(rng: random.Random) -> Made:
 
 
 def _long_chain(rng: random.Random) -> Made:
-    """As many nodes as are allowed, and no logits in the end."""
+    """Generate a chain with the maximum number of nodes and without logits."""
     op = rng.choice(["relu", "batch_norm", "sigmoid"])
     nodes = [_node(f"n{i}", op, f"n{i - 1}" if i else "input") for i in range(2_000)]
     return _graph(nodes, "n1999", rng)
 
 
 def _wrong_graph(rng: random.Random) -> Made:
-    size = rng.choice([0, -1, 1.5, "8", None, True, 1e308, [8, 8, 8], {}])
+    size: Any = rng.choice([0, -1, 1.5, "8", None, True, 1e308, [8, 8, 8], {}])
     nodes = rng.choice(
         [
             [_node("n", "conv", "input", out_channels=size, kernel=3)],

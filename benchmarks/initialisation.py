@@ -1,12 +1,11 @@
-"""What one initialisation for all is worth: ``python -m benchmarks.initialisation``.
+"""Compare initialisations: ``python -m benchmarks.initialisation``.
 
-Kendall tau of each proxy with clean accuracy, with the weights that the network comes with
-(``as_given``) and with those of :func:`acorn.proxies._network.initialisation.initialise`
-(``canonical``):
-on three NAS spaces with CIFAR-10, whose networks are built by torch's defaults, and, where timm is
-installed, on real networks on ImageNet (``--shared`` names the folder with ``imagenet_timm``), one
-row a network: its best recipe without further data. Results are kept in ``--out`` as they come; a
-rerun computes what is missing.
+Kendall tau of each proxy with clean accuracy, with the weights of the network (``as_given``) and
+with those of :func:`acorn.proxies._network.initialisation.initialise` (``canonical``): on three NAS
+spaces with CIFAR-10, which use torch's default initialisation, and, if timm is installed, on its
+networks on ImageNet (``--shared`` names the folder with ``imagenet_timm``), with one row for each
+network: its best recipe without additional data. Results are written to ``--out`` as they are
+computed; a second run computes missing ones.
 """
 
 import argparse
@@ -41,7 +40,7 @@ Network = tuple[str, float, Callable[[], nn.Module], tuple[int, int, int], int]
 
 
 def of_space(name: str, count: int, shared: Path) -> Iterator[Network]:
-    """Networks of a NAS space, drawn at random among those with labels."""
+    """Draw networks of a NAS space at random among those with labels."""
     space = get_space(name)
     table = pl.read_parquet(shared / "benchmarks" / f"{SPACES[name]}.parquet")
     rows = table.drop_nulls("cifar10.clean").sample(count, seed=0)
@@ -55,9 +54,9 @@ def of_space(name: str, count: int, shared: Path) -> Iterator[Network]:
 
 
 def of_timm(count: int, shared: Path, largest: float) -> Iterator[Network]:
-    """Real networks by their best accuracy from ImageNet-1k alone, of at most 256 pixels.
+    """Return networks of timm with their best accuracy from ImageNet-1k alone.
 
-    They have fewer than ``largest`` million parameters.
+    They use images of at most 256 pixels and have fewer than ``largest`` million parameters.
     """
     import timm
 
@@ -83,7 +82,7 @@ def of_timm(count: int, shared: Path, largest: float) -> Iterator[Network]:
 
 
 def computed(network: Network, size: int, proxies: list[str]) -> dict[str, Any]:
-    """Values of one network under both initialisations, from one seed."""
+    """Compute the values of one network with both initialisations, from one seed."""
     _, label, build, shape, classes = network
     torch.manual_seed(0)
     module = build()
@@ -98,7 +97,7 @@ def computed(network: Network, size: int, proxies: list[str]) -> dict[str, Any]:
 
 
 def taus(rows: dict[str, dict[str, Any]]) -> pl.DataFrame:
-    """Kendall tau of each proxy under each initialisation, over networks that have both."""
+    """Return Kendall tau of each proxy and initialisation, over networks with both values."""
     lines = []
     for proxy in PROXIES:
         pairs = [
@@ -120,7 +119,7 @@ def taus(rows: dict[str, dict[str, Any]]) -> pl.DataFrame:
 
 
 def main() -> None:
-    """Compute what is missing, and print."""
+    """Compute missing values, and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shared", type=Path, default=Path("../shared"))
     parser.add_argument("--out", type=Path, default=Path("var/initialisation"))

@@ -1,9 +1,9 @@
-"""What features and smooth labels are worth: ``python -m benchmarks.learning_curves``.
+"""Learning curves of features and smooth labels: ``python -m benchmarks.learning_curves``.
 
-Kendall tau on functions that the forest never saw, one row a function, for 25 to all labels,
-several draws each, the same draws for all. Trees on labels as they are (``kind``), with structure
-only, the space's own structure only, proxies only and both; and, with the space's own structure,
-forests on smooth labels (``smooth``) and their mean with trees (``blend``). Writes
+Kendall tau on held-out equivalence classes, one row each, for 25 to all labels, with several draws
+that are the same for all models. Trees on plain labels (``kind``) with structure, the columns of
+the space, proxies, and combinations; and, with the columns of the space, forests on smooth labels
+(``smooth``) and their mean with trees on plain labels (``blend``). Writes
 ``benchmarks/results/<bundle>-curves.json``, which ``acorn evaluate --report --curves`` draws.
 """
 
@@ -60,9 +60,11 @@ def main() -> None:
             trees = replace(plain, seed=draw)
             predicted = {}
             for name in data.columns:
-                forest = trees.fit(Configuration(features=name, composition="kind"), train)
+                forest = trees.fit(
+                    Configuration(features=name, composition=Composition.KIND), train
+                )
                 predicted[name] = forest.distribution(X[test], range(len(targets)))[0]
-            blend = data.fit(Configuration(features=own, composition="blend"), train)
+            blend = data.fit(Configuration(features=own, composition=Composition.BLEND), train)
             predicted[f"{own}, smooth"] = Composition.SMOOTH.select(
                 blend, data.groups
             ).distribution(X[test], places)[0]

@@ -1,100 +1,97 @@
-"""The universal forest on a space that it never saw: ``python -m benchmarks.leave_one_out``.
+"""Evaluate ranks without labels on populations with labels: ``python -m benchmarks.leave_one_out``.
 
-Each labelled space is left out in turn, and the forest learns from the others, with 0 to 50
-labelled functions of the left-out space added (mean of several draws). Kendall tau, mean absolute
-error and coverage of the 90% intervals on the other functions of the left-out space; the same of
-accuracy relative to the median network of each space, as if that one's were known; beside them
-the tau of the number of parameters and of the best single proxy, chosen with hindsight. Intervals
-are calibrated as in the bundle: on the spaces that are there, each left out in turn.
+The populations are the three labelled spaces on CIFAR-10, about 520 equivalence classes each, and
+the families of real networks with eight networks or more (ImageNet, no pretraining, one row for a
+network and image size, structure features only). Each is ranked by the prior of the learner for few
+labels, which knows none of its labels. Beside it is the parameter count. The deviation of the
+normal scores of accuracy from those of the prior is printed for each population, and the coverage
+of 90% intervals whose deviation is the root mean square over all other populations.
 """
 
 import argparse
 from pathlib import Path
 
 import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.special import ndtri
 
-from acorn.features.feature_table import FeatureTable
-from acorn.forests import Bundle, Intervals, bounded
+from acorn.features.feature_table import FeatureTable, row_id
+from acorn.forests import bounded
 from acorn.learning.evaluation_metrics import tau
-from acorn.learning.feature_sets import feature_sets
-from acorn.learning.fitting import Configuration, fit_forests
-from acorn.proxies import list_proxies
-from acorn.spaces import UNIVERSAL
-from benchmarks.crossed import configuration_of
-from benchmarks.release import RELEASED, find_release
+from acorn.learning.few_labels import prior_ranks
+from benchmarks.correlations import SPACES
+from benchmarks.few_labels import Population
+from benchmarks.release import RELEASED
 
-ADDED = (0, 10, 25, 50)
-TARGET = "clean"
+LEAST = 8
+"""Least networks of a family."""
+
+QUANTILE = float(ndtri(0.95))
+PARAMS = ("params", "graph.log_params")
+
+Floats = NDArray[np.float64]
+Ranked = tuple[NDArray[np.float32], list[str], Floats]
 
 
-def calibrated(
-    X: np.ndarray, y: np.ndarray, space: np.ndarray, columns: list[int], how: Configuration
-) -> Intervals:
-    """Intervals from the residuals of spaces that the forest did not see."""
-    residual, value, spread = np.empty((3, len(y), 1))
-    for name in np.unique(space):
-        own = space == name
-        forest = fit_forests(X[~own], y[~own, None], [(0,)], columns, how, seed=0, n_jobs=-1)
-        value[own], spread[own] = forest.distribution(X[own], [0])
-        residual[own] = y[own, None] - value[own]
-    return Intervals.fit(residual, value, spread)
+def families(shared: Path) -> dict[str, Ranked]:
+    """Return features, names of features and accuracies of the networks of each family."""
+    table = FeatureTable.read(RELEASED / "universal-imagenet1k" / "features.parquet")
+    rows = (
+        pl.read_parquet(shared / "benchmarks/imagenet_timm.parquet")
+        .filter(pl.col("pretraining") == "none")
+        .group_by("family", "arch", "image_size")
+        .agg(pl.col("imagenet1k.clean").mean())
+        .sort("family", "arch", "image_size")
+    )
+    ids = [
+        row_id(f"timm/{arch}", "imagenet1k", size)
+        for arch, size in rows.select("arch", "image_size").iter_rows()
+    ]
+    rows = rows.with_columns(id=pl.Series(ids)).filter(pl.Series(key in table for key in ids))
+    names = table.feature_names
+    return {
+        str(family): (
+            bounded(table.matrix(names, part["id"].to_list())),
+            names,
+            part["imagenet1k.clean"].to_numpy(),
+        )
+        for (family,), part in rows.group_by("family", maintain_order=True)
+        if len(part) >= LEAST
+    }
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shared", type=Path, default=Path("../shared"))
-    parser.add_argument("--draws", type=int, default=5)
     options = parser.parse_args()
 
-    release = find_release(f"{UNIVERSAL}-cifar10")
-    how = configuration_of(Bundle.load(RELEASED / release.name))
-    table = FeatureTable.read(RELEASED / release.name / "features.parquet")
-    labels = release.read_labels(options.shared).by_function()
-    labels = labels.only(set(table.ids))
-    names = table.feature_names
-    X, y = bounded(table.matrix(names, labels.ids)), labels.matrix([TARGET])[:, 0]
-    space = np.array([id_.partition("/")[0] for id_ in labels.ids])
-    columns = feature_sets(names)[how.features]
-    proxies = [names.index(name) for name in list_proxies() if name in names]
-    print(f"forest: {how}")
-    relative = y - np.array([np.median(y[space == each]) for each in space])
-    for left in np.unique(space):
-        own = np.flatnonzero(space == left)
-        others = np.flatnonzero(space != left)
-        single = {names[c]: abs(tau(y[own], np.nan_to_num(X[own, c], nan=-1e9))) for c in proxies}
-        best = max(single, key=lambda name: single[name])
-        print(
-            f"{left} left out: {len(own)} functions; params {single['params']:.3f}, "
-            f"best single proxy {best} {single[best]:.3f}"
-        )
-        forest = fit_forests(
-            X[others], relative[others, None], [(0,)], columns, how, seed=0, n_jobs=-1
-        )
-        value = forest.distribution(X[own], [0])[0][:, 0]
-        print(
-            f"  relative to each space's median network: tau {tau(relative[own], value):.3f}   "
-            f"MAE {np.abs(relative[own] - value).mean():5.2f}"
-        )
-        for added in ADDED:
-            found = []
-            for draw in range(options.draws if added else 1):
-                order = np.random.default_rng(draw).permutation(own)
-                train, test = np.concatenate([others, order[:added]]), order[added:]
-                forest = fit_forests(
-                    X[train], y[train, None], [(0,)], columns, how, seed=0, n_jobs=-1
-                )
-                value, spread = forest.distribution(X[test], [0])
-                intervals = calibrated(X[train], y[train], space[train], columns, how)
-                half = intervals.half_width(value, spread, 0.9, [0])[:, 0]
-                error = np.abs(y[test] - value[:, 0])
-                found.append((tau(y[test], value[:, 0]), error.mean(), (error <= half).mean()))
-            mean = np.mean(found, axis=0)
-            print(
-                f"  {added:3d} labels added: tau {mean[0]:.3f}   MAE {mean[1]:5.2f}   "
-                f"coverage {mean[2]:.3f}",
-                flush=True,
-            )
+    populations: dict[str, Ranked] = {}
+    for space in SPACES:
+        both = Population.read(space, options.shared)
+        for kind, part in ((", with proxies", both), ("", both.structure())):
+            populations[f"{space}{kind}"] = part.X, part.names, part.Y[:, 0]
+    real = families(options.shared)
+    populations |= real
+
+    taus, params, errors = {}, {}, {}
+    for name, (X, names, y) in populations.items():
+        size = X[:, [names.index(column) for column in PARAMS if column in names]]
+        percentiles = prior_ranks(X, names)
+        taus[name], params[name] = tau(y, percentiles), tau(y, size[:, 0].astype(float))
+        order = y.argsort(kind="stable").argsort(kind="stable")
+        errors[name] = ndtri((order + 0.5) / len(y)) - ndtri(percentiles / 100)
+    square = {name: np.square(error).mean() for name, error in errors.items()}
+    head = "".join(f"{column:>10s}" for column in ("networks", "tau", "params", "deviation"))
+    print(f"{'population':28s}{head}{'cover':>10s}")
+    for name, error in errors.items():
+        others = np.sqrt(np.mean([square[other] for other in square if other != name]))
+        covered = (np.abs(error) <= QUANTILE * others).mean()
+        shown = f"{taus[name]:10.3f}{params[name]:10.3f}{np.sqrt(square[name]):10.3f}"
+        print(f"{name:28s}{len(error):10d}{shown}{covered:10.3f}")
+    means = [np.mean([values[name] for name in real]) for values in (taus, params)]
+    print(f"{'mean of the families':28s}{len(real):10d}{means[0]:10.3f}{means[1]:10.3f}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""A load generator: one process, keep-alive connections, one request under way on each.
+"""Load generator: one process, keep-alive connections, one request at a time on each.
 
-Written on bare sockets, since a client library would take longer over a request than the server.
+It uses asyncio protocols, because a client library takes longer for a request than the server.
 """
 
 import asyncio
@@ -14,18 +14,18 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What some requests took: all together, and each, in seconds."""
+    """Seconds of a round of requests: total, and of each request."""
 
     seconds: float
     latencies: list[float]
 
     @property
     def rate(self) -> float:
-        """Requests a second."""
+        """Requests per second."""
         return len(self.latencies) / self.seconds
 
     def percentile(self, q: float) -> float:
-        """A percentile of the latencies, in milliseconds."""
+        """Return a percentile of the latencies in milliseconds."""
         return 1e3 * float(np.percentile(self.latencies, q))
 
 
@@ -40,7 +40,7 @@ def request(path: str, document: object, *, port: int) -> bytes:
 
 
 def send_all(port: int, requests: Sequence[bytes], *, concurrency: int) -> Round:
-    """Send every request once; raises RuntimeError for any answer but 200."""
+    """Send every request once; raises RuntimeError for any status other than 200."""
     return asyncio.run(_send_all(port, requests, concurrency))
 
 
@@ -61,7 +61,7 @@ async def _send_all(port: int, requests: Sequence[bytes], concurrency: int) -> R
 
 
 class _Connection(asyncio.Protocol):
-    """One connection; takes the next request as soon as it has an answer."""
+    """A connection that sends the next request as soon as it has a response."""
 
     transport: asyncio.Transport
 
@@ -71,7 +71,7 @@ class _Connection(asyncio.Protocol):
         self._end = 0  # of the answer, once its head is read
 
     def work(self, requests: Iterator[bytes]) -> "asyncio.Future[None]":
-        """Send requests until there are none."""
+        """Send requests until none is left."""
         self._requests = requests
         self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._next()
@@ -92,7 +92,7 @@ class _Connection(asyncio.Protocol):
         self.transport = transport  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
-        """Read an answer, and send the next request once it is whole."""
+        """Read a response, and send the next request when it is complete."""
         self._received += data
         if not self._end:
             head = self._received.find(b"\r\n\r\n")
@@ -109,7 +109,7 @@ class _Connection(asyncio.Protocol):
             self._next()
 
     def connection_lost(self, _error: Exception | None) -> None:
-        """Fail where the server hung up."""
+        """Fail if the server closed the connection."""
         self._fail("the server closed a connection")
 
     def _fail(self, why: str) -> None:

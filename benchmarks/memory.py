@@ -1,13 +1,14 @@
-"""Peak memory of the whole vector over that of a training step: ``python -m benchmarks.memory``.
+"""Compare peak memory of all proxies and of a training step: ``python -m benchmarks.memory``.
 
-A training step is a forward, a backward and a step of SGD with momentum, the second of its kind, so
-that the momentum is there; the vector is all proxies by one call. Both on the same network, batch
-and thread, each in a process of its own, above what the process held with the network built:
+A training step is a forward, a backward and a step of SGD with momentum; the second step is
+measured, so that the momentum exists. All proxies are computed in one call. Both have the same
+network, batch and number of threads, and a separate process each. The memory of the process with
+the network is subtracted:
 
-- *allocated*: bytes that torch's allocator had given out at once, at most; on a CPU as seen by
-  torch's profiler, which counts every allocation, on CUDA ``torch.cuda.max_memory_allocated``.
-- *resident*: how far the process itself grew (Linux, CPU): this counts what the kernel libraries
-  take for themselves, and what the C library keeps.
+- *allocated*: maximum of the bytes that torch's allocator has allocated; on a CPU according to
+  torch's profiler, on CUDA ``torch.cuda.max_memory_allocated``.
+- *resident*: growth of the process (Linux, CPU), which includes the memory of kernel libraries and
+  memory that the C library keeps.
 """
 
 import argparse
@@ -32,7 +33,7 @@ STATUS = Path("/proc/self/status")
 
 
 def train(network: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> None:
-    """Two steps of SGD with momentum."""
+    """Run two steps of SGD with momentum."""
     optimiser = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
     for _ in range(2):
         optimiser.zero_grad()
@@ -41,7 +42,7 @@ def train(network: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> Non
 
 
 def allocated(action: Callable[[], object], device: str) -> int:
-    """Bytes that were allocated at once at most, above those before."""
+    """Return the maximum of allocated bytes, minus those before."""
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
@@ -60,7 +61,7 @@ def allocated(action: Callable[[], object], device: str) -> int:
 
 
 def resident(action: Callable[[], object]) -> int | None:
-    """Bytes by which the process grew at most, or None where the system does not say."""
+    """Return the growth of the process in bytes, or None if the system does not report it."""
     if not STATUS.exists():
         return None
     Path("/proc/self/clear_refs").write_text("5")  # lets the high-water mark start anew
@@ -75,7 +76,7 @@ def _status(key: str) -> int:
 
 
 def child(what: str, arch: str, batch_size: int) -> dict[str, int | None]:
-    """Measure one network's training step or vector, in this process."""
+    """Measure the training step or all proxies of a network in this process."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -95,7 +96,7 @@ def child(what: str, arch: str, batch_size: int) -> dict[str, int | None]:
 
 
 def compare(arch: str, batch_size: int) -> dict[str, float]:
-    """Print both of one network; give the vector's memory over the step's."""
+    """Print both for one network; return the ratio of their memory."""
     got = {}
     for what in ("step", "vector"):
         command = [sys.executable, "-m", "benchmarks.memory", "--child", what, "--arch", arch]

@@ -1,11 +1,12 @@
-"""The thirteen proxies as the field computes them: a fresh copy and passes of its own for each.
+"""The thirteen proxies in plain PyTorch, with a new copy and separate passes for each.
 
-Plain PyTorch, without any of the engine's sharing: what the engine is measured against.
+This is the baseline for the engine with shared passes.
 """
 
 import copy
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,14 +17,20 @@ from acorn.graph import count_params, trace
 Naive = Callable[[nn.Module, Tensor, Tensor], float]
 
 
-def _layers(network: nn.Module) -> list[nn.Module]:
+def _layers(network: nn.Module) -> list[nn.Conv2d | nn.Linear]:
     return [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+
+
+def _gradient(tensor: Tensor) -> Tensor:
+    if tensor.grad is None:
+        raise ValueError("got a tensor without gradient; expected a backward pass before")
+    return tensor.grad
 
 
 def _gradients(network: nn.Module, images: Tensor, labels: Tensor) -> list[tuple[Tensor, Tensor]]:
     network.zero_grad()
     functional.cross_entropy(network(images), labels).backward()
-    return [(layer.weight, layer.weight.grad) for layer in _layers(network)]
+    return [(layer.weight, _gradient(layer.weight)) for layer in _layers(network)]
 
 
 def params(network: nn.Module, _images: Tensor, _labels: Tensor) -> float:
@@ -51,7 +58,7 @@ def l2_norm(network: nn.Module, _images: Tensor, _labels: Tensor) -> float:
 
 
 def fisher(network: nn.Module, images: Tensor, labels: Tensor) -> float:
-    kept: list[tuple[nn.Module, Tensor]] = []
+    kept: list[tuple[Any, Tensor]] = []
 
     def keep(layer: nn.Module, _inputs: tuple[Tensor, ...], out: Tensor) -> None:
         out.retain_grad()
@@ -62,7 +69,8 @@ def fisher(network: nn.Module, images: Tensor, labels: Tensor) -> float:
     functional.cross_entropy(network(images), labels).backward()
     total = 0.0
     for layer, out in kept:
-        saliency = (out.detach() * out.grad).flatten(2).sum(2) if out.dim() > 2 else out * out.grad
+        product = out.detach() * _gradient(out)
+        saliency = product.flatten(2).sum(2) if out.dim() > 2 else product
         total += saliency.square().mean(0).sum().item() / 2 * layer.weight[0].numel()
     return total
 
@@ -74,7 +82,7 @@ def grasp(network: nn.Module, images: Tensor, labels: Tensor) -> float:
     gradients = torch.autograd.grad(loss, weights, create_graph=True)
     product = sum(((f * g).sum() for f, g in zip(fixed, gradients, strict=True)), torch.zeros(()))
     curved = torch.autograd.grad(product, weights)
-    return -sum((w * h).sum().item() for w, h in zip(weights, curved, strict=True))
+    return -sum(float((w * h).sum()) for w, h in zip(weights, curved, strict=True))
 
 
 def _jacobian(network: nn.Module, images: Tensor) -> Tensor:
@@ -113,18 +121,18 @@ def synflow(network: nn.Module, images: Tensor, _labels: Tensor) -> float:
     network.double()
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
-            module.forward = nn.Identity()
+            module.forward = nn.Identity()  # type: ignore[method-assign]
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.abs_()
     network(torch.ones_like(images[:1], dtype=torch.float64)).sum().backward()
-    terms = [(layer.weight * layer.weight.grad).sum().item() for layer in _layers(network)]
+    terms = [float((layer.weight * _gradient(layer.weight)).sum()) for layer in _layers(network)]
     return math.log(sum(terms))
 
 
 def zen(network: nn.Module, images: Tensor, _labels: Tensor) -> float:
     maps: list[Tensor] = []
-    network.last.register_forward_hook(lambda _m, _i, out: maps.append(out))
+    network.get_submodule("last").register_forward_hook(lambda _m, _i, out: maps.append(out))
     with torch.no_grad():
         for layer in _layers(network):
             nn.init.normal_(layer.weight)
@@ -132,9 +140,9 @@ def zen(network: nn.Module, images: Tensor, _labels: Tensor) -> float:
         network(noise)
         network(noise + 1e-2 * torch.randn_like(images))
         scale = sum(
-            m.running_var.mean().sqrt().log().item()
+            float(m.running_var.mean().sqrt().log())
             for m in network.modules()
-            if isinstance(m, nn.BatchNorm2d)
+            if isinstance(m, nn.BatchNorm2d) and m.running_var is not None
         )
         return (maps[0] - maps[1]).abs().sum([1, 2, 3]).mean().log().item() + scale
 
@@ -149,7 +157,7 @@ THIRTEEN: dict[str, Naive] = {
 
 
 def compute(network: nn.Module, images: Tensor, labels: Tensor) -> dict[str, float]:
-    """All thirteen, each on a deep copy in training mode."""
+    """Compute all thirteen, each on a deep copy in training mode."""
     return {
         name: function(copy.deepcopy(network).train(), images, labels)
         for name, function in THIRTEEN.items()

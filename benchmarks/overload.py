@@ -1,10 +1,10 @@
-"""Ten times as many requests as can be computed: ``python -m benchmarks.overload``.
+"""Send ten times as many requests as the server can compute: ``python -m benchmarks.overload``.
 
-Two workers take a quarter of a second over every network, so what the server can do depends little
-on what else the machine does. First as many clients ask as fit into workers and queue; then
-requests come at ten times the rate of the workers, whatever becomes of them. Of the requests that
-are accepted, the 99th percentile of the latency may at most double; all others have to get 429 with
-``Retry-After``; and the server's memory has to stay flat.
+Two workers take a quarter of a second for every network, so the capacity of the server depends
+little on other programs. First, as many clients send requests as fit into workers and queue. Then
+requests are sent at ten times the rate of the workers. The p99 latency of accepted requests may at
+most double; all others must get 429 with ``Retry-After``; the memory of the server must stay
+constant.
 """
 
 import argparse
@@ -32,18 +32,18 @@ MOST_GROWTH = 1.05
 
 @dataclass
 class Phase:
-    """What came of the requests of one phase.
+    """Results of the requests of one phase.
 
     Attributes
     ----------
     latencies
-        Of the accepted requests, in seconds.
+        Seconds of each accepted request.
     statuses
-        How often each status was got.
+        Number of responses with each status.
     unclear
         Number of refusals without a ``Retry-After`` of at least a second.
     memory
-        MiB of the server process, several times a second.
+        MiB of the server process, measured several times a second.
     """
 
     latencies: list[float] = field(default_factory=list)
@@ -53,25 +53,25 @@ class Phase:
 
     @property
     def p99(self) -> float:
-        """99th percentile of the accepted requests' latency, in seconds."""
+        """Return the p99 latency of accepted requests in seconds."""
         return float(np.percentile(self.latencies, 99))
 
     @property
     def growth(self) -> float:
-        """Memory in the last third of the phase, in units of that in the second third."""
+        """Return the ratio of the memory in the last and in the second third of the phase."""
         third = len(self.memory) // 3
         return median(self.memory[-third:]) / median(self.memory[third : 2 * third])
 
 
 class Clients:
-    """Clients that ask for networks which the server does not know yet.
+    """Clients that request networks which are unknown to the server.
 
     Parameters
     ----------
     port, pid
-        Of the server.
+        Port and process id of the server.
     cells
-        Of different functions; one that was refused may be asked for again.
+        Cells of different equivalence classes; a refused one may be requested again.
     """
 
     def __init__(self, port: int, pid: int, cells: Iterable[str]) -> None:
@@ -80,7 +80,7 @@ class Clients:
         self._cells = deque(cells)
 
     async def fill(self, seconds: float) -> Phase:
-        """Keep workers and queue full, and no more."""
+        """Keep workers and queue full without overload."""
         phase = Phase()
         end = time.monotonic() + seconds
 
@@ -94,7 +94,7 @@ class Clients:
         return phase
 
     async def flood(self, seconds: float) -> Phase:
-        """Send requests at a rate, whether or not those before have been answered."""
+        """Send requests at a constant rate, independent of responses."""
         phase = Phase()
         watching = asyncio.create_task(self._watch(phase))
         start = time.monotonic()
@@ -137,7 +137,7 @@ class Clients:
 
 
 def overload(clients: Clients, *, fill_seconds: float, flood_seconds: float) -> list[str]:
-    """Measure and print; returns what is wrong."""
+    """Measure and print; return the violated limits."""
     full = asyncio.run(clients.fill(fill_seconds))
     flood = asyncio.run(clients.flood(flood_seconds))
     for name, phase, seconds in (("full", full, fill_seconds), ("flood", flood, flood_seconds)):
@@ -182,12 +182,12 @@ def main() -> None:
             port = int(server.url.rpartition(":")[2])
             clients = Clients(port, server.pid, new_cells(small.known))
             wrong = overload(clients, fill_seconds=10, flood_seconds=options.seconds)
-    print("\n".join(f"wrong: {each}" for each in wrong) or "all as it should be")
+    print("\n".join(f"wrong: {each}" for each in wrong) or "all limits hold")
     sys.exit(bool(wrong))
 
 
 def new_cells(known: Iterable[str]) -> list[str]:
-    """Write one cell of every function that is not known."""
+    """Return one cell of every equivalence class that is not in the table."""
     from acorn.spaces import get_space
 
     space = get_space("nats_tss")

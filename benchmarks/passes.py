@@ -1,16 +1,16 @@
-"""Measure what sharing passes saves: ``python -m benchmarks.passes``.
+"""Measure the gain of shared passes: ``python -m benchmarks.passes``.
 
-With ``--page`` it measures nothing, and writes the tables of ``docs/passes.md`` from the registry.
+With ``--page`` it does not measure, but writes the tables of ``docs/passes.md`` from the registry.
 
-The thirteen proxies of NAS-Bench-Suite-Zero, and the whole vector, by the engine: (a) over one
-forward and backward of the same network and batch, and (b) against the same proxies one by one.
-One by one the thirteen are plain PyTorch, as in :mod:`benchmarks.one_by_one`; the others are the
-engine with that one proxy, on a fresh copy. That is dearer than a pass of its own for proxies that
-read a part of their pass only (near and swap need no backward), and cheaper than plain PyTorch for
-the rest. (c) Peak memory, by :mod:`benchmarks.memory`.
+The thirteen proxies of NAS-Bench-Suite-Zero, and all proxies, with the engine: (a) relative to one
+forward and backward of the same network and batch, and (b) compared with the same proxies one by
+one. One by one, the thirteen are plain PyTorch (:mod:`benchmarks.one_by_one`); the others are the
+engine with a single proxy on a new copy. The latter takes longer than a separate pass for proxies
+that read only a part of their pass (near and swap need no backward), and less time than plain
+PyTorch for the others. (c) Peak memory (:mod:`benchmarks.memory`).
 
-One thread, seconds of processor time, all taken in turn so that a drift of the machine's speed
-falls on all of them alike.
+Times are processor seconds of one thread. All variants are measured in turn, so that changes of the
+machine's speed affect all of them.
 """
 
 import argparse
@@ -44,14 +44,14 @@ Row = dict[str, float]
 
 
 def seconds(action: Callable[..., object], *arguments: object) -> float:
-    """Processor seconds of one call."""
+    """Measure the processor seconds of one call."""
     start = time.process_time()
     action(*arguments)
     return time.process_time() - start
 
 
 def training_step(network: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> None:
-    """One forward and backward of the cross-entropy."""
+    """Run one forward and backward of the cross-entropy."""
     network.zero_grad()
     functional.cross_entropy(network(images), labels).backward()
 
@@ -59,7 +59,7 @@ def training_step(network: nn.Module, images: torch.Tensor, labels: torch.Tensor
 def measure(
     network: nn.Module, batch: Batch, num_classes: int, repeats: int
 ) -> tuple[Row, dict[str, float]]:
-    """Median processor seconds of each way, and each pass' share of the whole vector's time."""
+    """Return median processor seconds of each variant, and the share of each pass in them."""
     images, labels = batch.images, batch.labels
     trained = copy.deepcopy(network).train()
     spent: dict[str, list[float]] = defaultdict(list)
@@ -82,9 +82,9 @@ def measure(
 
     ways: dict[str, Callable[[], object]] = {
         "thirteen": lambda: engine(THIRTEEN),
-        "thirteen apart": lambda: one_by_one.compute(network, images, labels),
+        "thirteen one by one": lambda: one_by_one.compute(network, images, labels),
         "whole": whole,
-        "others apart": others,
+        "others one by one": others,
     }
     training_step(trained, images, labels)  # warms caches and the allocator
     whole()
@@ -94,12 +94,12 @@ def measure(
             spent["step"].append(seconds(training_step, trained, images, labels))
             spent[name].append(seconds(way))
     row = {name: median(values) for name, values in spent.items()}
-    row["whole apart"] = row["thirteen apart"] + row["others apart"]
+    row["whole one by one"] = row["thirteen one by one"] + row["others one by one"]
     return row, {name: median(shares) for name, shares in passes.items()}
 
 
 def proxy_table(proxies: Iterable[Proxy]) -> str:
-    """Table of proxies in Markdown: name, passes, first line of the documentation."""
+    """Return the Markdown table of proxies: name, passes, first line of the documentation."""
     order = [*PASSES.values()]
     rows = sorted(
         ([order.index(pass_) for pass_ in proxy.reads], proxy.name, proxy) for proxy in proxies
@@ -113,7 +113,7 @@ def proxy_table(proxies: Iterable[Proxy]) -> str:
 
 
 def pass_table() -> str:
-    """Table of passes in Markdown: name, what it continues, cost, and what it does."""
+    """Return the Markdown table of passes: name, predecessor, cost, and computation."""
     lines = [
         "| pass | after | cost | what it does | records | shows |",
         "|---|---|--:|---|---|---|",
@@ -127,7 +127,7 @@ def pass_table() -> str:
 
 
 def with_tables(text: str) -> str:
-    """Put both tables between their markers in the text of the page."""
+    """Replace both tables between their markers in the text of the page."""
     for name, table in (("proxies", proxy_table(select())), ("passes", pass_table())):
         begin = f"<!-- {name}: written by python -m benchmarks.passes --page -->\n\n"
         end = f"\n\n<!-- end of {name} -->"
@@ -170,22 +170,22 @@ def main() -> None:
         shares.append(share)
         print(f"{arch}\n  forward+backward {row['step']:.3f} s")
         for what in ("thirteen", "whole"):
-            together, apart = row[what], row[f"{what} apart"]
+            shared, single = row[what], row[f"{what} one by one"]
             print(
-                f"  {what:8s}  engine {together:6.3f} s   one by one {apart:6.3f} s"
-                f"   (a) {together / row['step']:5.2f}   (b) {apart / together:.2f}"
+                f"  {what:8s}  engine {shared:6.3f} s   one by one {single:6.3f} s"
+                f"   (a) {shared / row['step']:5.2f}   (b) {single / shared:.2f}"
             )
     _print_passes(rows, shares)
     memory.report(min(options.cells, memory.CELLS), options.batch_size)
     for what, count in (("thirteen", len(THIRTEEN)), ("whole", len(THIRTEEN) + len(OTHERS))):
         a = median(row[what] / row["step"] for row in rows)
-        b = median(row[f"{what} apart"] / row[what] for row in rows)
+        b = median(row[f"{what} one by one"] / row[what] for row in rows)
         print(f"(a) engine / forward+backward, {count} proxies: {a:.2f}")
         print(f"(b) one by one / engine, {count} proxies:       {b:.2f}")
 
 
 def _print_passes(rows: list[Row], shares: list[dict[str, float]]) -> None:
-    print("where the whole vector's time goes: share, and forwards+backwards")
+    print("time of all proxies by pass: share, and forwards+backwards")
     for name in shares[0]:
         share = median(each[name] for each in shares)
         pairs = zip(rows, shares, strict=True)

@@ -1,16 +1,22 @@
-"""The protocols of the literature beside ours: ``python -m benchmarks.protocols``.
+"""Score Acorn under published protocols: ``python -m benchmarks.protocols``.
 
-How a split is drawn decides what a score means. The same model (trees, and labels smoothed over all
-functions of the space, averaged, as in the composition ``blend``; one row a function to learn
-from), the same features and the same labels of clean accuracy alone, split (1) by rows at random,
-(2) by isomorphism class, (3) by function, each 80/20, and (4) scored on an accuracy-stratified part
-of the random split's test rows: 20 bins of equal width with up to 30 rows each. Then with few
-labels: 1,024 random rows of the published proxies' cells (GRAF's protocol, scored on all other
-rows), and 100 functions (mean of 20 draws, scored on all other functions). Last the protocol of
-Lukasik et al. (GCPR 2023): a random forest of 100 trees on the thirteen published proxies, 80/20 of
-the published cells at random, for clean and robust accuracy; and on the same rows our model. Writes
-``benchmarks/results/protocols.json``; with names, such as ``nats_tss-cifar10``, only these bundles
-are measured, and the other entries stay.
+All scores use the same model (the composition ``blend``, trained on one row for each equivalence
+class), the same features and the same labels of clean accuracy. The protocols are:
+
+1. 80/20 split of the rows at random;
+2. 80/20 split by isomorphism class;
+3. 80/20 split by equivalence class;
+4. the random split, scored on test rows stratified by accuracy: 20 bins of equal width with up to
+   30 rows each;
+5. 1,024 random rows of the cells with published proxies (protocol of GRAF), scored on all other
+   rows;
+6. 100 equivalence classes (mean of 20 draws), scored on all other classes;
+7. the protocol of Lukasik et al. (GCPR 2023): a random forest of 100 trees on the thirteen
+   published proxies, random 80/20 split of the published cells, for clean and robust accuracy, and
+   our model on the same rows.
+
+Writes ``benchmarks/results/protocols.json``. With names such as ``nats_tss-cifar10``, only these
+bundles are measured, and the other entries are kept.
 """
 
 import argparse
@@ -18,6 +24,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -52,14 +59,14 @@ Numbers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Rows:
-    """Labelled architectures, and the functions that they compute.
+    """Labelled architectures and their equivalence classes.
 
     Attributes
     ----------
     X
-        Features of all functions, shape (functions, features).
+        Features of all classes, shape (classes, features).
     function
-        Number of each row's function.
+        Number of the class of each row.
     y
         Label of each row, in percent.
     """
@@ -69,16 +76,16 @@ class Rows:
     y: np.ndarray
 
     def once(self) -> "Rows":
-        """One row a function that has rows: their mean label."""
+        """Return one row for each class with rows: their mean label."""
         functions, row = np.unique(self.function, return_inverse=True)
         return Rows(self.X, functions, np.bincount(row, self.y) / np.bincount(row))
 
     def of(self, rows: Numbers) -> "Rows":
-        """Some of the rows."""
+        """Return some of the rows."""
         return Rows(self.X, self.function[rows], self.y[rows])
 
     def predicted(self, train: Numbers, columns: Sequence[int]) -> np.ndarray:
-        """Predictions for all rows, learned from some: trees and smooth labels, averaged."""
+        """Predict all rows from some: mean of trees on plain and on smooth labels."""
         known = self.of(train).once()
         configuration = Configuration(min_samples_leaf=3 if len(known.y) > MANY else 1)
         X, y = self.X[known.function], known.y[:, None]
@@ -89,12 +96,12 @@ class Rows:
         return value[self.function, 0]
 
     def tau(self, train: Numbers, test: Numbers, columns: Sequence[int]) -> float:
-        """Tau of some rows, predicted from others."""
+        """Return the tau of some rows, predicted from others."""
         return tau(self.y[test], self.predicted(train, columns)[test])
 
 
 def split(groups: Numbers, seed: int) -> tuple[Numbers, Numbers]:
-    """Rows to train and to test, with no group on both sides."""
+    """Split rows into training and test rows, with no group on both sides."""
     names = np.unique(groups)
     held = np.random.default_rng(seed).permutation(names)[: int(TEST * len(names))]
     inside = np.isin(groups, held)
@@ -102,7 +109,7 @@ def split(groups: Numbers, seed: int) -> tuple[Numbers, Numbers]:
 
 
 def stratified(y: np.ndarray, seed: int) -> Numbers:
-    """Up to 30 rows of each of 20 bins of equal width."""
+    """Return up to 30 rows of each of 20 bins of equal width."""
     edges = np.linspace(y.min(), y.max(), BINS + 1)
     bins = np.clip(np.digitize(y, edges) - 1, 0, BINS - 1)
     rng = np.random.default_rng(seed)
@@ -110,8 +117,10 @@ def stratified(y: np.ndarray, seed: int) -> Numbers:
     return np.concatenate(parts)
 
 
-def labelled(space: str, dataset: str, archs: Sequence[str], y: np.ndarray) -> tuple[Rows, dict]:
-    """Rows of architectures, and the feature sets of their columns."""
+def labelled(
+    space: str, dataset: str, archs: Sequence[str], y: np.ndarray
+) -> tuple[Rows, dict[str, Any]]:
+    """Return rows of architectures, and the feature sets of their columns."""
     table = FeatureTable.read(RELEASED / f"{space}-{dataset}" / "features.parquet")
     owner = get_space(space)
     place = {id_: row for row, id_ in enumerate(table.ids)}
@@ -122,7 +131,7 @@ def labelled(space: str, dataset: str, archs: Sequence[str], y: np.ndarray) -> t
 
 
 def measured(shared: Path, space: str, dataset: str, seed: int) -> Iterator[tuple[str, int, float]]:
-    """Protocol, number of training rows and tau of each protocol that the space has."""
+    """Yield protocol, number of training rows and tau for each protocol of the space."""
     labels = pl.read_parquet(shared / f"benchmarks/{space}_clean.parquet")
     labels = labels.drop_nulls(f"{dataset}.clean")
     y = labels[f"{dataset}.clean"].to_numpy()
@@ -155,7 +164,7 @@ def measured(shared: Path, space: str, dataset: str, seed: int) -> Iterator[tupl
 
 
 def lukasik(shared: Path, seed: int) -> Iterator[tuple[str, str, int, float, float]]:
-    """Target, forest, number of training rows, tau and R2, on the same rows for each forest."""
+    """Yield target, model, number of training rows, tau and R2, on the same rows for each model."""
     names = [f"cifar10.{target}" for target in ROBUST]
     files = ("nats_tss_clean", "nats_tss_robust_standard_training")
     clean, robust = (pl.read_parquet(shared / f"benchmarks/{file}.parquet") for file in files)
@@ -177,8 +186,10 @@ def lukasik(shared: Path, seed: int) -> Iterator[tuple[str, str, int, float, flo
         yield target, "our structure", len(train), tau(y[test], value), explained(y[test], value)
 
 
-def entry(protocol: str, where: Sequence[str], split: str, value: float, **more: str) -> dict:
-    """One score, as ``acorn evaluate --report --protocols`` reads it."""
+def entry(
+    protocol: str, where: Sequence[str], split: str, value: float, **more: str
+) -> dict[str, Any]:
+    """Return a score in the form that ``acorn evaluate --report --protocols`` reads."""
     space, dataset, target = where
     return {
         "protocol": protocol, "space": space, "dataset": dataset, "target": target,
@@ -186,8 +197,8 @@ def entry(protocol: str, where: Sequence[str], split: str, value: float, **more:
     }  # fmt: skip
 
 
-def measure(shared: Path, names: Sequence[str], seed: int) -> list[dict]:
-    """Measure what is named, and print it."""
+def measure(shared: Path, names: Sequence[str], seed: int) -> list[dict[str, Any]]:
+    """Measure the named bundles, and print the scores."""
     found = []
     for space in SPACES:
         for dataset in DATASETS:

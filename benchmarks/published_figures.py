@@ -1,4 +1,4 @@
-"""Correlations that the literature reports for single proxies, with where ours may differ."""
+"""Published correlations of single proxies with accuracy, and why ours may differ."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,14 +11,14 @@ class Figure:
     Attributes
     ----------
     proxy, space, target
-        What correlates with what.
+        The proxy, and the space and target of the accuracies.
     measure
         Kendall tau or Spearman rho.
     value
-        As published; None is computed from the published proxy values (NAS-Bench-Suite-Zero), and
-        ours on the same cells.
+        The published correlation. If it is None, it is computed from the published proxy values
+        (NAS-Bench-Suite-Zero), and ours is computed on the same cells.
     why
-        Why ours differs, shown where it does by more than .05.
+        Reason for a difference; shown if it is larger than .05.
     """
 
     proxy: str
@@ -30,16 +30,17 @@ class Figure:
 
 
 _NOISE = (
-    "Under noise the matrices hang on the layers' shapes alone, as the closed form says, and those "
-    "hardly differ between cells; the published figure is near that of the reading on data."
+    "Under noise the matrices depend on the shapes of the layers alone (see the closed form), "
+    "which hardly differ between cells. The published figure is close to that of the variant on "
+    "images."
 )
 _SIZES = (
-    "Not explained. Which networks the published figure is of is not said; ours are drawn from the "
-    "whole space, in which width decides, and both readings grow with it."
+    "Not explained. The paper does not state which networks it measured. Ours are drawn from the "
+    "whole space, in which width dominates, and both variants grow with width."
 )
 _LABELS = (
     "The published labels come from another adversarial training. Synflow, published on the same "
-    "labels, differs from ours as much."
+    "labels, differs as much."
 )
 
 PUBLISHED = (

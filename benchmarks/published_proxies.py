@@ -1,9 +1,9 @@
-"""Our proxies against published ones: ``python -m benchmarks.published_proxies``.
+"""Compare our proxies with published ones: ``python -m benchmarks.published_proxies``.
 
 NAS-Bench-Suite-Zero (Krishnakumar et al., NeurIPS 2022) published thirteen proxies of NAS-Bench-201
-cells on a real CIFAR-10 batch of 64. Theirs and ours differ in seed, batch and hardware, so ranks
-are compared. Two seeds of our own say how far a proxy agrees with itself: no proxy can agree better
-with another laboratory's.
+cells on a real CIFAR-10 batch of 64. Theirs and ours differ in seed, batch and hardware, so the
+ranks are compared. The rank correlation between two of our seeds is about the best agreement that a
+proxy can have with published values.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from scipy.stats import spearmanr
 
 from acorn.features.feature_table import FeatureTable
 from acorn.features.recipe import FeatureRecipe
-from training.commands.shared.progress import progress
+from acorn.progress import progress
 from training.features.compute import compute_features
 
 ORACLE = "oracles/naslib_proxies_nats_tss_cifar10.parquet"
@@ -25,7 +25,7 @@ PROXIES = (
 
 
 def table(options: argparse.Namespace, archs: list[str], seed: int) -> pl.DataFrame:
-    """Compute our proxies of these cells, as published: dead edges included."""
+    """Compute our proxies of these cells as published, with dead edges."""
     recipe = FeatureRecipe.create(
         "cifar10",
         PROXIES,
@@ -42,7 +42,7 @@ def table(options: argparse.Namespace, archs: list[str], seed: int) -> pl.DataFr
 
 
 def rho(pairs: pl.DataFrame, name: str, other: str) -> float:
-    """Spearman correlation where both have a value."""
+    """Return the Spearman correlation over cells with both values."""
     both = pairs.select(name, other).drop_nulls().drop_nans()
     return float(spearmanr(both[name], both[other]).statistic)
 

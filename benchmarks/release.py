@@ -1,8 +1,12 @@
-"""Train the released bundles anew: ``python -m benchmarks.release [NAME ...]``.
+"""Train the released bundles again: ``python -m benchmarks.release [NAME ...]``.
 
-Labels come from the benchmarks' tables, features from the bundle's own table, where it is, or from
-a folder of computed tables. Every function of a space gets the space's own columns, which cost
-nothing; proxies are there for the functions that they were computed for.
+Labels are read from the tables of the benchmarks, features from the table of the existing bundle or
+from a folder of computed tables. All equivalence classes of a space have the columns of the space,
+which are cheap to compute; proxies exist only for classes for which they were computed.
+
+Bundles without labels rank. Their population is the feature table, which has structure features
+only: 290 sampled architectures of DARTS, or for any network a reference population of networks of
+several spaces.
 """
 
 import argparse
@@ -12,11 +16,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from acorn import __version__
 from acorn.features.feature_table import FeatureRow, FeatureTable
 from acorn.features.proxy_settings import ProxySettings
 from acorn.features.recipe import FeatureRecipe
 from acorn.learning.labels import Labels
-from acorn.learning.train import train_bundle
+from acorn.learning.train import train_bundle, train_ranks
 from acorn.spaces import UNIVERSAL, get_space
 from training.labels.reading import read_labels
 
@@ -36,12 +41,13 @@ TSS = (
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A bundle: its labels, and the size of the batch that its proxies see."""
+    """A bundle: its labels, the batch size of its proxies, and its version."""
 
     space: str
     dataset: str
     labels: tuple[str, ...]
     batch_size: int = 16
+    version: str = __version__
 
     @property
     def name(self) -> str:
@@ -50,11 +56,11 @@ class Release:
 
     @property
     def settings(self) -> ProxySettings:
-        """What its proxies are computed under."""
+        """Settings of its proxies."""
         return FeatureRecipe.create(self.dataset, (), batch_size=self.batch_size).settings
 
     def read_labels(self, shared: Path) -> Labels:
-        """Its labels, from the benchmarks' tables in a folder."""
+        """Read its labels from the benchmark tables in a folder."""
         found = []
         for name in self.labels:
             prefix, equals, file = name.rpartition("=")
@@ -70,25 +76,18 @@ RELEASES = (
     Release("nats_sss", "cifar100", ("nats_sss_clean.parquet",)),
     Release("nats_sss", "ImageNet16-120", ("nats_sss_clean.parquet",)),
     Release("nasbench_macro", "cifar10", ("nasbench_macro_clean.parquet",)),
-    Release(
-        UNIVERSAL,
-        "cifar10",
-        (
-            "nats_tss=nats_tss_clean.parquet",
-            "nats_sss=nats_sss_clean.parquet",
-            "nasbench_macro=nasbench_macro_clean.parquet",
-        ),
-    ),
+    Release("darts", "cifar10", ()),
+    Release(UNIVERSAL, "cifar10", (), version="0.2.0"),
 )
 
 
 def find_release(name: str) -> Release:
-    """The release of a bundle's name."""
+    """Return the release with a bundle's name."""
     return next(each for each in RELEASES if each.name == name)
 
 
 def own_columns(space: str, settings: ProxySettings) -> FeatureTable:
-    """Columns of a space for all its functions."""
+    """Return the columns of a space for all its equivalence classes."""
     owner = get_space(space)
     functions = sorted({owner.parse(arch).canonical for arch in owner.enumerate()})
     rows = (FeatureRow(f"{space}/{each}", owner.columns(each)) for each in functions)
@@ -96,17 +95,17 @@ def own_columns(space: str, settings: ProxySettings) -> FeatureTable:
 
 
 def features(release: Release, computed: Iterable[Path]) -> FeatureTable:
-    """Put a bundle's feature table together."""
+    """Assemble the feature table of a bundle."""
     settings = release.settings
-    if release.space == UNIVERSAL:
-        table = FeatureTable.from_rows([], settings)
-    else:
+    if release.labels:
         table = own_columns(release.space, settings)
+    else:
+        table = FeatureTable.from_rows([], settings)
     for path in computed:
         table = table.joined(FeatureTable.read(path))
-    if release.space == UNIVERSAL:  # what every network has
-        shared = [n for n in table.feature_names if "." not in n or n.startswith("graph.")]
-        table = FeatureTable(table.frame.select("id", "arch", *shared, "reasons"), settings)
+    if not release.labels:  # what every network has
+        graph = [name for name in table.feature_names if name.startswith("graph.")]
+        table = FeatureTable(table.frame.select("id", "arch", *graph, "reasons"), settings)
     return table
 
 
@@ -125,14 +124,18 @@ def main() -> None:
         own = RELEASED / release.name / "features.parquet"
         if options.features is None:
             computed = [own]
-        elif release.space == UNIVERSAL:
+        elif not release.labels:
             computed = sorted((options.features / release.name).glob("*.parquet"))
         else:
             computed = [options.features / f"{release.name}.parquet"]
+        out = options.out / release.name
+        table = features(release, [path for path in computed if path.exists()])
+        if not release.labels:
+            train_ranks(table, release.space, out, version=release.version)
+            continue
         labels = release.read_labels(options.shared)
         targets = [target for target in labels.targets if SHIPPED.fullmatch(target)]
-        table = features(release, [path for path in computed if path.exists()])
-        train_bundle(labels, table, options.out / release.name, targets=targets)
+        train_bundle(labels, table, out, targets=targets, version=release.version)
 
 
 if __name__ == "__main__":

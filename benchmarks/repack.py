@@ -1,6 +1,6 @@
-"""Rewrite bundles in the present format, without loss: ``python -m benchmarks.repack [BUNDLE..]``.
+"""Convert bundles to the current format losslessly: ``python -m benchmarks.repack [BUNDLE..]``.
 
-Every array is compared with what it was. Predictions, names and versions stay as they are.
+Every array is compared with the original. Predictions, names and versions do not change.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from benchmarks.release import RELEASED
 
 
 def repack(path: Path) -> tuple[int, int]:
-    """Rewrite one bundle; gives its bytes before and after."""
+    """Rewrite one bundle; return its bytes before and after."""
     manifest = Bundle.load(path).manifest
     before = {name: (path / name).read_bytes() for name in manifest.files}
     after = dict(before)

@@ -1,11 +1,10 @@
-"""Whether the server keeps to its OpenAPI document: ``python -m benchmarks.schema --cases 5000``.
+"""Test the server against its OpenAPI document: ``python -m benchmarks.schema --cases 5000``.
 
-Schemathesis sends requests that the document allows and requests that it forbids, to all
-operations, with and without a key, and follows what is made to where it can be asked for. No answer
-may have a status of 500 or more; every status, content type, header and body has to be as
-documented. Two checks are left out: that all that the document allows is accepted, since no schema
-can say which texts are architectures; and that what was deleted is gone, since the first DELETE of
-a running job cancels it, and what it has done stays until the second.
+Schemathesis sends valid and invalid requests to all operations, with and without a key, and follows
+links to created resources. No response may have a status of 500 or more; every status, content
+type, header and body must be documented. Two checks are switched off: that all valid requests are
+accepted, because a schema cannot express which texts are architectures; and that a deleted resource
+no longer exists, because the first DELETE of a running job only cancels it.
 """
 
 import argparse
@@ -30,7 +29,7 @@ PHASES = "examples,coverage,fuzzing,stateful"
 
 
 def main() -> None:
-    """Send cases until there are enough, and print what came of them."""
+    """Send the requested number of cases, and print the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=0)
@@ -55,13 +54,13 @@ def check(url: str, *, examples: int, seed: int, phases: str = PHASES) -> Mappin
     Parameters
     ----------
     url
-        Of the server.
+        Address of the server.
     examples
-        Random cases for each operation; the systematic ones come on top.
+        Number of random cases for each operation, in addition to the systematic ones.
     seed
-        Of the random cases.
+        Seed of the random cases.
     phases
-        Of Schemathesis, with commas between.
+        Phases of Schemathesis, separated by commas.
     """
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"

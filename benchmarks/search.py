@@ -1,21 +1,22 @@
-"""Does evolution find the front: ``python -m benchmarks.search``.
+"""Compare search methods on spaces with a known front: ``python -m benchmarks.search``.
 
-Spaces that are known as a whole say what there is to find: the share of the true front's
-hypervolume that is reached after some evaluations, by NSGA-II, by aging evolution (Real et al.,
-2019, on ranks of non-domination) and by drawing at random. Mean and least of several seeds.
+Share of the hypervolume of the true front after a number of evaluations, for NSGA-II, aging
+evolution (Real et al., 2019, on ranks of non-domination) and random search. Mean and minimum of
+several seeds.
 """
 
 import argparse
 import random
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import moocore
 import numpy as np
 import polars as pl
 
-from acorn.datasets import get_dataset
 from acorn.forests import Bundle
-from acorn.pareto import is_best
+from acorn.pareto import pareto_front
 from acorn.spaces import Space, get_space
 from training.features.compute import select_architectures
 from training.nas.evaluator import ArchitectureEvaluator
@@ -32,7 +33,7 @@ EVALUATIONS = (200, 400, 800)
 
 
 class Known:
-    """An evaluator that looks everything up."""
+    """An evaluator that reads a table."""
 
     def __init__(self, evaluator: ArchitectureEvaluator, space: Space) -> None:
         self.frame = evaluator.evaluate(select_architectures(space, "all"))
@@ -40,12 +41,12 @@ class Known:
         self.cost = evaluator.cost
 
     def evaluate(self, canonicals: list[str]) -> pl.DataFrame:
-        """Rows of these functions."""
+        """Return the rows of these architectures."""
         return self.frame[[self._row[each] for each in canonicals]]
 
 
 def aging(space: Space, known: Known, objectives: Objectives, n: int, seed: int) -> pl.DataFrame:
-    """Aging evolution: the best of a sample of the living is changed, and the oldest dies."""
+    """Aging evolution: mutate the best of a sample, and remove the oldest member."""
     rng = random.Random(seed)
     archs = space.sample(40, seed=seed)
     seen = {space.parse(arch).canonical for arch in archs}
@@ -53,7 +54,7 @@ def aging(space: Space, known: Known, objectives: Objectives, n: int, seed: int)
     while len(seen) < n:
         sample = rng.sample(alive, 10)
         frame = known.evaluate([space.parse(arch).canonical for arch in sample])
-        best = np.flatnonzero(is_best(objectives.values(frame)))
+        best = np.sort(pareto_front(objectives.values(frame)))
         child = space.mutate(sample[rng.choice(best)], seed=rng.randrange(2**32))
         seen.add(space.parse(child).canonical)
         alive = [*alive[1:], child]
@@ -61,9 +62,44 @@ def aging(space: Space, known: Known, objectives: Objectives, n: int, seed: int)
 
 
 def drawn(space: Space, known: Known, n: int, seed: int) -> pl.DataFrame:
-    """Functions drawn at random."""
+    """Random search."""
     canonicals = dict.fromkeys(space.parse(a).canonical for a in space.sample(4 * n, seed=seed))
     return known.evaluate([*canonicals][:n])
+
+
+def compare(name: str, names: tuple[str, ...], seeds: int) -> None:
+    """Print the shares that each search reaches with one bundle."""
+    bundle = Bundle.load(RELEASED / name)
+    space, objectives = get_space(bundle.space), Objectives(names)
+    evaluator = ArchitectureEvaluator(bundle, space, objectives, interval=0.9, store=Path("absent"))
+    known = Known(evaluator, space)
+    every = objectives.values(known.frame)
+    low, span = every.min(axis=0), np.ptp(every, axis=0)
+
+    def volume(frame: pl.DataFrame) -> float:
+        scaled = (objectives.values(frame) - low) / span
+        return float(moocore.hypervolume(-scaled, ref=[0.0] * scaled.shape[1]))
+
+    def nsga2(n: int, seed: int) -> pl.DataFrame:
+        settings = EvolutionSettings(evaluations=n, seed=seed)
+        return evolve(space, known, objectives, settings)  # type: ignore[arg-type] # has what it calls
+
+    searches: dict[str, Callable[[int, int], pl.DataFrame]] = {
+        "NSGA-II": nsga2,
+        "aging": partial(aging, space, known, objectives),
+        "random": partial(drawn, space, known),
+    }
+    whole = volume(known.frame)
+    for method, run in searches.items():
+        shares = np.array(
+            [[volume(run(n, seed)) / whole for n in EVALUATIONS] for seed in range(seeds)]
+        )
+        cells = " | ".join(
+            f"{m:.4f} ({least:.4f})"
+            for m, least in zip(shares.mean(axis=0), shares.min(axis=0), strict=True)
+        )
+        row = f"| {bundle.space} | {', '.join(names)} | {len(known.frame)} | {method} |"
+        print(f"{row} {cells} |", flush=True)
 
 
 def main() -> None:
@@ -74,41 +110,7 @@ def main() -> None:
     print("| space | objectives | functions | search | " + " | ".join(map(str, EVALUATIONS)) + " |")
     print("|---" * (4 + len(EVALUATIONS)) + "|")
     for name, names in TASKS:
-        bundle = Bundle.load(RELEASED / name)
-        space, objectives = get_space(bundle.space), Objectives(names)
-        dataset = get_dataset(bundle.dataset)
-        evaluator = ArchitectureEvaluator(
-            bundle, space, dataset, objectives, interval=0.9, store=Path("absent")
-        )
-        known = Known(evaluator, space)
-        every = objectives.values(known.frame)
-        low, span = every.min(axis=0), np.ptp(every, axis=0)
-
-        def volume(frame: pl.DataFrame, low=low, span=span, objectives=objectives) -> float:
-            scaled = (objectives.values(frame) - low) / span
-            return float(moocore.hypervolume(-scaled, ref=[0.0] * scaled.shape[1]))
-
-        whole = volume(known.frame)
-        searches = {
-            "NSGA-II": lambda n, seed, s=space, k=known, o=objectives: evolve(
-                s, k, o, EvolutionSettings(evaluations=n, seed=seed)
-            ),
-            "aging": lambda n, seed, s=space, k=known, o=objectives: aging(s, k, o, n, seed),
-            "random": lambda n, seed, s=space, k=known: drawn(s, k, n, seed),
-        }
-        for method, run in searches.items():
-            shares = np.array(
-                [
-                    [volume(run(n, seed)) / whole for n in EVALUATIONS]
-                    for seed in range(options.seeds)
-                ]
-            )
-            cells = " | ".join(
-                f"{m:.4f} ({least:.4f})"
-                for m, least in zip(shares.mean(axis=0), shares.min(axis=0), strict=True)
-            )
-            row = f"| {bundle.space} | {', '.join(names)} | {len(known.frame)} | {method} |"
-            print(f"{row} {cells} |", flush=True)
+        compare(name, names, options.seeds)
 
 
 if __name__ == "__main__":

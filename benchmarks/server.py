@@ -1,4 +1,4 @@
-"""A server process for a benchmark, on a free port and in a folder that goes with it."""
+"""A server process for a benchmark, on a free port with a temporary folder."""
 
 import contextlib
 import os
@@ -18,22 +18,22 @@ PATIENCE = 180.0
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """Where a server listens, and its process."""
+    """Port and process of a running server."""
 
     port: int
     pid: int
 
     def processor_seconds(self) -> float:
-        """Processor time of the process so far, without its workers'."""
+        """Processor seconds of the process so far, without its workers."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextlib.contextmanager
 def running(module: str, *options: str, ready: str = "ready") -> Iterator["Running"]:
-    """Run ``python -m module`` with a port and a folder of its own.
+    """Run ``python -m module`` on a free port with a temporary folder.
 
-    ``ready`` says whether to wait for the workers (``"ready"``) or for the forests (``"live"``).
+    With ``ready="ready"`` it waits for the workers, with ``"live"`` for the forests.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -1,9 +1,8 @@
-"""What smooth labels are made of: ``python -m benchmarks.smoothers [BUNDLE]``.
+"""Compare smoothing models: ``python -m benchmarks.smoothers [BUNDLE]``.
 
-Cross-validation by function of the smooth labels themselves, before any forest is grown on them: by
-the Gaussian process alone, by the networks alone, and by both as ``acorn train`` has them. With
-``--folds 20`` each function is told from 95% of the others, nearly as many labels as a released
-forest has.
+Cross-validation by equivalence class of the smooth labels, before a forest is trained on them: the
+Gaussian process alone, the networks alone, and their mean as in ``acorn train``. With ``--folds
+20`` each class is predicted from 95% of the labels, nearly as many as for a released forest.
 """
 
 import argparse

@@ -1,8 +1,8 @@
-"""Do suggested labels teach more than random ones: ``python -m benchmarks.suggest``.
+"""Compare strategies of active learning: ``python -m benchmarks.suggest``.
 
-Kendall tau, on functions of the topology space that are never suggested nor learned from, of a
-forest grown on as many labels as each strategy has chosen: 25 at first, then up to 50, 100 and 200
-with the labels so far known. Mean over draws of the held-out functions, and of the start.
+Kendall tau on held-out equivalence classes of ``nats_tss`` for a forest trained on the labels that
+a strategy has chosen: first 25, then 50, 100 and 200, with the labels known so far. Mean over draws
+of the held-out classes and of the start.
 """
 
 import argparse
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial.distance import cdist
 from sklearn.ensemble import ExtraTreesRegressor
 
 from acorn.features.feature_table import FeatureTable
@@ -19,7 +20,7 @@ from acorn.learning.feature_sets import feature_sets
 from acorn.proxies import SETS, list_proxies
 from benchmarks.release import RELEASED, find_release
 from training.active_learning.batch_selection import select_batch
-from training.active_learning.kernel import Kernel, rank_transform, squared_distances
+from training.active_learning.kernel import Kernel, rank_transform
 from training.active_learning.suggestions import feature_weights
 
 SIZES = (25, 50, 100, 200)
@@ -30,8 +31,8 @@ Rows = np.ndarray
 Strategy = Callable[[Rows, Rows, int, int], Rows]
 
 
-class Problem:
-    """Features and labels of functions that have both, and the strategies on them."""
+class Benchmark:
+    """Features and labels of classes with both, and the strategies."""
 
     def __init__(self, shared: Path) -> None:
         release = find_release("nats_tss-cifar10")
@@ -48,57 +49,57 @@ class Problem:
         self.Z = rank_transform(X)  # of all columns, as the command has it
 
     def forest(self, rows: Rows, seed: int) -> ExtraTreesRegressor:
-        """Grow a forest on the labels of some functions."""
+        """Train a forest on the labels of some classes."""
         labels = self.Y[rows]
         standard = (labels - labels.mean(axis=0)) / labels.std(axis=0)
         trees = ExtraTreesRegressor(100, max_features=0.3, random_state=seed)
         return trees.fit(self.X[rows], standard)
 
     def random(self, _labelled: Rows, pool: Rows, n: int, _seed: int) -> Rows:
-        """The first ones of a pool in random order."""
+        """Choose at random."""
         return pool[:n]
 
     def k_center(self, labelled: Rows, pool: Rows, n: int, seed: int) -> Rows:
-        """Again and again what is farthest from all that is chosen (Sener and Savarese, 2018)."""
+        """Choose repeatedly the class farthest from all chosen ones (Sener and Savarese, 2018)."""
         del seed
         chosen = list(labelled) or [int(pool[0])]
-        nearest = squared_distances(self.Z[pool], self.Z[chosen]).min(axis=1)
+        nearest = cdist(self.Z[pool], self.Z[chosen], "sqeuclidean").min(axis=1)
         start = len(chosen) if len(labelled) else 0
         while len(chosen) - start < n:
             chosen.append(int(pool[nearest.argmax()]))
-            new = squared_distances(self.Z[pool], self.Z[chosen[-1:]])[:, 0]
+            new = cdist(self.Z[pool], self.Z[chosen[-1:]], "sqeuclidean")[:, 0]
             nearest = np.minimum(nearest, new)
         return np.array(chosen[start:])
 
     def uncertain(self, labelled: Rows, pool: Rows, n: int, seed: int) -> Rows:
-        """What the trees disagree about most; at first at random."""
+        """Choose the largest disagreement of the trees; at first at random."""
         if not len(labelled):
             return pool[:n]
         return pool[np.argsort(-self._variance(labelled, pool, seed))[:n]]
 
     def uncertain_and_diverse(self, labelled: Rows, pool: Rows, n: int, seed: int) -> Rows:
-        """Drawn by the trees' variance times the distance to all chosen, as k-means++ seeds."""
+        """Draw by the trees' variance times the distance to chosen classes, like k-means++."""
         if not len(labelled):
             return pool[:n]
         rng = np.random.default_rng(seed)
         weight = self._variance(labelled, pool, seed)
-        nearest = squared_distances(self.Z[pool], self.Z[labelled]).min(axis=1)
+        nearest = cdist(self.Z[pool], self.Z[labelled], "sqeuclidean").min(axis=1)
         chosen: list[int] = []
         for _ in range(n):
             chances = weight * nearest
             chosen.append(int(rng.choice(len(pool), p=chances / chances.sum())))
-            new = squared_distances(self.Z[pool], self.Z[pool[chosen[-1:]]])[:, 0]
+            new = cdist(self.Z[pool], self.Z[pool[chosen[-1:]]], "sqeuclidean")[:, 0]
             nearest = np.minimum(nearest, new)
             nearest[chosen[-1]] = 0.0
         return pool[chosen]
 
-    def telling(self, labelled: Rows, pool: Rows, n: int, seed: int) -> Rows:
-        """What acorn does, all features alike."""
+    def suggest(self, labelled: Rows, pool: Rows, n: int, seed: int) -> Rows:
+        """Choose as ``acorn suggest`` does, with equal weights of the features."""
         kernel = Kernel.of(self.Z, seed=seed)
         return np.array(select_batch(kernel, labelled.tolist(), pool.tolist(), n, seed=seed))
 
-    def telling_by_labels(self, labelled: Rows, pool: Rows, n: int, seed: int) -> Rows:
-        """What acorn does: features count as a forest on the labels so far finds them to."""
+    def suggest_weighted(self, labelled: Rows, pool: Rows, n: int, seed: int) -> Rows:
+        """Choose as ``acorn suggest`` does, with feature weights from a forest on known labels."""
         Z = self.Z
         if len(labelled):
             Z = Z * np.sqrt(feature_weights(Z[labelled], self.Y[labelled], seed=seed))
@@ -111,7 +112,7 @@ class Problem:
         return np.stack([tree.predict(X) for tree in forest.estimators_]).var(axis=0).mean(axis=1)
 
     def scores(self, strategy: Strategy, draw: int) -> np.ndarray:
-        """Tau of each target after each size, shape (sizes, targets)."""
+        """Return the tau of each target for each number of labels, shape (sizes, targets)."""
         order = np.random.default_rng(draw).permutation(len(self.X))
         held, pool = order[:HELD_OUT], order[HELD_OUT:]
         labelled = np.array([], np.int64)
@@ -134,21 +135,21 @@ def main() -> None:
     if not (options.shared / "benchmarks").is_dir():
         print(f"no label tables in {options.shared}: nothing to measure")
         return
-    problem = Problem(options.shared)
+    benchmark = Benchmark(options.shared)
     strategies: dict[str, Strategy] = {
-        "random": problem.random,
-        "most telling, by labels": problem.telling_by_labels,
-        "most telling": problem.telling,
-        "k-center": problem.k_center,
-        "most uncertain": problem.uncertain,
-        "uncertain and diverse": problem.uncertain_and_diverse,
+        "random": benchmark.random,
+        "acorn suggest, weighted features": benchmark.suggest_weighted,
+        "acorn suggest, equal weights": benchmark.suggest,
+        "k-center": benchmark.k_center,
+        "most uncertain": benchmark.uncertain,
+        "uncertain and diverse": benchmark.uncertain_and_diverse,
     }
-    print(f"{len(problem.X)} functions, {HELD_OUT} held out, {options.draws} draws")
+    print(f"{len(benchmark.X)} functions, {HELD_OUT} held out, {options.draws} draws")
     print("| strategy | target | " + " | ".join(f"{size} labels" for size in SIZES) + " |")
     print("|---" * (2 + len(SIZES)) + "|")
     reference = None
     for name, strategy in strategies.items():
-        scores = np.stack([problem.scores(strategy, draw) for draw in range(options.draws)])
+        scores = np.stack([benchmark.scores(strategy, draw) for draw in range(options.draws)])
         reference = scores if reference is None else reference
         better = (scores > reference).sum(axis=0)
         for number, target in enumerate(TARGETS):

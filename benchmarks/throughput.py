@@ -1,9 +1,9 @@
-"""What the server takes for a prediction that it knows: ``python -m benchmarks.throughput``.
+"""Measure the throughput of predictions from tables: ``python -m benchmarks.throughput``.
 
-``POST /predict`` of one cell against ``POST /empty`` of the same app, which validates the same
-body and answers with as much JSON in the framework's plain way. One server process, one client
-process, keep-alive connections, the two routes in turn. Targets: at least half of the empty route's
-requests a second, at most three times its 99th percentile.
+``POST /predict`` of one cell is compared with ``POST /empty`` of the same application, which
+validates the same body and returns as much JSON with the standard functions of the framework. One
+server process, one client process, keep-alive connections, both routes in turn. Limits: at least
+half of the empty route's requests per second, at most three times its p99 latency.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def until_idle(server: Running) -> None:
-    """Wait until the server has worked out the table that it was just asked for."""
+    """Wait until the server has predicted the whole table of the last request."""
     before = -1.0
     while (now := server.processor_seconds()) - before > BUSY * IDLE_SECONDS:
         before = now
@@ -61,7 +61,7 @@ def until_idle(server: Running) -> None:
 def compare(
     server: Running, documents: Sequence[object], requests: int, rounds: int, concurrency: int
 ) -> None:
-    """Send documents to both routes in turn, and print what they took."""
+    """Send documents to both routes in turn, and print rates and latencies."""
     port = server.port
     size = len(_post(port, "/predict", documents[0]))
     resize = urllib.request.Request(f"http://127.0.0.1:{port}/empty?size={size}", method="PUT")
@@ -93,7 +93,7 @@ def compare(
 
 
 def _summary(rounds: Sequence[load.Round]) -> tuple[float, float, float]:
-    """Medians over rounds of the rate, and of the 50th and 99th percentile."""
+    """Return the medians over rounds of the rate, and of the p50 and p99 latency."""
     return (
         median(each.rate for each in rounds),
         median(each.percentile(50) for each in rounds),

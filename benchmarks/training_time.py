@@ -1,7 +1,7 @@
-"""How long training takes: ``python -m benchmarks.training_time``.
+"""Measure the time of training: ``python -m benchmarks.training_time``.
 
-``acorn train`` in a process of its own, on 5,000 rows, 60 features and 25 targets that were made
-up: a smooth signal in a few of the features, in proportions that differ by target, and noise.
+``acorn train`` in a separate process, on a made-up table of 5,000 rows, 60 features and 25 targets:
+a smooth signal in a few of the features, in proportions that differ by target, and noise.
 """
 
 import argparse
@@ -25,7 +25,7 @@ SETTINGS = ProxySettings(
 
 
 def main() -> None:
-    """Make the tables up, train and print."""
+    """Generate the tables, train and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=5000)
     parser.add_argument("--features", type=int, default=60)

@@ -1,10 +1,9 @@
-"""What label noise allows: ``python -m benchmarks.twins``.
+"""Measure label noise with equivalent architectures: ``python -m benchmarks.twins``.
 
-Twins compute the same function and were trained apart. Kendall tau between the labels of one twin
-and of another, over functions, is what training once more would score as a predictor; beside it,
-what the forests score that did not see these functions (cross-validation), against the same
-labels. Robust labels were measured once an isomorphism class and copied, so twins are taken from
-two classes.
+Equivalent architectures were trained independently. The Kendall tau between the labels of two
+members of each class is the score of another training run as a predictor. It is compared with the
+score of out-of-fold predictions on the same labels. Robust labels were measured once for each
+isomorphism class and copied, so the two members are from different isomorphism classes.
 """
 
 import argparse
@@ -41,17 +40,17 @@ def main() -> None:
     data, predicted = crossed(release, options.shared)
     place = {id_: row for row, id_ in enumerate(data.ids)}
     function = np.array([place[id_] for id_ in labels["id"]])
-    print(f"{len(several)} functions with twins of two isomorphism classes, {len(pairs)} draws")
-    print(f"{'target':28s} {'a twin':>7s} {'forests':>7s}")
+    print(f"{len(several)} functions with members of two isomorphism classes, {len(pairs)} draws")
+    print(f"{'target':28s} {'other run':>9s} {'forests':>7s}")
     for target in TARGETS:
         label = labels[target].to_numpy()
         value = predicted.value[function, data.targets.index(target)]
-        found = [
+        scores = [
             (tau(label[one], label[other]), tau(label[one], value[one]))
             for one, other in (each.T for each in pairs)
         ]
-        twin, forests = np.mean(found, axis=0)
-        print(f"{target:28s} {twin:7.3f} {forests:7.3f}")
+        other_run, forests = np.mean(scores, axis=0)
+        print(f"{target:28s} {other_run:9.3f} {forests:7.3f}")
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""What runs the server elsewhere, and the proof that its image can be built and serves."""
+"""Files to deploy the server, and a test that builds and runs its image."""

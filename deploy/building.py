@@ -1,7 +1,7 @@
-"""The stages of the image as roots, made without a container engine.
+"""Build the stages of the image as root folders, without a container engine.
 
-Every instruction of the Dockerfile is carried out, in order. Roots that debootstrap makes stand in
-for the base image: a minimal Debian of the same release, with Debian's Python.
+Every instruction of the Dockerfile is executed in order. The base image is replaced by a root of
+debootstrap: a minimal Debian of the same release, with Debian's Python.
 """
 
 import shutil
@@ -25,12 +25,12 @@ from deploy.dockerfile import (
 )
 
 PACKAGES = "ca-certificates,python3,python3-venv"
-"""What the base image has beyond a minimal Debian."""
+"""Packages of the base image in addition to a minimal Debian."""
 
 
 @dataclass(slots=True)
 class Built:
-    """A stage, as far as it is built.
+    """A stage after its executed instructions.
 
     Attributes
     ----------
@@ -56,17 +56,17 @@ class Built:
     arguments: dict[str, str] = field(default_factory=dict)
 
     def outside(self, place: str) -> Path:
-        """Where a place of the stage is on this machine."""
+        """Return the path on this machine of a path in the stage."""
         return self.root / (Path(self.folder) / place).relative_to("/")
 
 
 class Builder:
-    """Carries out a Dockerfile.
+    """Executes a Dockerfile.
 
     Parameters
     ----------
     context
-        What is built: a checkout.
+        The checkout to build.
     folder
         Where the roots are made. Base images that lie there are used again.
     arguments
@@ -81,7 +81,7 @@ class Builder:
         self._pip, self._pip_files = pip_configuration()
 
     def build(self) -> Built:
-        """Carry out all instructions; gives the last stage, which is the image."""
+        """Execute all instructions; return the last stage, which is the image."""
         for stage in read_stages(self._context / "Dockerfile", self._given):
             built = self._start(stage)
             for step in stage.instructions:
@@ -144,7 +144,7 @@ class Builder:
 
 
 def pip_configuration() -> tuple[dict[str, str], list[Path]]:
-    """Give pip's configuration here as variables, and the files and folders that it names."""
+    """Return pip's configuration as variables, with the files and folders that it names."""
     listing = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], check=True, capture_output=True, text=True
     ).stdout
@@ -152,14 +152,14 @@ def pip_configuration() -> tuple[dict[str, str], list[Path]]:
     values = {name.rpartition(".")[2]: literal_eval(value) for name, value in settings.items()}
     variables = {f"PIP_{k.upper().replace('-', '_')}": value for k, value in values.items()}
     words = " ".join(variables.values()).split()
-    # Pages of a local index name files beside it.
+    # The pages of a local index refer to files in its folder.
     paths = {Path(w.removeprefix("file://")).parent for w in words if w.startswith("file://")}
     paths |= {Path(word) for word in words if word.startswith("/")}
     return variables, sorted(path for path in paths if path.exists())
 
 
 def run(command: Sequence[str]) -> None:
-    """Run a command outside; what it writes is shown where it fails."""
+    """Run a command outside; show its output if it fails."""
     start = time.monotonic()
     done = subprocess.run(
         command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -171,5 +171,5 @@ def run(command: Sequence[str]) -> None:
 
 
 def say(text: str) -> None:
-    """Write a line at once."""
+    """Print a line immediately."""
     print(text, flush=True)

@@ -1,7 +1,7 @@
-"""Commands in a root of their own, seeing what a container's process sees.
+"""Run commands in a root folder, with the view of a process in a container.
 
-Every command gets a mount and a process namespace: it is process 1 there, mounts go when it ends,
-and all its processes with it. The network is the machine's.
+Every command gets a mount and a process namespace: it is process 1, and its mounts and processes
+end with it. It uses the network of the machine.
 """
 
 import shlex
@@ -23,13 +23,13 @@ class Inside:
     folder
         Working directory, as seen inside.
     environment
-        All variables that the command gets.
+        All environment variables of the command.
     binds
-        Places inside, and the files or folders outside that are seen there, read-only.
+        Paths inside, and the files or folders outside that are mounted there read-only.
     volumes
-        The same, writable.
+        The same, mounted writable.
     read_only
-        Whether the rest of the root is read-only; ``/tmp`` is in memory then.
+        Whether the rest of the root is read-only; ``/tmp`` is then in memory.
     """
 
     root: Path
@@ -41,7 +41,7 @@ class Inside:
     read_only: bool = False
 
     def command(self, arguments: Sequence[str]) -> list[str]:
-        """Command line that runs ``arguments``; needs root."""
+        """Return the command line that runs ``arguments``; it needs root."""
         root = shlex.quote(str(self.root))
         script = ["set -e", f"mount --bind {root} {root}", f"mount -t proc proc {root}/proc"]
         script.append(f"mount --rbind /dev {root}/dev")

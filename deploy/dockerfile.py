@@ -1,4 +1,4 @@
-"""A Dockerfile as its stages: as much of the language as this project's own uses."""
+"""Parser of Dockerfiles, for the part of the language that this project uses."""
 
 import json
 import shlex
@@ -23,11 +23,11 @@ class Instruction:
     Attributes
     ----------
     keyword
-        In capitals.
+        Name of the instruction in capitals.
     value
-        The rest of it, lines joined, nothing substituted.
+        The rest of the instruction, lines joined, without substitution.
     line
-        Where it begins, counted from 1.
+        First line, counted from 1.
     """
 
     keyword: str
@@ -45,11 +45,11 @@ class Stage:
     Attributes
     ----------
     name
-        What other stages call it; its number where it has no name.
+        Name of the stage; its number if it has none.
     base
-        Name of the image that it starts from.
+        Name of its base image.
     instructions
-        Those after its FROM.
+        The instructions after its FROM.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Stage:
     instructions: list[Instruction] = field(default_factory=list)
 
     def last(self, keyword: str) -> str | None:
-        """Value of the last instruction of a kind; None where there is none."""
+        """Value of the last instruction of a kind; None if there is none."""
         values = [each.value for each in self.instructions if each.keyword == keyword]
         return values[-1] if values else None
 
@@ -97,13 +97,13 @@ def read_stages(path: Path, arguments: Mapping[str, str] | None = None) -> list[
 
 
 def argument(value: str, given: Mapping[str, str]) -> dict[str, str]:
-    """Name and value of an ARG: what is given, or its default."""
+    """Return the name and value of an ARG: the given value, or its default."""
     name, _, default = value.partition("=")
     return {name: given.get(name, "".join(shlex.split(default)))}
 
 
 def substitute(text: str, scope: Mapping[str, str]) -> str:
-    """Replace ``$NAME`` and ``${NAME}``; names that are not set give nothing."""
+    """Replace ``$NAME`` and ``${NAME}``; names that are not set become empty."""
     names = {name: "" for _, *found in Template.pattern.findall(text) for name in found if name}
     return Template(text).substitute(names | dict(scope))
 
@@ -115,7 +115,7 @@ def assignments(value: str, scope: Mapping[str, str]) -> dict[str, str]:
 
 
 def command_of(value: str) -> list[str]:
-    """Read a command in its JSON form, in which no shell stands between it and its signals.
+    """Read a command in its JSON form, which runs without a shell and receives signals.
 
     Raises :class:`ValueError` for the other form.
     """

@@ -1,16 +1,17 @@
 """Build the image's stages without a container engine, and serve from the last one.
 
-``python -m deploy.prove_image`` carries out the Dockerfile's instructions, in order, in fresh
-Debian roots (:mod:`deploy.building`). Then the image's command runs as the image's user on a
-read-only root, with a volume and ``/tmp`` to write to, and has to
+``python -m deploy.prove_image`` executes the instructions of the Dockerfile in new Debian roots
+(:mod:`deploy.building`). Then it runs the image's command as the image's user on a read-only root,
+with a volume and a writable ``/tmp``, and checks that the server
 
-- be ready, and healthy by the image's own check, which has to fail before it runs and after;
-- predict a cell of the table, and a network that nobody has seen, in a worker process;
-- not be root, and not be able to write but where it may;
-- end by SIGTERM, with code 0.
+- becomes ready, and healthy by the image's health check, which fails before the start and after the
+  end;
+- predicts a cell of the table, and an unknown network in a worker process;
+- does not run as root, and can write only to the volume and ``/tmp``;
+- ends by SIGTERM with code 0.
 
-Needs root, debootstrap, and the network for Debian's and Python's packages. pip's configuration of
-this machine holds inside while the image is built, and is no part of it.
+It needs root, debootstrap, and network access for packages of Debian and Python. The build uses the
+pip configuration of this machine; the image does not contain it.
 """
 
 import argparse
@@ -41,7 +42,7 @@ CELL = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|skip_connect~0|none~1|nor_conv
 
 
 def main() -> None:
-    """Build and serve; the exit code is 1 where something is not as it should be."""
+    """Build and serve; the exit code is 1 if a check fails."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--build-arg", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--context", type=Path, default=ROOT, help="checkout [default: this one]")
@@ -53,11 +54,11 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         folder = options.folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         prove(Builder(options.context, folder, arguments).build())
-    say("proved")
+    say("all checks passed")
 
 
 def prove(image: Built) -> None:
-    """Look at the image, try to write as its user, serve from it and ask."""
+    """Check the contents and permissions of the image, serve from it and predict."""
     look(image)
     volume = image.root.parent / "volume"
     shutil.rmtree(volume, ignore_errors=True)
@@ -97,7 +98,7 @@ def prove(image: Built) -> None:
 
 
 def look(image: Built) -> None:
-    """Say what is in the image, and what is not."""
+    """Print the size of the image, and check that it has no compiler or cache."""
     say(f"{size(image.root / 'opt')} MiB in /opt, {size(image.root)} in all")
     for name in COMPILERS:
         found = [str(p) for each in PATH.split(":") for p in image.root.glob(f"{each[1:]}/{name}")]
@@ -107,7 +108,7 @@ def look(image: Built) -> None:
 
 
 def try_to_write(inside: Inside, volume: str) -> None:
-    """Write where the image's user may, and where not, were the root writable or not."""
+    """Check where the image's user can write, with a writable and a read-only root."""
     for each in (inside, replace(inside, read_only=False)):
         kind = "read-only" if each.read_only else "writable"
         for place in ("/", "/etc", "/usr/bin", "/opt/acorn", "/opt/acorn/lib"):
@@ -120,12 +121,12 @@ def try_to_write(inside: Inside, volume: str) -> None:
 
 
 def volume_of(image: Built) -> str:
-    """Where the image's data are."""
+    """Return the path of the image's volume."""
     return image.stage.last("VOLUME") or ""
 
 
 def graph() -> dict[str, Any]:
-    """Declare a network that no table has."""
+    """Return the specification of a network that is in no table."""
     stem = {"op": "conv", "out_channels": 12, "kernel": 3, "padding": 1}
     nodes = [
         {"name": "stem", "inputs": ["input"], **stem},
@@ -140,7 +141,7 @@ def graph() -> dict[str, Any]:
 
 @contextlib.contextmanager
 def serving(image: Built, inside: Inside) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """Run the image's command; gives the process around it, and the server's own number."""
+    """Run the image's command; yields the outer process and the pid of the server."""
     entry, arguments = (command_of(image.stage.last(k) or "[]") for k in ("ENTRYPOINT", "CMD"))
     say(f"{' '.join(entry + arguments)}, as {image.user}, on a read-only root")
     outer = subprocess.Popen(inside.command([*entry, *arguments]))
@@ -158,7 +159,7 @@ def until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
     """Wait for ``/health/ready``."""
     start = time.monotonic()
     while time.monotonic() - start < PATIENCE:
-        check(process.poll() is None, "", "the server has ended")
+        check(process.poll() is None, "", "the end of the server")
         with contextlib.suppress(OSError):
             urllib.request.urlopen(f"{url}/health/ready")  # noqa: S310 (its own server)
             say(f"ready after {time.monotonic() - start:.1f} s")
@@ -179,20 +180,20 @@ def ask(url: str, architecture: dict[str, Any]) -> dict[str, Any]:
 
 
 def healthy(image: Built, inside: Inside) -> bool:
-    """Run the image's own health check."""
+    """Run the health check of the image."""
     _, _, command = (image.stage.last("HEALTHCHECK") or "").partition("CMD ")
     done = subprocess.run(inside.command(command_of(command)), check=False, capture_output=True)
     return done.returncode == 0
 
 
 def output(inside: Inside, command: Sequence[str]) -> str:
-    """What a command inside writes."""
+    """Return the output of a command inside the root."""
     done = subprocess.run(inside.command(command), check=True, capture_output=True, text=True)
     return done.stdout.strip()
 
 
 def size(folder: Path) -> int:
-    """Mebibytes that a folder takes."""
+    """Return the size of a folder in MiB."""
     measured = subprocess.run(
         ["du", "--summarize", "--block-size=1M", str(folder)],
         check=True,
@@ -203,16 +204,16 @@ def size(folder: Path) -> int:
 
 
 def free_port() -> int:
-    """Find a port that nobody listens on."""
+    """Find a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def check(holds: bool, claim: str, got: object) -> None:
-    """Say a claim that holds; end where it does not."""
+    """Print a claim that holds; exit if it does not."""
     if not holds:
-        sys.exit(f"NOT SO: {claim} {got}")
+        sys.exit(f"failed: {claim}; got {got}")
     if claim:
         say(f"  ok: {claim}")
 

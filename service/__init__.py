@@ -1,1 +1,1 @@
-"""From requests to answers: HTTP, worker processes, feature store, command line."""
+"""The server: HTTP, predictions, jobs, worker processes and the database."""

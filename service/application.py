@@ -8,23 +8,15 @@ from typing import get_args
 from acorn.errors import AcornError
 from acorn.features.feature_table import FeatureRow
 from acorn.schemas.jobs import JobState
-from acorn.schemas.prediction import (
-    ForestInfo,
-    Limits,
-    Ready,
-    Reload,
-    SpaceInfo,
-    SpaceList,
-    WorkersState,
-)
+from acorn.schemas.prediction import Limits, Ready, Reload, SpaceInfo, SpaceList
 from acorn.spaces import SPACES
 from service.errors import ReloadError, UnavailableError
 from service.http.problem_details import problem_of
 from service.jobs.service import JobService
-from service.observability.metrics import Metrics
+from service.observability.metrics import Metrics, ServerState
+from service.prediction.feature_path import SizeLimits
 from service.prediction.isolated_process import start_isolated_process
 from service.prediction.predictor import Predictor
-from service.prediction.size_limits import SizeLimits
 from service.prediction.space_map import SpaceMaps
 from service.repository.model_repository import ModelRepository
 from service.settings import Settings
@@ -77,15 +69,7 @@ class Application:
         self._cache = FeatureCache(FeatureStore(database))
         self.pool = WorkerPool[FeatureTask, FeatureRow](
             factory or self._feature_factory(),
-            PoolLimits(
-                workers=settings.workers,
-                queue_size=settings.queue_size,
-                waiting=settings.waiting_seconds,
-                computing=settings.computing_seconds,
-                starting=settings.starting_seconds,
-                recycle_after=settings.recycle_after,
-                recycle_bytes=settings.recycle_bytes,
-            ),
+            PoolLimits.model_validate(settings),
             on_result=lambda _key, task, row: self._cache.remember(row, task.recipe),
             on_concluded=metrics.concluded,
             start_worker=start_worker,
@@ -99,12 +83,13 @@ class Application:
             on_lookup=metrics.looked_up,
             sizes=SizeLimits(params=settings.max_params, flops=settings.max_flops),
             precompute=True,
+            device=settings.device,
         )
         self.jobs = JobService(
-            database, self.predictor, self.pool.compute, settings, describe_error=problem_of
+            database, self.predictor, self.pool, settings, describe_error=problem_of
         )
         self.maps = SpaceMaps(repository)
-        metrics.watch(self)
+        metrics.watch(self._state)
 
     def start(self) -> None:
         """Start the workers; table predictions are answered before they are ready."""
@@ -123,8 +108,8 @@ class Application:
     async def reload(self) -> Reload:
         """Read the forests folder again, in a thread; see :meth:`ModelRepository.reload`.
 
-        New workers warm up for new forests; present workers take seconds longer for the first
-        network.
+        New workers warm up for new forests; present workers need seconds more for the first
+        network of a new forest.
 
         Returns
         -------
@@ -169,52 +154,32 @@ class Application:
         UnavailableError
             If the server cannot predict new architectures, or is stopping; says what is missing.
         """
-        if lacks := self._lacks():
-            raise UnavailableError("; ".join(lacks), retry_after=1)
-        return Ready(forests=[*self.repository.snapshot.newest], workers=self.workers)
+        if obstacles := self._obstacles():
+            raise UnavailableError("; ".join(obstacles), retry_after=1)
+        return Ready(forests=[*self.repository.snapshot.newest], workers=self.pool.state)
 
-    @property
-    def is_ready(self) -> bool:
-        """Whether :meth:`ready` raises nothing."""
-        return not self._lacks()
-
-    @property
-    def workers(self) -> WorkersState:
-        """Counts of workers and of their work."""
-        return self.pool.state
-
-    @property
-    def quarantined(self) -> int:
-        """Number of networks in quarantine."""
-        return self.pool.quarantined
-
-    @property
-    def store_failures(self) -> int:
-        """Number of failed transactions of features and jobs."""
-        return self._database.failures
-
-    @property
-    def forest_infos(self) -> list[ForestInfo]:
-        """Forests in service."""
-        return self.repository.snapshot.listing.forests
-
-    @property
-    def refused_forests(self) -> int:
-        """Number of bundles that failed verification."""
-        return len(self.repository.snapshot.refused)
-
-    def _lacks(self) -> list[str]:
+    def _obstacles(self) -> list[str]:
         """List the reasons why the server cannot predict new architectures."""
-        lacks = []
+        obstacles = []
         if self.is_draining:
-            lacks.append("the server is stopping")
+            obstacles.append("the server is stopping")
         if not self.repository.snapshot.newest:
-            lacks.append("no verified forest")
+            obstacles.append("no verified forest")
         if not self.pool.state.ready:
-            lacks.append(
-                f"no worker is ready{f' ({self.pool.reason})' if self.pool.reason else ''}"
-            )
-        return lacks
+            reason = f" ({self.pool.reason})" if self.pool.reason else ""
+            obstacles.append(f"no worker is ready{reason}")
+        return obstacles
+
+    def _state(self) -> ServerState:
+        listing = self.repository.snapshot.listing
+        return ServerState(
+            is_ready=not self._obstacles(),
+            workers=self.pool.state,
+            quarantined=self.pool.quarantined,
+            store_failures=self._database.failures,
+            forests=listing.forests,
+            refused_forests=len(listing.refused),
+        )
 
     def _feature_factory(self) -> FeatureWorkFactory:
         """Make workers that compute features, and warm up with the present forests."""
@@ -246,5 +211,5 @@ class Application:
                 )
                 for space in SPACES.values()
             ],
-            limits=Limits(**self.settings.model_dump(include=set(Limits.model_fields))),
+            limits=Limits.model_validate(self.settings, from_attributes=True),
         )

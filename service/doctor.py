@@ -6,8 +6,7 @@ import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -19,13 +18,14 @@ from packaging.version import Version
 
 from acorn.client import (
     Client,
+    ClientError,
     ConnectionFailed,
     ProblemError,
     Unauthorized,
     Unavailable,
 )
 from acorn.errors import AcornError, InputError
-from acorn.features.feature_table import FeatureRow
+from acorn.features.feature_table import FeatureRow, split_row_id
 from acorn.spaces import SPACES
 from service.prediction.predictor import Predictor
 from service.repository.model_repository import ModelRepository
@@ -39,7 +39,7 @@ from service.workers import Outcome, PoolLimits, WorkerPool
 from service.workers.feature_work import FeatureTask, FeatureWorkFactory
 
 DISTRIBUTION = "acorn-nas"
-NAMED = ("torch", "scikit-learn", "numpy", "polars")
+SHOWN = ("torch", "scikit-learn", "numpy", "polars")
 """Packages whose versions are shown."""
 
 LITTLE_SPACE = 256 * 2**20
@@ -50,6 +50,13 @@ CLOSE = 0.01
 
 SERVER_SECONDS = 10.0
 _POLL_SECONDS = 0.05
+
+_SERVER_ADVICE: dict[type[ClientError], str] = {
+    ConnectionFailed: "start it (acorn serve), or check the address, its port and its firewall",
+    Unavailable: "wait, or read its log",
+    Unauthorized: "set ACORN_API_KEY to a key that the server knows",
+    ProblemError: "read its log",
+}
 
 Status = Literal["ok", "warning", "error"]
 Pool: TypeAlias = WorkerPool[FeatureTask, FeatureRow]
@@ -64,7 +71,7 @@ class Finding:
     check : str
         Name of the check.
     status : {"ok", "warning", "error"}
-        A warning works, but may surprise.
+        With a warning the installation works, but results may differ from what is expected.
     message : str
         One line.
     advice : str, default=""
@@ -95,6 +102,10 @@ def examine(settings: Settings, *, url: str | None = None) -> Iterator[Finding]:
     yield from _catch("device", lambda: check_device(settings))
     yield from _catch("files", lambda: check_folder(settings.var))
     yield from _catch("database", lambda: check_database(settings.store_url))
+    plugins = [*_catch("plugins", check_plugins)]
+    yield from plugins
+    if any(finding.status == "error" for finding in plugins):
+        return  # the other checks look up spaces
     try:
         forests = ModelRepository(settings.forests)
     except InputError as error:
@@ -111,27 +122,24 @@ def examine(settings: Settings, *, url: str | None = None) -> Iterator[Finding]:
 def check_packages() -> Iterator[Finding]:
     """Check that the required packages are installed, in supported versions."""
     try:
-        wanted = [Requirement(text) for text in metadata.requires(DISTRIBUTION) or ()]
+        declared = [Requirement(text) for text in metadata.requires(DISTRIBUTION) or ()]
     except metadata.PackageNotFoundError:
         message = f"{DISTRIBUTION} is not installed; it runs from its source folder"
         yield Finding("packages", "warning", message, "install it: make serve, or pip install .")
         return
-    wanted = [item for item in wanted if not item.marker or item.marker.evaluate({"extra": ""})]
-    advice = "install what requirements.lock pins: rm -r .venv && make serve"
-    wrong = 0
-    for requirement in wanted:
-        version = _version(requirement.name)
-        if version is None:
-            message = f"{requirement.name} is not installed; expected {requirement.specifier}"
-        elif not requirement.specifier.contains(version, prereleases=True):
-            message = f"{requirement.name} is {version}; expected {requirement.specifier}"
-        else:
-            continue
-        wrong += 1
+    required = [item for item in declared if not item.marker or item.marker.evaluate({"extra": ""})]
+    versions = [(item.name, _version(item.name), item.specifier) for item in required]
+    wrong = [
+        f"{name} is {version or 'not installed'}; expected {specifier}"
+        for name, version, specifier in versions
+        if version is None or not specifier.contains(version, prereleases=True)
+    ]
+    for message in wrong:
+        advice = "install the versions of requirements.lock: rm -r .venv && make serve"
         yield Finding("packages", "error", message, advice)
     if not wrong:
-        named = ", ".join(f"{name} {_version(name)}" for name in NAMED)
-        message = f"{len(wanted)} as required: Python {platform.python_version()}, {named}"
+        shown = ", ".join(f"{name} {_version(name)}" for name in SHOWN)
+        message = f"{len(required)} as required: Python {platform.python_version()}, {shown}"
         yield Finding("packages", "ok", message)
 
 
@@ -164,9 +172,8 @@ def check_folder(folder: Path) -> Iterator[Finding]:
         return
     message = f"{folder} is writable, with {free / 2**30:.1f} GiB free"
     if free < LITTLE_SPACE:
-        yield Finding(
-            "files", "warning", message, "free disk space, or give another --var (ACORN_VAR)"
-        )
+        advice = "free disk space, or give another --var (ACORN_VAR)"
+        yield Finding("files", "warning", message, advice)
     else:
         yield Finding("files", "ok", message)
 
@@ -204,6 +211,21 @@ def check_database(url: str) -> Iterator[Finding]:
         database.close()
 
 
+def check_plugins() -> Iterator[Finding]:
+    """Check that the plugins can be imported, and list their spaces."""
+    try:
+        SPACES.load_plugins()
+    except InputError as error:
+        advice = "repair or uninstall the package, or change --plugin (ACORN_PLUGINS)"
+        yield Finding("plugins", "error", str(error), advice)
+        return
+    shown = [
+        f"{', '.join(spaces)} of {plugin.name} ({plugin.source})"
+        for plugin, spaces in SPACES.plugins.items()
+    ]
+    yield Finding("plugins", "ok", "; ".join(shown) or "none")
+
+
 _FORESTS_ADVICE = "give --forests (ACORN_FORESTS) a folder with a bundle in each of its subfolders"
 
 
@@ -238,12 +260,18 @@ def check_versions(forests: ModelRepository) -> Iterator[Finding]:
 
 
 async def _check_work(settings: Settings, forests: ModelRepository) -> list[Finding]:
-    async with _one_worker(settings) as pool:
+    factory = FeatureWorkFactory(
+        device=settings.device, threads=settings.threads, log_level="critical"
+    )
+    pool = Pool(factory, PoolLimits.model_validate(settings).model_copy(update={"workers": 1}))
+    pool.start()
+    try:
         finding = await check_worker(pool, forests)
-        findings = [finding]
-        if finding.status != "error":
-            findings += [item async for item in check_predictions(pool, settings, forests)]
-    return findings
+        if finding.status == "error":
+            return [finding]
+        return [finding, *await check_predictions(pool, settings, forests)]
+    finally:
+        await pool.stop()
 
 
 async def check_worker(pool: Pool, forests: ModelRepository) -> Finding:
@@ -257,10 +285,10 @@ async def check_worker(pool: Pool, forests: ModelRepository) -> Finding:
     forest = max(forests.snapshot.newest.values(), key=lambda bundle: len(bundle.recipe.names))
     task, row = _table_row(forest)
     outcome = (await pool.compute({forest.full_name: task}))[forest.full_name]
-    what = f"a network of {task.space} for {forest.full_name}"
+    network = f"a network of {task.space} for {forest.full_name}"
     if not isinstance(outcome, Outcome):
-        return Finding("worker", "error", f"cannot compute {what}: {outcome}", advice)
-    done = f"computed {what} in {outcome.seconds:.1f} s"
+        return Finding("worker", "error", f"cannot compute {network}: {outcome}", advice)
+    done = f"computed {network} in {outcome.seconds:.1f} s"
     if row is None:
         return Finding("worker", "ok", done)
     difference, feature = _largest_difference(task.recipe.names, row, outcome.result)
@@ -273,15 +301,14 @@ async def check_worker(pool: Pool, forests: ModelRepository) -> Finding:
 
 async def check_predictions(
     pool: Pool, settings: Settings, forests: ModelRepository
-) -> AsyncIterator[Finding]:
+) -> list[Finding]:
     """Check that every forest predicts an example."""
     cache = FeatureCache(FeatureStore(Database(settings.store_url)))
     predictor = Predictor(
         forests, cache, pool.compute, max_architectures=1, max_explanations=sys.maxsize
     )
     try:
-        for forest in forests.snapshot.newest.values():
-            yield await _predict(predictor, forest)
+        return [await _predict(predictor, forest) for forest in forests.snapshot.newest.values()]
     finally:
         predictor.close()
         cache.close()
@@ -294,16 +321,9 @@ def check_server(url: str) -> Iterator[Finding]:
             client.live()
             ready = client.health()
             client.forests()
-        except ConnectionFailed as error:
-            advice = "start it (acorn serve), or check the address, its port and its firewall"
+        except (ConnectionFailed, ProblemError) as error:
+            advice = next(text for kind, text in _SERVER_ADVICE.items() if isinstance(error, kind))
             yield Finding("server", "error", f"{url}: {error}", advice)
-        except Unavailable as error:
-            yield Finding("server", "error", f"{url}: {error}", "wait, or read its log")
-        except Unauthorized as error:
-            advice = "set ACORN_API_KEY to a key that the server knows"
-            yield Finding("server", "error", f"{url}: {error}", advice)
-        except ProblemError as error:
-            yield Finding("server", "error", f"{url}: {error}", "read its log")
         else:
             workers = f"{ready.workers.ready} of {ready.workers.wanted} workers"
             message = f"{url} is ready, with {len(ready.forests)} forests and {workers}"
@@ -320,24 +340,6 @@ def _catch(name: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Findin
         yield Finding(name, "error", " ".join(text.split()), advice)
 
 
-@asynccontextmanager
-async def _one_worker(settings: Settings) -> AsyncIterator[Pool]:
-    factory = FeatureWorkFactory(
-        device=settings.device, threads=settings.threads, log_level="critical"
-    )
-    limits = PoolLimits(
-        waiting=settings.waiting_seconds,
-        computing=settings.computing_seconds,
-        starting=settings.starting_seconds,
-    )
-    pool = Pool(factory, limits)
-    pool.start()
-    try:
-        yield pool
-    finally:
-        await pool.stop()
-
-
 async def _predict(predictor: Predictor, forest: ServedBundle) -> Finding:
     space = SPACES[forest.example.space]
     document = {
@@ -351,8 +353,9 @@ async def _predict(predictor: Predictor, forest: ServedBundle) -> Finding:
         return Finding("prediction", "error", f"{forest.full_name}: {error}", advice)
     target, value = next(iter(answer.predictions[0].targets.items()))
     source = answer.predictions[0].feature_source
-    percent = f"{target} {value.value:.2f} ({value.lower:.2f} to {value.upper:.2f})"
-    message = f"{forest.full_name}: {space.name} example has {percent}; features: {source}"
+    unit = answer.target_details[target].unit
+    shown = f"{target} {value.value:.4g} ({value.lower:.4g} to {value.upper:.4g}) {unit}"
+    message = f"{forest.full_name}: {space.name} example has {shown}; features: {source}"
     return Finding("prediction", "ok", message)
 
 
@@ -361,8 +364,10 @@ def _table_row(forest: ServedBundle) -> tuple[FeatureTask, FeatureRow | None]:
     ids = forest.bundle.table.ids
     if not ids:
         return forest.example, None
-    space, _, canonical = ids[0].partition("/")
-    return FeatureTask(space, canonical, forest.recipe), forest.table_rows(ids[:1])[ids[0]]
+    id_, image_size = split_row_id(ids[0])
+    space, _, canonical = id_.partition("/")
+    task = FeatureTask(space, canonical, forest.recipe, image_size)
+    return task, forest.bundle.table.row(ids[0])
 
 
 def _largest_difference(
@@ -370,13 +375,13 @@ def _largest_difference(
 ) -> tuple[float, str]:
     """Find the feature with the largest relative difference; returns difference and name."""
     pairs = ((name, known.values.get(name), computed.values.get(name)) for name in names)
-    return max(((_difference(one, other), name) for name, one, other in pairs), default=(0.0, ""))
+    return max(((_difference(a, b), name) for name, a, b in pairs), default=(0.0, ""))
 
 
-def _difference(one: float | None, other: float | None) -> float:
-    if one is None or other is None:
-        return 0.0 if one is other else math.inf
-    return abs(one - other) / max(abs(one), abs(other), 1e-12)
+def _difference(a: float | None, b: float | None) -> float:
+    if a is None or b is None:
+        return 0.0 if a is b else math.inf
+    return abs(a - b) / max(abs(a), abs(b), 1e-12)
 
 
 def _version(name: str) -> str | None:

@@ -33,7 +33,7 @@ _ONGOING = 10_000  # more than may ever wait: the server itself limits its queue
 
 
 class ClusterError(AcornError):
-    """A Ray cluster that cannot be reached, or on which the server cannot start."""
+    """The Ray cluster cannot be reached, or the server cannot start on it."""
 
 
 def serve_on_ray(

@@ -1,6 +1,6 @@
 """All settings of the server and of predictions at the command line, in one class.
 
-Sources, the first that has a value wins: command line option, environment variable
+The first source that has a value wins: command line option, environment variable
 (``ACORN_PORT=9000``), TOML file (``port = 9000``), default. The TOML file is the one that
 ``ACORN_CONFIG`` names, else ``acorn.toml`` in the working directory if it exists.
 """
@@ -79,23 +79,24 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
     backend: Backend = Field(
         "local",
-        description="local serves from this process, with worker processes on this machine; ray "
-        "serves from replicas and workers on a Ray cluster, and needs the extra ray.",
+        description="local: server and worker processes on this machine; ray: replicas and workers "
+        "on a Ray cluster (needs the extra ray).",
     )
     replicas: int = Field(
         1,
         ge=1,
         le=1_000,
-        description="With ray: replicas of the server, each with workers of its own.",
+        description="With ray: replicas of the server, each with separate workers.",
     )
     ray_address: str = Field(
         "",
-        description="With ray: address of the cluster; by default RAY_ADDRESS, else the one that "
+        description="With ray: address of the cluster; by default RAY_ADDRESS, else a cluster that "
         "runs on this machine, else a new one.",
     )
     forests: Path = Field(
         default_factory=released_folder,
-        description="Folder with one forest bundle a subfolder; by default the released ones.",
+        description="Folder with one forest bundle in each subfolder; by default the released "
+        "ones.",
     )
     var: Path = Field(
         default_factory=user_cache,
@@ -106,7 +107,7 @@ class Settings(BaseSettings):
         description="SQLAlchemy URL of the feature cache; by default SQLite in the var folder.",
     )
     device: Device = Field(
-        "auto", description="Where proxies are computed; auto takes CUDA where there is a device."
+        "auto", description="Device for proxies; auto uses CUDA if there is a device."
     )
     workers: int = Field(
         1,
@@ -126,44 +127,50 @@ class Settings(BaseSettings):
     recycle_bytes: int | None = Field(
         None,
         ge=1,
-        description="Bytes, of memory or of CUDA devices, above which a worker process is replaced "
-        "once its network is done; by default any number.",
+        description="Bytes of memory, or of a CUDA device, above which a worker process is "
+        "replaced after its current network; by default unlimited.",
     )
-    max_architectures: int = Field(10_000, ge=1, description="Architectures a request.")
+    plugins: Texts = Field(
+        (),
+        description="Modules with architecture spaces of your own, separated by commas; installed "
+        "packages with entry points of the group acorn.spaces need not be named.",
+    )
+    max_architectures: int = Field(10_000, ge=1, description="Architectures in a request.")
     max_explanations: int = Field(
-        5_000, ge=1, description="Architectures times targets of a request that are explained."
+        5_000, ge=1, description="Architectures times targets in a request with explanations."
     )
     max_body_bytes: int = Field(8 * 2**20, ge=1_024, description="Bytes of a request body.")
     max_params: Millions = Field(
-        LIMITS.params / 1e6, description="Millions of parameters of a network to compute."
+        LIMITS.params / 1e6, description="Millions of parameters of a network that is computed."
     )
     max_flops: Millions = Field(
         LIMITS.flops / 1e6,
-        description="Millions of multiply-accumulates for one image of a network to compute.",
+        description="Millions of multiply-accumulates for one image in a network that is computed.",
     )
     queue_size: int = Field(
         256, ge=1, description="Networks that may wait for a worker, over all requests."
     )
     waiting_seconds: Seconds = Field(
-        120.0, description="Longest wait of a network for a worker; then its request gets 503."
+        120.0,
+        description="Seconds that a network may wait for a worker; then its request gets 503.",
     )
     computing_seconds: Seconds = Field(
-        120.0, description="Longest computation of one network; then its request gets 504."
+        120.0, description="Seconds that one network may be computed; then its request gets 504."
     )
     starting_seconds: Seconds = Field(
-        120.0, description="Longest start of a worker process; then it is killed and replaced."
+        120.0, description="Seconds that a worker process may take to start; then it is replaced."
     )
     drain_seconds: float = Field(
         1.0,
         ge=0,
         le=3_600,
         allow_inf_nan=False,
-        description="Time after SIGTERM in which the server says that it is not ready and still "
-        "answers; what a load balancer takes to notice.",
+        description="Seconds after SIGTERM in which the server reports that it is not ready and "
+        "still answers, so that a load balancer can react.",
     )
-    max_job_architectures: int = Field(100_000, ge=1, description="Architectures a job.")
+    max_job_architectures: int = Field(100_000, ge=1, description="Architectures in a job.")
     max_job_body_bytes: int = Field(
-        64 * 2**20, ge=1_024, description="Bytes of a request body that is a job."
+        64 * 2**20, ge=1_024, description="Bytes of the request body of a job."
     )
     max_active_jobs: int = Field(
         100, ge=1, description="Jobs that may wait or run, over all servers on the database."
@@ -173,42 +180,45 @@ class Settings(BaseSettings):
     )
     job_lease_seconds: Seconds = Field(
         20.0,
-        description="Time after which a server that is not heard of loses its parts of jobs.",
+        description="Seconds without a sign of life after which a server loses its parts of jobs.",
     )
     shutdown_seconds: Seconds = Field(
         30.0,
-        description="Time that accepted requests have to finish after that; the rest gets 503.",
+        description="Seconds after drain_seconds for accepted requests; the rest gets 503.",
     )
     log_level: LogLevel = Field("info", description="Lowest level that is logged.")
     log_format: LogFormat = Field(
-        "auto", description="text, or json with one object a line; auto is text on a terminal."
+        "auto",
+        description="text, or json with one object a line; auto is text on a terminal, else json.",
     )
     api_keys: KeyHashes = Field(
         (),
-        description="Keys that may ask, each as NAME:sha256=HEX, with commas between; "
-        "acorn keys new makes one. Without any, whoever reaches the server may ask.",
+        description="Keys of clients, each as NAME:sha256=HEX, separated by commas; "
+        "acorn keys new makes one. Without keys, every client has access.",
     )
     admin_keys: KeyHashes = Field(
-        (), description="Keys that may also use /admin, written likewise; without any, nobody may."
+        (),
+        description="Keys that also give access to /admin, in the same form; without keys it is "
+        "closed.",
     )
-    guard_metrics: bool = Field(False, description="Whether /metrics asks for a key as well.")
+    guard_metrics: bool = Field(False, description="Whether /metrics needs a key, too.")
     rate_limit: Rates = Field(
         "",
-        description='Requests a key, or a client address without one: "100/second;5000/hour". '
-        "Without it there is no limit.",
+        description="Requests for each key, or client address without a key: "
+        '"100/second;5000/hour". By default unlimited.',
     )
     cors_origins: Texts = Field(
-        (), description="Origins whose pages may call the server, with commas between; * is any."
+        (), description="Origins of pages that may call the server, separated by commas; * is any."
     )
     trusted_proxies: Texts = Field(
         (),
-        description="Addresses or networks whose X-Forwarded-For and X-Forwarded-Proto are "
-        "believed, with commas between; * is any.",
+        description="Addresses or networks of trusted proxies, separated by commas; * is any. "
+        "Their X-Forwarded-For and X-Forwarded-Proto headers are used.",
     )
     otel: bool = Field(
         False,
-        description="Whether to trace requests with OpenTelemetry; also where the environment "
-        "names an OTLP endpoint. Needs the extra otel.",
+        description="Whether to trace requests with OpenTelemetry; also on if the environment "
+        "has an OTLP endpoint. Needs the extra otel.",
     )
 
     @property

@@ -20,7 +20,7 @@ from acorn.schemas.jobs import Job, JobLinks
 from acorn.schemas.problems import Problem, ProblemItem
 from acorn.strict_json import JSONError
 from service.errors import ComputationError, InvalidRequestError, ServiceError
-from service.prediction.predictor import _failure
+from service.prediction.feature_path import combined_error
 from service.storage.database import DatabaseError
 
 ROOT = Path(__file__).parents[1]
@@ -182,7 +182,7 @@ def test_one_error_is_made_of_many_whatever_its_class_takes(worst: ServiceError)
     class Asked:
         id = "a"
 
-    error: Any = _failure([Asked(), Asked()], {"a": worst})  # type: ignore[list-item]
+    error: Any = combined_error([Asked(), Asked()], {"a": worst})  # type: ignore[list-item]
     assert type(error) is type(worst)
     assert (str(error), error.retry_after) == (str(worst), worst.retry_after)
     assert [item.pointer for item in error.errors] == ["/architectures/0", "/architectures/1"]

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from acorn.graph.replica import replicate, unwrapped
+from tests.proxies.zoo import channels_last, compiled
 
 
 class Holder(nn.Module):
@@ -27,11 +28,11 @@ class Holder(nn.Module):
 
 def test_tensors_are_copied_once_and_keep_their_kind() -> None:
     weight = nn.Parameter(torch.ones(2, 2))
-    network = Holder(one=weight, plain=torch.ones(3), same=[weight])
+    network: Any = Holder(one=weight, plain=torch.ones(3), same=[weight])
     network.register_buffer("buffer", torch.zeros(1), persistent=False)
     network.layer.weight = weight
     network.layer(torch.ones(1, 2)).sum().backward()
-    replica = replicate(network)
+    replica: Any = replicate(network)
     assert replica.one is replica.layer.weight is replica.same[0]
     assert isinstance(replica.one, nn.Parameter)
     assert replica.one is not weight
@@ -46,10 +47,10 @@ def test_tensors_are_copied_once_and_keep_their_kind() -> None:
 
 
 def test_computed_tensors_and_memory_layouts() -> None:
-    network = Holder()
+    network: Any = Holder()
     network.computed = network.layer.weight * 2
-    network.conv = nn.Conv2d(4, 4, 3).to(memory_format=torch.channels_last)
-    replica = replicate(network)
+    network.conv = channels_last(nn.Conv2d(4, 4, 3))
+    replica: Any = replicate(network)
     assert torch.equal(replica.computed, network.computed)
     assert replica.conv.weight.is_contiguous()
     assert not network.conv.weight.is_contiguous()
@@ -70,7 +71,7 @@ class Slotted:
 
 def test_containers() -> None:
     shared = [torch.ones(1)]
-    held = {
+    held: dict[str, Any] = {
         "nested": {"a": [shared, (shared,)], 3: {1, 2}},
         "ordered": collections.OrderedDict(b=1, a=2),
         "default": collections.defaultdict(list, x=[1]),
@@ -81,8 +82,8 @@ def test_containers() -> None:
         "itself": [],
     }
     held["itself"].append(held["itself"])
-    network = Holder(**held)
-    replica = replicate(network)
+    network: Any = Holder(**held)
+    replica: Any = replicate(network)
     assert replica.nested["a"][0] is replica.nested["a"][1][0] is replica.point.x
     assert replica.nested["a"][0] is not shared
     assert replica.nested[3] == {1, 2}
@@ -100,8 +101,8 @@ def test_containers() -> None:
 def test_what_refuses_is_shared() -> None:
     lock = threading.Lock()
     logger = logging.getLogger("acorn.tests")
-    network = Holder(lock=lock, log=logger, stream=(number for number in (1, 2)))
-    replica = replicate(network)
+    network: Any = Holder(lock=lock, log=logger, stream=(number for number in (1, 2)))
+    replica: Any = replicate(network)
     assert replica.lock is lock
     assert replica.log is logger
     assert replica.stream is network.stream
@@ -109,7 +110,7 @@ def test_what_refuses_is_shared() -> None:
 
 def test_functions_take_their_state_along() -> None:
     calls: list[int] = []
-    network = Holder()
+    network: Any = Holder()
     before = network.layer.forward
 
     def forward(x: Tensor, *, twice: bool = True) -> Tensor:
@@ -120,7 +121,7 @@ def test_functions_take_their_state_along() -> None:
     network.partial = functools.partial(forward, twice=False)
     network.method = network.layer.extra_repr
     network.parent = weakref.ref(network)
-    replica = replicate(network)
+    replica: Any = replicate(network)
     x = torch.ones(1, 2)
     expected = network.layer(x)
     with torch.no_grad():
@@ -134,17 +135,17 @@ def test_functions_take_their_state_along() -> None:
 
 
 def test_generators_go_on_from_where_they_are() -> None:
-    network = Holder(generator=torch.Generator().manual_seed(3))
+    network: Any = Holder(generator=torch.Generator().manual_seed(3))
     torch.rand(2, generator=network.generator)
-    replica = replicate(network)
+    replica: Any = replicate(network)
     assert torch.equal(
         torch.rand(2, generator=replica.generator), torch.rand(2, generator=network.generator)
     )
 
 
 def test_tensors_by_another_rule() -> None:
-    network = Holder(plain=torch.ones(2), count=torch.ones(1, dtype=torch.int64))
-    replica = replicate(network, lambda tensor: tensor.detach().to("meta"))
+    network: Any = Holder(plain=torch.ones(2), count=torch.ones(1, dtype=torch.int64))
+    replica: Any = replicate(network, lambda tensor: tensor.detach().to("meta"))
     assert all(parameter.is_meta for parameter in replica.parameters())
     assert replica.plain.is_meta
     assert not any(parameter.is_meta for parameter in network.parameters())
@@ -153,20 +154,21 @@ def test_tensors_by_another_rule() -> None:
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
 def test_wrappers_are_taken_off_at_any_depth() -> None:
     inner = nn.Linear(2, 2)
-    network = nn.Sequential(nn.DataParallel(torch.compile(nn.Sequential(inner))), nn.ReLU())
-    replica = replicate(network)
+    network: Any = nn.Sequential(nn.DataParallel(compiled(nn.Sequential(inner))), nn.ReLU())
+    replica: Any = replicate(network)
     assert [type(module) for module in replica.modules()] == [
         nn.Sequential, nn.Sequential, nn.Linear, nn.ReLU,
     ]  # fmt: skip
-    assert unwrapped(network[0])[0] is inner
+    bare: Any = unwrapped(network[0])
+    assert bare[0] is inner
     assert isinstance(network[0], nn.DataParallel)
 
 
 def test_hooks_are_copied_with_what_they_hold() -> None:
-    network = Holder()
+    network: Any = Holder()
     seen: list[Tensor] = []
     network.layer.register_forward_hook(lambda _module, _inputs, out: seen.append(out))
-    replica = replicate(network)
+    replica: Any = replicate(network)
     replica.layer(torch.ones(1, 2))
     assert seen == []
     network.layer(torch.ones(1, 2))

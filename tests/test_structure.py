@@ -1,6 +1,8 @@
 import math
 import re
 import statistics
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +12,8 @@ from torch import nn
 
 from acorn.graph import Kind, Layer, LayerGraph, structure_features, trace
 from acorn.graph._aten import quick_result
+from acorn.graph.cost_features import INTENSITIES, MACS_KINDS, cost_features
+from acorn.graph.design_features import ACTIVATIONS, NORMS, design_features
 from acorn.graph.structure import STAGES
 from acorn.spaces.nats_sss.network import SizeNetwork
 from acorn.spaces.nats_tss import parse_cell
@@ -25,7 +29,15 @@ CELL = "+".join(
 )
 
 
-def conv(*inputs, kernel=3, stride=1, dilation=1, side=8, width=4, **others):
+def conv(
+    *inputs: int,
+    kernel: int = 3,
+    stride: int = 1,
+    dilation: int = 1,
+    side: int = 8,
+    width: int = 4,
+    **others: Any,
+) -> Layer:
     return Layer(
         Kind.CONV,
         inputs,
@@ -39,11 +51,11 @@ def conv(*inputs, kernel=3, stride=1, dilation=1, side=8, width=4, **others):
     )
 
 
-def add(*inputs):
+def add(*inputs: int) -> Layer:
     return Layer(Kind.ADD, inputs, (4, 8, 8))
 
 
-def pool(*inputs, kernel=2, stride=2, side=4):
+def pool(*inputs: int, kernel: int = 2, stride: int = 2, side: int = 4) -> Layer:
     return Layer(
         Kind.AVG_POOL,
         inputs,
@@ -54,19 +66,147 @@ def pool(*inputs, kernel=2, stride=2, side=4):
     )
 
 
-def features(*layers, outputs=None):
+def features(*layers: Layer, outputs: tuple[int, ...] | None = None) -> dict[str, float]:
     graph = LayerGraph((INPUT, *layers), outputs or (len(layers),))
     return {key.removeprefix("graph."): v for key, v in structure_features(graph).items()}
 
 
-def test_columns_are_documented_in_order():
-    documented = re.findall(r"- ``(\w+(?:<i>_\w+)?)``: \w", structure_features.__doc__)
+def test_columns_are_documented_in_order() -> None:
+    documented = re.findall(r"- ``(\w+(?:<i>_\w+)?)``: \w", structure_features.__doc__ or "")
     assert documented[-4:] == [f"stage_<i>_{n}" for n in ("side", "layers", "width", "macs_share")]
     stages = [name.replace("<i>", str(i)) for i in range(STAGES) for name in documented[-4:]]
-    assert [*features()] == documented[:-4] + stages
+    columns = [name for name in features() if not name.startswith("cost_")]
+    assert columns == documented[:-4] + stages
 
 
-def test_a_chain():
+def test_cost_columns_are_documented_in_order() -> None:
+    text = cost_features.__doc__ or ""
+    documented = re.findall(r"- ``(\w+(?:<\w+>)?)``: \w", text)
+    values = {"kind": MACS_KINDS, "n": INTENSITIES}
+    columns = []
+    for name in documented:
+        stem, _, placeholder = name.rstrip(">").partition("<")
+        columns += [f"{stem}{value}" for value in values[placeholder]] if placeholder else [name]
+    assert [f"graph.cost_{name}" for name in columns] == [
+        *cost_features(LayerGraph((INPUT,), (0,)))
+    ]
+
+
+def test_design_columns_are_documented_in_order() -> None:
+    documented = re.findall(r"- ``(\w+(?:<kind>)?)``: \w", design_features.__doc__ or "")
+    kinds = {"share_norm_<kind>": NORMS, "share_activation_<kind>": ACTIVATIONS}
+    columns = [
+        name.replace("<kind>", kind) for name in documented for kind in kinds.get(name, ("",))
+    ]
+    found = design_features(LayerGraph((INPUT,), (0,)))
+    assert [f"graph.design_{name}" for name in columns] == [*found]
+    assert not any(found.values())
+
+
+class Blocks(nn.Module):
+    """A stem, a gated bottleneck with parallel branches, and attention over its positions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 16, 4, 4), nn.BatchNorm2d(16), nn.ReLU())
+        self.deep = nn.Conv2d(16, 16, 5, padding=2, groups=16)
+        self.flat = nn.Conv2d(16, 16, 1)
+        self.gate = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(16, 16, 1), nn.Sigmoid())
+        self.widen, self.narrow = nn.Conv2d(16, 64, 1), nn.Conv2d(64, 16, 1)
+        self.norm, self.qkv = nn.LayerNorm(16), nn.Linear(16, 48)
+        self.scale, self.head = nn.Parameter(torch.ones(16)), nn.Linear(16, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x)
+        x = self.deep(x) + self.flat(x)
+        x = x * self.gate(x)
+        x = x + self.narrow(nn.functional.gelu(self.widen(x)))
+        x = x.flatten(2).transpose(1, 2)
+        query, key, value = self.qkv(self.norm(x)).chunk(3, dim=-1)
+        x = x + self.scale * (torch.softmax(query @ key.transpose(1, 2), dim=-1) @ value)
+        return self.head(x.mean(dim=1))
+
+
+def test_design_of_blocks() -> None:
+    found = {
+        name.removeprefix("graph.design_"): value
+        for name, value in design_features(trace(Blocks(), (3, 32, 32))).items()
+    }
+    expected = {
+        "attentions": 1,
+        "attention_tokens_max": 64,
+        "attention_queries_mean": 64,
+        "attention_groups_mean": 1,
+        "gates": 1,
+        "squeezed_layers": 2,
+        "share_norm_batch": 0.5,
+        "share_norm_layer": 0.5,
+        "share_activation_relu": 0.5,
+        "share_activation_gelu": 0.5,
+        "sigmoids": 1,
+        "stem_kernel": 4,
+        "stem_stride": 4,
+        "stem_width": 16,
+        "last_side": 8,
+        "last_width": 48,
+        "head_inputs": 16,
+        "depthwise_kernel_max": 5,
+        "expansion_max": 4,
+        "expansion_mean": 3.5,
+        "side_by_macs": 8,
+        "layer_scales": 1,
+        "parallel_convs": 0,  # two kinds of convolution without norms are no branches of one layer
+        "upsamplings": 0,
+    }
+    assert {name: found[name] for name in expected} == pytest.approx(expected, rel=0.01)
+
+
+@pytest.mark.parametrize("norm", [False, True])
+def test_parallel_convolutions(norm: bool) -> None:
+    branches = [conv(0), conv(0, kernel=1)]
+    if norm:
+        branches += [Layer(Kind.NORM, (source,), (4, 8, 8)) for source in (1, 2)]
+    join = add(len(branches) - 1, len(branches))
+    graph = LayerGraph((INPUT, *branches, join), (len(branches) + 1,))
+    assert design_features(graph)["graph.design_parallel_convs"] == 1
+    chain = LayerGraph((INPUT, conv(0), conv(1), add(1, 2)), (3,))
+    assert design_features(chain)["graph.design_parallel_convs"] == 0
+
+
+def test_design_columns_are_added_on_request() -> None:
+    graph = LayerGraph((INPUT, conv(0)), (1,))
+    assert structure_features(graph, design=True) == structure_features(graph) | design_features(
+        graph
+    )
+
+
+def test_costs_of_a_chain() -> None:
+    found = features(
+        conv(0, params=100, macs=90_000),
+        Layer(Kind.NORM, (1,), (4, 8, 8), params=8),
+        Layer(Kind.RESHAPE, (2,), (256,)),
+        Layer(Kind.LINEAR, (3,), (10,), in_channels=256, out_channels=10, params=2570, macs=2560),
+    )
+    first, norm, last = 192 + 256 + 100, 256 + 256 + 8, 256 + 10 + 2570
+    assert INPUT.elements == 192
+    expected = {
+        "log_macs_dense": math.log1p(90_000),
+        "log_macs_linear": math.log1p(2560),
+        "log_macs_depthwise": 0,
+        "share_macs_dense": 90_000 / 92_560,
+        "log_traffic": math.log1p(first + norm + last),
+        "log_elementwise": math.log1p(norm),
+        "log_moved": math.log1p(512),
+        "intensity": math.log1p(92_560 / (first + norm + last)),
+        "log_launches": math.log1p(3),
+        "log_roofline_20": math.log1p(90_000 / 20 + norm + last),
+        "log_roofline_200": math.log1p(first + norm + last),
+    }
+    for name, value in expected.items():
+        assert found[f"cost_{name}"] == pytest.approx(value), name
+
+
+def test_a_chain() -> None:
     found = features(
         conv(0, params=100, macs=900),
         Layer(Kind.NORM, (1,), (4, 8, 8), params=8),
@@ -124,7 +264,7 @@ def test_a_chain():
     assert {name: found[name] for name in expected} == pytest.approx(expected)
 
 
-def test_a_residual_block():
+def test_a_residual_block() -> None:
     found = features(conv(0), conv(1), conv(2), add(1, 3))
     expected = {
         "path_log_count": math.log(3),
@@ -147,47 +287,47 @@ def test_a_residual_block():
     assert {name: found[name] for name in expected} == pytest.approx(expected)
 
 
-def test_nested_sums_are_one_join_and_projections_are_no_skips():
+def test_nested_sums_are_one_join_and_projections_are_no_skips() -> None:
     found = features(conv(0), conv(0, kernel=1), add(1, 2), conv(0), add(3, 4))
     assert (found["joins"], found["join_fan_in_max"], found["skip_edges"]) == (1, 3, 0)
 
 
-def test_a_sum_that_others_read_too_stays_a_join():
+def test_a_sum_that_others_read_too_stays_a_join() -> None:
     found = features(conv(0), add(0, 1), conv(2), add(2, 3))
     assert (found["joins"], found["join_fan_in_max"], found["skip_edges"]) == (2, 2, 2)
 
 
-def test_a_tensor_added_to_itself_passes_itself_by():
+def test_a_tensor_added_to_itself_passes_itself_by() -> None:
     found = features(conv(0), add(1, 1))
     assert (found["skip_edges"], found["skip_share"], found["skip_length_max"]) == (2, 1, 0)
 
 
-def test_dense_connections_are_skips():
+def test_dense_connections_are_skips() -> None:
     found = features(conv(0), Layer(Kind.CONCAT, (0, 1), (7, 8, 8)))
     assert (found["joins"], found["skip_edges"], found["skip_length_max"]) == (1, 1, 1)
 
 
-def test_receptive_field_with_stride_dilation_and_upsampling():
+def test_receptive_field_with_stride_dilation_and_upsampling() -> None:
     # 3x3 stride 2: 3 pixels; 3x3 dilation 2 at distance 2: + 8; upsampled back; 3x3: + 2.
     up = Layer(Kind.RESHAPE, (2,), (4, 8, 8))
     found = features(conv(0, stride=2, side=4), conv(1, dilation=2, side=4), up, conv(3))
     assert found["field_longest"] == 3 + 8 + 2
 
 
-def test_paths_around_a_pool():
+def test_paths_around_a_pool() -> None:
     found = features(conv(0), pool(1, kernel=3, stride=1, side=8), add(1, 2))
     assert found["path_share_without_pool"] == 1 / 2
     assert found["path_log_count_without_pool"] == math.log(2)
     assert (found["path_shortest_pool"], found["path_longest_pool"]) == (0, 1)
 
 
-def test_without_a_path_lengths_are_zero():
+def test_without_a_path_lengths_are_zero() -> None:
     found = features(Layer(Kind.OTHER, (), (4, 8, 8)), conv(1))
     names = ("path_log_count", "path_longest", "field_longest", "path_share_without_pool")
     assert [found[name] for name in names] == [0, 0, 0, 0]
 
 
-def test_stages_beyond_the_last_are_pooled_with_it():
+def test_stages_beyond_the_last_are_pooled_with_it() -> None:
     sides = (64, 32, 16, 8, 4, 2)
     layers = [conv(i, stride=2, side=side, macs=1) for i, side in enumerate(sides)]
     found = features(*layers)
@@ -196,7 +336,8 @@ def test_stages_beyond_the_last_are_pooled_with_it():
     assert sum(found[f"stage_{i}_macs_share"] for i in range(STAGES)) == pytest.approx(1)
 
 
-def test_path_counts_beyond_floats():
+@pytest.mark.slow
+def test_path_counts_beyond_floats() -> None:
     # Each sum doubles the number of paths: 2 ** 2000 of them.
     found = features(*(layer for i in range(2000) for layer in (add(i, i),)))
     assert found["path_log_count"] == pytest.approx(2000 * math.log(2))
@@ -209,7 +350,7 @@ def test_path_counts_beyond_floats():
 
 
 @st.composite
-def graphs(draw):
+def graphs(draw: st.DrawFn) -> LayerGraph:
     """Random wiring of convolutions, pools, sums and activations, outputs anywhere."""
     layers = [INPUT]
     for index in range(1, draw(st.integers(1, 9))):
@@ -232,7 +373,7 @@ def graphs(draw):
     return LayerGraph(tuple(layers), tuple(draw(ends)))
 
 
-def all_paths(graph, end):
+def all_paths(graph: LayerGraph, end: int) -> list[list[int]]:
     if end == 0:
         return [[0]]
     inputs = graph.layers[end].inputs
@@ -240,12 +381,12 @@ def all_paths(graph, end):
 
 
 @given(graphs())
-def test_paths_agree_with_listing_them(graph):
+def test_paths_agree_with_listing_them(graph: LayerGraph) -> None:
     found = structure_features(graph)
     paths = [path for end in graph.outputs for path in all_paths(graph, end)]
     assert found["graph.path_log_count"] == pytest.approx(math.log(len(paths) + 1))
 
-    def lengths(counts):
+    def lengths(counts: Callable[[Layer], int]) -> list[int]:
         return [sum(counts(graph.layers[node]) for node in path) for path in paths] or [0]
 
     weighted = lengths(lambda layer: layer.kind is Kind.CONV)
@@ -264,22 +405,22 @@ def test_paths_agree_with_listing_them(graph):
 
 
 @given(graphs())
-def test_every_column_is_finite_for_every_graph(graph):
+def test_every_column_is_finite_for_every_graph(graph: LayerGraph) -> None:
     assert all(map(math.isfinite, structure_features(graph).values()))
 
 
-def test_an_empty_map_is_no_division_by_zero():
+def test_an_empty_map_is_no_division_by_zero() -> None:
     layers = (Layer(Kind.INPUT, shape=(3, 0, 0)), conv(0, side=0), pool(1, side=0))
     assert all(map(math.isfinite, structure_features(LayerGraph(layers, (2,))).values()))
 
 
-def test_networks_without_maps():
+def test_networks_without_maps() -> None:
     for module in (nn.Flatten(), nn.Sequential(nn.Flatten(), nn.Linear(48, 2)), nn.Identity()):
         found = structure_features(trace(module, (3, 4, 4)))
         assert all(map(math.isfinite, found.values()))
 
 
-def test_a_published_cell():
+def test_a_published_cell() -> None:
     graph = trace(TopologyNetwork(parse_cell(CELL), 10), (3, 32, 32))
     found = structure_features(graph)
     # Three stages of five cells: 3 + 1 convolutions a cell, 3 a reduction, and the stem.
@@ -293,22 +434,24 @@ def test_a_published_cell():
     assert [found[f"graph.stage_{i}_side"] for i in range(4)] == [32, 16, 8, 0]
 
 
-def test_spaces_have_the_same_columns():
+def test_spaces_have_the_same_columns() -> None:
     size = structure_features(trace(SizeNetwork((8, 16, 24, 32, 40), 100), (3, 32, 32)))
     cell = structure_features(trace(TopologyNetwork(parse_cell(CELL), 120), (3, 16, 16)))
     assert [*size] == [*cell]
 
 
-def test_tracing_a_cell_leaves_little_to_the_shape_rules_of_torch(monkeypatch):
+def test_tracing_a_cell_leaves_little_to_the_shape_rules_of_torch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """They run in Python, and take most of the time of a trace on the meta device."""
     answered = []
 
-    def spy(name, args):
+    def spy(name: str, args: tuple[Any, ...]) -> Any:
         result = quick_result(name, args)
         answered.append(result is not None)
         return result
 
-    monkeypatch.setattr("acorn.graph.recorder.quick_result", spy)
+    monkeypatch.setattr("acorn.graph.follower.quick_result", spy)
     with torch.device("meta"):
         module = TopologyNetwork(parse_cell(CELL), 10)
     trace(module, (3, 32, 32))

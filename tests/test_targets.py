@@ -13,7 +13,7 @@ KNOWN = ["clean", "pgd_linf_1.0", "fgsm_linf_0.5", "corruption_fog", "adv.pgd_li
 @pytest.mark.parametrize(
     "name", [*KNOWN, "apgd_ce_linf_255.0", "adv.autoattack_linf_8", "adv.clean"]
 )
-def test_targets(name):
+def test_targets(name: str) -> None:
     assert is_target(name)
 
 
@@ -38,7 +38,7 @@ def test_targets(name):
         "adv.throughput.a100",
     ],
 )
-def test_other_columns(name):
+def test_other_columns(name: str) -> None:
     assert not is_target(name)
     with pytest.raises(UnknownTargetError, match="expected one of"):
         Target.of(name)
@@ -54,7 +54,7 @@ def test_other_columns(name):
         ("adv.pgd_linf_8", "adv"),
     ],
 )
-def test_kind(name, expected):
+def test_kind(name: str, expected: str) -> None:
     assert Target.of(name).kind == expected
 
 
@@ -70,7 +70,7 @@ def test_kind(name, expected):
         ("clean.0", None),
     ],
 )
-def test_find(name, expected):
+def test_find(name: str, expected: str | None) -> None:
     if expected is not None:
         assert find_target(name, KNOWN) == expected
         return
@@ -79,7 +79,7 @@ def test_find(name, expected):
 
 
 @given(st.text())
-def test_any_text_is_found_or_refused(name):
+def test_any_text_is_found_or_refused(name: str) -> None:
     try:
         found = find_target(name, KNOWN)
     except UnknownTargetError:
@@ -87,8 +87,27 @@ def test_any_text_is_found_or_refused(name):
     assert Target.of(found).kind == Target.of(name).kind
 
 
-def test_units():
+def test_units() -> None:
     assert Target.of("adv.pgd_linf_8") == Target("adv.pgd_linf_8", "adv", "percent", 0, 100)
     speed = Target.of("throughput.rtx-2080_ti")
     assert (speed.kind, speed.unit, speed.scale) == ("throughput", "images/s", "log")
     assert (speed.lower, speed.upper, speed.higher_is_better) == (0, math.inf, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "unit", "higher_is_better"),
+    [
+        ("latency.edgegpu", "ms", False),
+        ("energy.fpga", "mJ", False),
+        ("arithmetic_intensity.eyeriss", "operations/byte", True),
+    ],
+)
+def test_hardware(name: str, unit: str, higher_is_better: bool) -> None:
+    target = Target.of(name)
+    assert (target.unit, target.higher_is_better) == (unit, higher_is_better)
+    assert (target.kind, target.scale, target.upper) == (name.split(".")[0], "log", math.inf)
+
+
+@pytest.mark.parametrize("name", ["real", "v2", "imagenet_a", "imagenet_r", "sketch"])
+def test_test_sets_of_imagenet(name: str) -> None:
+    assert Target.of(name) == Target(name, "shift", "percent", 0, 100)

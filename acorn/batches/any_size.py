@@ -1,17 +1,14 @@
 """Generated images for networks of any input size."""
 
+from dataclasses import replace
 from functools import lru_cache
 
 from torch import Tensor
 from torch.nn import functional
 
-from acorn.batches.batch import embedded_batch
-from acorn.datasets import DATASETS, Dataset
+from acorn.batches.batch import LARGEST_DRAWN, embedded_batch
+from acorn.datasets import DATASETS
 from acorn.errors import InvalidBatchError
-
-LARGEST_DRAWN = 64
-"""Largest side, in pixels, that is drawn. Larger images are scaled up, since the time to draw grows
-with the cube of the side."""
 
 
 @lru_cache(maxsize=8)
@@ -58,15 +55,12 @@ def sized_images(
         if input_shape == dataset.input_shape and num_classes == dataset.num_classes:
             batch = embedded_batch(dataset, size=size, seed=seed)
             return batch.images, batch.labels
-    model = DATASETS["cifar10"]
     scale = min(1.0, LARGEST_DRAWN / side)
-    drawn = Dataset(
-        "images",
-        max(1, round(height * scale)),
-        max(1, round(width * scale)),
-        num_classes,
-        model.mean,
-        model.std,
+    drawn = replace(
+        DATASETS["cifar10"],
+        height=max(1, round(height * scale)),
+        width=max(1, round(width * scale)),
+        num_classes=num_classes,
     )
     batch = embedded_batch(drawn, size=size, seed=seed)
     images = batch.images

@@ -21,7 +21,7 @@ class Batch:
 
     Attributes
     ----------
-    images : torch.Tensor, shape (n, 3, height, width)
+    images : torch.Tensor, shape (n, channels, height, width)
         float32, normalised per channel by the dataset's mean and standard deviation.
     labels : torch.Tensor, shape (n,)
         int64, each in 0..num_classes-1.
@@ -44,7 +44,7 @@ def make_batch(
 
     Parameters
     ----------
-    pixels : ndarray of uint8, shape (n, height, width, 3)
+    pixels : ndarray of uint8, shape (n, height, width, channels)
         Images.
     labels : ndarray of int64, shape (n,)
         Classes.
@@ -58,8 +58,8 @@ def make_batch(
     Batch
         The normalised images.
     """
-    mean = np.array(dataset.mean, dtype=np.float32)
-    std = np.array(dataset.std, dtype=np.float32)
+    mean = np.resize(np.array(dataset.mean, dtype=np.float32), pixels.shape[-1])
+    std = np.resize(np.array(dataset.std, dtype=np.float32), pixels.shape[-1])
     scaled = (pixels.astype(np.float32) / np.float32(255.0) - mean) / std
     images = np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))
     classes = np.ascontiguousarray(labels, dtype=np.int64)
@@ -68,10 +68,16 @@ def make_batch(
     )
 
 
+LARGEST_DRAWN = 64
+"""Largest side, in pixels, that is drawn. Larger images are scaled up, since the time to draw grows
+with the cube of the side."""
+
+
 def embedded_batch(dataset: Dataset, *, size: int = 64, seed: int = 0) -> Batch:
     """Generate images with the statistics of small photographs; nothing is downloaded.
 
     The bytes are the same on every platform, and a smaller batch is the beginning of a larger one.
+    A single channel is the mean of the colours; other numbers of channels repeat the colours.
 
     Parameters
     ----------
@@ -98,14 +104,19 @@ def embedded_batch(dataset: Dataset, *, size: int = 64, seed: int = 0) -> Batch:
     """
     check_size(size)
     side = max(dataset.height, dataset.width)
+    drawn_side = min(side, LARGEST_DRAWN)
     top, left = (side - dataset.height) // 2, (side - dataset.width) // 2
     labels = np.arange(size, dtype=np.int64) % dataset.num_classes
     pixels = np.stack(
         [
-            dead_leaves(side, seed=seed, index=index, label=int(label))
+            _enlarged(dead_leaves(drawn_side, seed=seed, index=index, label=int(label)), side)
             for index, label in enumerate(labels)
         ]
     )[:, top : top + dataset.height, left : left + dataset.width]
+    if dataset.channels == 1:
+        pixels = (pixels.sum(axis=-1, dtype=np.int64, keepdims=True) // 3).astype(np.uint8)
+    elif dataset.channels != 3:
+        pixels = pixels[..., np.arange(dataset.channels) % 3]
     return make_batch(pixels, labels, dataset, name=f"dead leaves, seed {seed}")
 
 
@@ -124,6 +135,22 @@ def check_size(size: int) -> None:
     """
     if size < 1:
         raise InvalidBatchError(f"batch size {size}; expected at least 1")
+
+
+def _enlarged(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Scale a square image up, bilinear in integers, so that the bytes depend on no platform."""
+    drawn = len(pixels)
+    if drawn == side:
+        return pixels
+    # Centre of each pixel, in the small image, in units of 1 / (2 * side) of its pixels.
+    centre = np.clip((2 * np.arange(side) + 1) * drawn - side, 0, 2 * side * (drawn - 1))
+    low, share = centre // (2 * side), centre % (2 * side)
+    high = np.minimum(low + 1, drawn - 1)
+    wide = pixels.astype(np.int64)
+    rest = 2 * side - share
+    wide = wide[low] * rest[:, None, None] + wide[high] * share[:, None, None]
+    wide = wide[:, low] * rest[None, :, None] + wide[:, high] * share[None, :, None]
+    return ((wide + 2 * side**2) // (2 * side) ** 2).astype(np.uint8)
 
 
 def _digest(images: NDArray[np.float32], labels: NDArray[np.int64]) -> str:

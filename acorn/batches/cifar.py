@@ -1,4 +1,4 @@
-"""Reads the pickles of CIFAR-10 and CIFAR-100 as torchvision unpacks them, and runs no code."""
+"""Reads the pickles of CIFAR-10 and CIFAR-100, in torchvision's folders, without running code."""
 
 import io
 import pickle
@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from acorn.batches.image_reading import UNREADABLE, Indices, Pixels, Source, brief, pixel_reader
+from acorn.batches.image_reading import UNREADABLE, Indices, Pixels, Source, pixel_reader
 from acorn.datasets import Dataset
-from acorn.errors import InvalidBatchError
+from acorn.errors import InvalidBatchError, one_line
 
 _SPLITS = (
     # folder, files of the training and the test split, key of the labels, classes
@@ -132,7 +132,7 @@ def _cifar_part(path: Path, key: str) -> tuple[Pixels, Indices]:
         content = _Unpickler(io.BytesIO(path.read_bytes()), encoding="bytes").load()
     except (*UNREADABLE, pickle.UnpicklingError, AttributeError) as error:
         raise InvalidBatchError(
-            f"cannot read {path.name!r} ({brief(error)}); expected a batch of CIFAR"
+            f"cannot read {path.name!r} ({one_line(error)[:100]}); expected a batch of CIFAR"
         ) from error
     if not isinstance(content, dict):
         raise InvalidBatchError(f"{path.name!r} has no dictionary; expected a batch of CIFAR")

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from acorn.batches.image_reading import UNREADABLE, Indices, Pixels, Source, brief
+from acorn.batches.image_reading import UNREADABLE, Indices, Pixels, Source
 from acorn.datasets import Dataset
-from acorn.errors import InvalidBatchError
+from acorn.errors import InvalidBatchError, one_line
 from acorn.optional import need
 
 _SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".webp"})
@@ -69,5 +69,5 @@ def _image(path: Path, pillow: Any, dataset: Dataset) -> Pixels:
             return np.asarray(image.convert("RGB"), dtype=np.uint8)
     except (*UNREADABLE, SyntaxError, pillow.DecompressionBombError) as error:
         raise InvalidBatchError(
-            f"cannot read {name!r} ({brief(error)}); expected an image"
+            f"cannot read {name!r} ({one_line(error)[:100]}); expected an image"
         ) from error

@@ -97,20 +97,3 @@ UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
 )
-
-
-def brief(error: BaseException) -> str:
-    """Shorten the message of an error.
-
-    Parameters
-    ----------
-    error : BaseException
-        Any exception.
-
-    Returns
-    -------
-    str
-        First line of the message, at most 100 characters, or the type if there is no message.
-    """
-    lines = str(error).splitlines()
-    return lines[0][:100] if lines else type(error).__name__

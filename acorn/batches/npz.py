@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from acorn.batches.image_reading import UNREADABLE, Source, brief, pixel_reader
+from acorn.batches.image_reading import UNREADABLE, Source, pixel_reader
 from acorn.datasets import Dataset
-from acorn.errors import InvalidBatchError, abbreviate
+from acorn.errors import InvalidBatchError, abbreviate, one_line
 
 _NPZ_KEYS = (("x_train", "y_train"), ("x", "y"), ("images", "labels"))
 _TEST_KEYS = (("x_test", "y_test"),)
@@ -82,7 +82,7 @@ def _npz_arrays(path: Path, keys: tuple[tuple[str, str], ...]) -> tuple[NDArray[
             names = list(arrays)
     except (*UNREADABLE, tokenize.TokenError) as error:
         raise InvalidBatchError(
-            f"cannot read {path.name!r} ({brief(error)}); expected an npz of numbers"
+            f"cannot read {path.name!r} ({one_line(error)[:100]}); expected an npz of numbers"
         ) from error
     raise InvalidBatchError(
         f"{path.name!r} has arrays {abbreviate(names)}; expected "

@@ -1,4 +1,4 @@
-"""Random numbers that are equal on every platform and with every version of NumPy."""
+"""Random numbers that are the same on every platform and with every version of NumPy."""
 
 import hashlib
 

@@ -133,6 +133,7 @@ class AsyncClient(_AsyncRunner):
         await self._http.aclose()
 
     predict = _awaited(calls.predict)
+    proxies = _awaited(calls.proxies)
     spaces = _awaited(calls.spaces)
     forests = _awaited(calls.forests)
     forest = _awaited(calls.forest)

@@ -7,15 +7,15 @@
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Unpack
 from urllib.parse import quote
 
 from acorn.client import frames
 from acorn.client.errors import Conflict, JobFailed, JobTimeout
 from acorn.client.exchanges import Exchange, RequestPolicy, Wait
-from acorn.client.requests import Architecture, Request, Spool, encode_all, given, to_json
-from acorn.schemas.jobs import Job, JobList
+from acorn.client.requests import Architecture, Request, Spool, encode_all, given_options, to_json
+from acorn.schemas.jobs import Job, JobList, JobOptions, PredictionJob, ProxyJob
 from acorn.schemas.predict_options import Options, write_query
 from acorn.schemas.prediction import (
     ForestDetail,
@@ -25,9 +25,13 @@ from acorn.schemas.prediction import (
     Ready,
     SpaceList,
 )
+from acorn.schemas.proxies import ProxyOptions, ProxyOptionValues, ProxyResponse
 
 if TYPE_CHECKING:
     import polars as pl
+
+_JSON = {"Content-Type": "application/json"}
+_JOB_OPTIONS = {*PredictionJob.model_fields, *ProxyJob.model_fields} - {"architectures"}
 
 FIRST_POLL_SECONDS = 0.2
 LAST_POLL_SECONDS = 5.0
@@ -70,14 +74,51 @@ def predict(
 
 def prediction(items: Sequence[bytes], options: Options) -> Request[PredictResponse]:
     """Make the request ``POST /predict`` from architectures that are JSON already."""
-    tail = "".join(
-        f",{json.dumps(name)}:{to_json(value)}" for name, value in given(options).items()
-    )
-    body = b'{"architectures":[' + b",".join(items) + b"]" + tail.encode() + b"}"
-    headers = {"Content-Type": "application/json"}
-    return Request(
-        "POST", "/predict", PredictResponse.model_validate_json, headers=headers, body=body
-    )
+    body = _document(items, given_options(options))
+    read = PredictResponse.model_validate_json
+    return Request("POST", "/predict", read, headers=_JSON, body=body)
+
+
+def proxies(
+    policy: RequestPolicy,
+    architectures: Architecture | Iterable[Architecture],
+    *,
+    space: str | None = None,
+    **options: Unpack[ProxyOptionValues],
+) -> Exchange[ProxyResponse]:
+    """Compute zero-cost proxies of architectures, in one request.
+
+    Parameters
+    ----------
+    architectures : architecture or iterable of architectures
+        One or many, each with ``space`` and ``arch``.
+    space : str, default=None
+        The space of all; each architecture is then the value of ``arch``.
+    **options
+        See :class:`~acorn.schemas.proxies.ProxyOptions`.
+
+    Returns
+    -------
+    ProxyResponse
+
+    Raises
+    ------
+    ValidationProblem
+        If the server rejects items of the request; lists every one.
+    InputError
+        If an item is not an architecture.
+    ClientError
+        For all other errors.
+    """
+    values = given_options(options, ProxyOptions.model_fields)
+    body = _document([*encode_all(architectures, space)], values)
+    read = ProxyResponse.model_validate_json
+    return policy.ask(Request("POST", "/proxies", read, headers=_JSON, body=body))
+
+
+def _document(items: Sequence[bytes], options: Mapping[str, object]) -> bytes:
+    tail = "".join(f",{json.dumps(name)}:{to_json(value)}" for name, value in options.items())
+    return b'{"architectures":[' + b",".join(items) + b"]" + tail.encode() + b"}"
 
 
 def spaces(policy: RequestPolicy) -> Exchange[SpaceList]:
@@ -152,7 +193,7 @@ def submit(
     *,
     space: str | None = None,
     key: str | None = None,
-    **options: Unpack[Options],
+    **options: Unpack[JobOptions],
 ) -> Exchange[Job]:
     """Submit a list as a job. The server validates every architecture before it responds.
 
@@ -165,7 +206,8 @@ def submit(
     key : str, default=None
         Idempotency key: the same list under the same key leads to the same job.
     **options
-        See :class:`~acorn.schemas.predict_options.PredictOptions`.
+        See :class:`~acorn.schemas.predict_options.PredictOptions`; with ``kind="proxies"``
+        :class:`~acorn.schemas.proxies.ProxyOptions`.
 
     Returns
     -------
@@ -185,7 +227,7 @@ def submit(
         "Idempotency-Key": uuid.uuid4().hex if key is None else key,
     }
     try:
-        query = write_query(given(options))
+        query = write_query(given_options(options, _JOB_OPTIONS))
         request = Request("POST", "/jobs", Job.model_validate_json, query, headers, body)
         return (yield from policy.ask(request))
     finally:

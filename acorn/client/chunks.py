@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from acorn.client import calls
 from acorn.client.errors import ValidationProblem
 from acorn.client.exchanges import Exchange, RequestPolicy
-from acorn.client.requests import given
+from acorn.client.requests import given_options
 from acorn.schemas.predict_options import Options
 from acorn.schemas.prediction import Prediction
 
@@ -51,9 +51,9 @@ def size_of_parts(
     """
     limits = (yield from calls.spaces(policy)).limits
     n = min(limits.max_architectures, max(1, limits.queue_size // at_once))
-    wanted = given(options)
-    if wanted.get("explain", "none") != "none":
-        targets = len(wanted.get("targets", ()))
+    values = given_options(options)
+    if values.get("explain", "none") != "none":
+        targets = len(values.get("targets", ()))
         if not targets:
             known = (yield from calls.forests(policy)).forests
             targets = max((len(forest.targets) for forest in known), default=1)
@@ -77,7 +77,23 @@ def cut(items: Iterable[bytes], size: Size) -> Iterator[Part]:
 
 
 def predict_part(policy: RequestPolicy, part: Part, options: Options) -> Exchange[list[Prediction]]:
-    """Predict a part; errors point into the whole list."""
+    """Predict a part of a list.
+
+    Parameters
+    ----------
+    policy : RequestPolicy
+    part : Part
+    options : Options
+
+    Returns
+    -------
+    Exchange of list of Prediction
+
+    Raises
+    ------
+    ValidationProblem
+        With pointers into the whole list.
+    """
     try:
         return (yield from policy.ask(calls.prediction(part.items, options))).predictions
     except ValidationProblem as error:

@@ -2,7 +2,7 @@
 
 import os
 import platform
-from typing import TypedDict
+from typing import Any
 
 import httpx2
 
@@ -19,14 +19,7 @@ USER_AGENT = (
 )
 
 
-class Connection(TypedDict):
-    """Arguments of both HTTP clients."""
-
-    base_url: str
-    headers: dict[str, str]
-
-
-def connection(url: str | None, api_key: str | None) -> Connection:
+def connection(url: str | None, api_key: str | None) -> dict[str, Any]:
     """Find the address of the server, and the headers of all requests.
 
     Parameters
@@ -38,7 +31,8 @@ def connection(url: str | None, api_key: str | None) -> Connection:
 
     Returns
     -------
-    Connection
+    dict
+        Arguments of both HTTP clients.
 
     Raises
     ------

@@ -102,8 +102,8 @@ class ProblemError(ClientError):
         self.request_id = problem.request_id
         self.errors: dict[str, str] = {}
         for item in problem.errors:
-            said = self.errors.get(item.pointer)
-            self.errors[item.pointer] = f"{said}; {item.detail}" if said else item.detail
+            former = self.errors.get(item.pointer)
+            self.errors[item.pointer] = f"{former}; {item.detail}" if former else item.detail
         super().__init__(_line(problem))
 
 
@@ -134,22 +134,19 @@ class TooLarge(ProblemError):
 class ValidationProblem(ProblemError):
     """Items of the request are invalid; ``errors`` lists them by JSON pointer."""
 
-    def moved(self, place: Callable[[int], int]) -> Self:
+    def moved(self, new_index: Callable[[int], int]) -> Self:
         """Make the same error for another list of architectures.
 
         Parameters
         ----------
-        place : callable
+        new_index : callable
             Maps the index of an architecture in the request to its index in the other list.
 
         Returns
         -------
         ValidationProblem
         """
-        items = [
-            item.model_copy(update={"pointer": _moved(item.pointer, place)})
-            for item in self.problem.errors
-        ]
+        items = [item.moved(new_index) for item in self.problem.errors]
         return type(self)(self.problem.model_copy(update={"errors": items}))
 
 
@@ -179,9 +176,20 @@ _CLASSES: Mapping[int, type[ProblemError]] = {
 
 
 def problem_error(problem: Problem, *, retry_after: float | None = None) -> ProblemError:
-    """Convert problem details to the exception of their status."""
-    other = ServerProblem if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR else ProblemError
-    return _CLASSES.get(problem.status, other)(problem, retry_after=retry_after)
+    """Convert problem details to the exception of their status.
+
+    Parameters
+    ----------
+    problem : Problem
+    retry_after : float, default=None
+        Seconds after which to retry; None if the server does not say.
+
+    Returns
+    -------
+    ProblemError
+    """
+    fallback = ServerProblem if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR else ProblemError
+    return _CLASSES.get(problem.status, fallback)(problem, retry_after=retry_after)
 
 
 def _line(problem: Problem) -> str:
@@ -191,10 +199,3 @@ def _line(problem: Problem) -> str:
         more = f" (and {len(problem.errors) - 1} more)" if len(problem.errors) > 1 else ""
         line += f": {first.pointer}: {first.detail}{more}"
     return line
-
-
-def _moved(pointer: str, place: Callable[[int], int]) -> str:
-    match pointer.split("/"):
-        case ["", "architectures", index, *rest] if index.isdecimal():
-            return "/".join(["", "architectures", str(place(int(index))), *rest])
-    return pointer

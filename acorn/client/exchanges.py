@@ -25,7 +25,7 @@ T = TypeVar("T")
 RETRY_STATUSES = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 """The server has done nothing, and the client may retry."""
 
-_SHOWN = 200  # characters of an answer that is not Acorn's
+_SHOWN = 200  # characters of a response that is not Acorn's
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +124,9 @@ class RequestPolicy:
         try:
             return request.read(response.content)
         except ValidationError as error:
-            what = f"{request.method} {request.path}"
+            reason = error.errors()[0]["msg"]
             raise UnexpectedAnswer(
-                f"got an answer to {what} that is not of this version: {error.errors()[0]['msg']}"
+                f"got an answer to {request.method} {request.path} of another version: {reason}"
             ) from error
 
     def send(self, request: Request[Any]) -> Exchange[Response]:
@@ -154,25 +154,20 @@ class RequestPolicy:
 def _error_of(reply: Reply) -> tuple[ClientError, float | None]:
     """Convert a reply to an exception, and the seconds until the next attempt."""
     if not isinstance(reply, Response):
-        said = " ".join(str(reply).split()) or "the server went silent"
-        return ConnectionFailed(f"no answer: {type(reply).__name__}: {said}"), None
+        text = " ".join(str(reply).split()) or "the server stopped responding"
+        return ConnectionFailed(f"no answer: {type(reply).__name__}: {text}"), None
     retry_after = read_retry_after(reply.headers.get("retry-after"))
     try:
         problem = Problem.model_validate_json(reply.content)
     except ValidationError:
         if reply.status_code < HTTPStatus.BAD_REQUEST:
-            return _unexpected(reply), None
-        said = " ".join(reply.text[:_SHOWN].split()) or "the answer says nothing"
-        problem = Problem(
-            title=reply.reason_phrase, status=reply.status_code, detail=said, request_id=""
-        )
+            location = reply.headers.get("location")
+            target = f" with location {location}" if location else ""
+            message = f"got status {reply.status_code}{target}; expected an answer"
+            return UnexpectedAnswer(message), None
+        text = " ".join(reply.text[:_SHOWN].split()) or "the response has no text"
+        problem = Problem(title=reply.reason_phrase, status=reply.status_code, detail=text)
     return problem_error(problem, retry_after=retry_after), retry_after
-
-
-def _unexpected(response: Response) -> UnexpectedAnswer:
-    place = response.headers.get("location")
-    to = f", which leads to {place}" if place else ""
-    return UnexpectedAnswer(f"got status {response.status_code}{to}; expected an answer")
 
 
 def read_retry_after(

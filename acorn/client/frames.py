@@ -81,26 +81,41 @@ def answer(
     groups: Sequence[Group],
     predictions: Sequence[Sequence[Prediction]],
 ) -> "IntoDataFrameT":
-    """Write predictions as a frame of the same library, row by row."""
+    """Write predictions as a frame of the same library, one for each row.
+
+    Parameters
+    ----------
+    frame : data frame
+        The architectures.
+    groups : sequence of Group
+        Its rows by space, as :func:`groups_of` returns them.
+    predictions : sequence of sequences of Prediction
+        The predictions of each group.
+
+    Returns
+    -------
+    data frame
+        See :meth:`acorn.client.Client.predict_frame`.
+    """
     import narwhals as nw
 
-    given = _open(frame)
+    table = _open(frame)
     by_row: dict[int, Prediction] = {}
     for group, answers in zip(groups, predictions, strict=True):
         by_row |= dict(zip(group.rows, answers, strict=True))
-    ordered = [by_row[row] for row in range(len(given))]
-    columns: dict[str, list[Any]] = {"id": [each.id for each in ordered]}
-    targets = dict.fromkeys(name for each in ordered for name in each.targets)
+    ordered = [by_row[row] for row in range(len(table))]
+    columns: dict[str, list[Any]] = {"id": [prediction.id for prediction in ordered]}
+    targets = dict.fromkeys(name for prediction in ordered for name in prediction.targets)
     for target in targets:
-        values = [each.targets.get(target) for each in ordered]
-        columns[target] = [None if each is None else each.value for each in values]
-        columns[f"{target}.lower"] = [None if each is None else each.lower for each in values]
-        columns[f"{target}.upper"] = [None if each is None else each.upper for each in values]
-    columns["in_domain"] = [each.in_domain for each in ordered]
-    columns["domain_score"] = [each.domain_score for each in ordered]
-    kinds: Mapping[str, Any] = {"id": nw.String, "in_domain": nw.Boolean}
-    result = given.select("space", "arch").with_columns(
-        nw.new_series(name, values, kinds.get(name, nw.Float64), backend=given.implementation)
+        for suffix, field in (("", "value"), (".lower", "lower"), (".upper", "upper")):
+            columns[target + suffix] = [
+                getattr(prediction.targets.get(target), field, None) for prediction in ordered
+            ]
+    columns["in_domain"] = [prediction.in_domain for prediction in ordered]
+    columns["domain_score"] = [prediction.domain_score for prediction in ordered]
+    dtypes: Mapping[str, Any] = {"id": nw.String, "in_domain": nw.Boolean}
+    result = table.select("space", "arch").with_columns(
+        nw.new_series(name, values, dtypes.get(name, nw.Float64), backend=table.implementation)
         for name, values in columns.items()
     )
     return result.to_native()
@@ -140,5 +155,6 @@ def _spec(row: int, space: object, arch: object) -> ArchitectureSpec:
         return ArchitectureSpec(space=space, arch=json.loads(arch))
     except ValueError as error:
         raise InputError(
-            f"an architecture that begins with a brace has to be JSON; row {row}: {error}"
+            f"got an architecture that is not JSON in row {row}: {error}; "
+            "expected JSON, since it begins with a brace"
         ) from None

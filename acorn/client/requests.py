@@ -9,10 +9,8 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from httpx2 import AsyncByteStream, SyncByteStream
 
 from acorn.errors import InputError, abbreviate
-from acorn.schemas.predict_options import Options, PredictOptions
-from acorn.schemas.prediction import (
-    ArchitectureSpec,
-)
+from acorn.schemas.predict_options import PredictOptions
+from acorn.schemas.prediction import PlainSpec
 
 T = TypeVar("T")
 
@@ -20,7 +18,7 @@ BYTES_AT_ONCE = 2**16
 IN_MEMORY_BYTES = 8 * 2**20
 """Bodies larger than this are kept on disk."""
 
-Architecture: TypeAlias = ArchitectureSpec | Mapping[str, Any] | str | int | Sequence[int]
+Architecture: TypeAlias = PlainSpec | Mapping[str, Any] | str | int | Sequence[int]
 """``{"space": ..., "arch": ...}``; with the argument ``space``, only the value of ``arch``."""
 
 
@@ -110,7 +108,7 @@ def encode_all(
         If an item is not an architecture, or for a list of integers, which is ambiguous: one list
         of widths, or several indices.
     """
-    if isinstance(architectures, ArchitectureSpec | Mapping | str) or not isinstance(
+    if isinstance(architectures, PlainSpec | Mapping | str) or not isinstance(
         architectures, Iterable
     ):
         yield _encode(architectures, space)
@@ -124,20 +122,36 @@ def encode_all(
             yield _encode(architecture, space)
 
 
-def given(options: Options) -> dict[str, Any]:
+def given_options(
+    options: Mapping[str, Any], known: Iterable[str] = PredictOptions.model_fields
+) -> dict[str, Any]:
     """List the options that are set, as a request has them.
+
+    Parameters
+    ----------
+    options : mapping of str to object
+        Keyword arguments of a call.
+    known : iterable of str, default=those of a prediction
+        Names of the options that there are.
+
+    Returns
+    -------
+    dict of str to object
 
     Raises
     ------
     TypeError
         If there is no such option.
     """
-    if unknown := options.keys() - PredictOptions.model_fields.keys():
-        names = ", ".join(PredictOptions.model_fields)
+    if unknown := options.keys() - {*known}:
+        names = ", ".join(known)
         raise TypeError(f"got the option {min(unknown)}; expected some of {names}")
-    values: dict[str, Any] = {name: each for name, each in options.items() if each is not None}
-    if (targets := values.get("targets")) is not None:
-        values["targets"] = targets.split(",") if isinstance(targets, str) else [*targets]
+    values: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    for name in values.keys() & {"targets", "proxies"}:
+        names = values[name]
+        values[name] = names.split(",") if isinstance(names, str) else [*names]
+    if (conditions := values.get("conditions")) is not None:
+        values["conditions"] = {**conditions}
     return values
 
 
@@ -150,8 +164,8 @@ def _are_integers(values: Sequence[object]) -> bool:
 def _encode(architecture: object, space: str | None) -> bytes:
     spec: object
     match architecture:
-        case ArchitectureSpec():
-            spec = architecture.model_dump()
+        case PlainSpec():
+            spec = architecture.model_dump(exclude_none=True)
         case str() | int() | list() | tuple() | Mapping() if not (
             space is None or isinstance(architecture, bool)
         ):

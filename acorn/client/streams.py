@@ -1,7 +1,7 @@
 """Streams of a job's results and events, which reconnect if the connection breaks."""
 
 from http import HTTPStatus
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from httpx2 import RequestError, Response, ServerSentEvent
 from pydantic import ValidationError
@@ -38,15 +38,20 @@ class JobStream(Generic[ItemT, T]):
 
     def open(self) -> Exchange[Response | None]:
         """Request the next items; None after the last."""
-        raise NotImplementedError
+        if self._is_over:
+            return None
+        if self._pause:
+            yield Wait(self._pause)
+        response = yield from self._policy.send(self._next_request())
+        return None if response.status_code == HTTPStatus.NO_CONTENT else response
 
     def read(self, item: ItemT) -> T:
         """Parse an item."""
         raise NotImplementedError
 
-    def ended(self, response: Response) -> None:
+    def ended(self, response: Response) -> None:  # noqa: ARG002 (ResultStream reads it)
         """Record that a response was read to its end."""
-        raise NotImplementedError
+        self._pause = calls.FIRST_POLL_SECONDS
 
     def lost(self, error: RequestError) -> None:
         """Record that the connection broke; raises if that happened too often."""
@@ -55,10 +60,8 @@ class JobStream(Generic[ItemT, T]):
             raise ConnectionFailed(f"the connection broke off: {error}") from error
         self._pause = self._policy.retries.backoff(self._failures, None)
 
-    def _open(self, request: Request[Any]) -> Exchange[Response]:
-        if self._pause:
-            yield Wait(self._pause)
-        return (yield from self._policy.send(request))
+    def _next_request(self) -> Request[None]:
+        raise NotImplementedError
 
 
 class ResultStream(JobStream[str, ResultLine]):
@@ -80,13 +83,6 @@ class ResultStream(JobStream[str, ResultLine]):
         self._follow = follow
         self._was_empty = True
 
-    def open(self) -> Exchange[Response | None]:
-        """See :meth:`JobStream.open`."""
-        if self._is_over:
-            return None
-        self._was_empty = True
-        return (yield from self._open(calls.result_lines(self._job, self._next)))
-
     def read(self, line: str) -> ResultLine:
         """See :meth:`JobStream.read`."""
         try:
@@ -96,6 +92,10 @@ class ResultStream(JobStream[str, ResultLine]):
         self._failures, self._was_empty = 0, False
         self._next = result.index + 1
         return result
+
+    def _next_request(self) -> Request[None]:
+        self._was_empty = True
+        return calls.result_lines(self._job, self._next)
 
     def ended(self, response: Response) -> None:
         """See :meth:`JobStream.ended`."""
@@ -111,13 +111,6 @@ class EventStream(JobStream[ServerSentEvent, Job]):
         super().__init__(policy, job)
         self._last = ""
 
-    def open(self) -> Exchange[Response | None]:
-        """See :meth:`JobStream.open`."""
-        if self._is_over:
-            return None
-        response = yield from self._open(calls.job_events(self._job, self._last))
-        return None if response.status_code == HTTPStatus.NO_CONTENT else response
-
     def read(self, event: ServerSentEvent) -> Job:
         """See :meth:`JobStream.read`."""
         try:
@@ -129,6 +122,5 @@ class EventStream(JobStream[ServerSentEvent, Job]):
         self._is_over = not job.active
         return job
 
-    def ended(self, response: Response) -> None:  # noqa: ARG002 (as in ResultStream)
-        """See :meth:`JobStream.ended`."""
-        self._pause = calls.FIRST_POLL_SECONDS
+    def _next_request(self) -> Request[None]:
+        return calls.job_events(self._job, self._last)

@@ -166,6 +166,7 @@ class Client(_Runner):
         self._http.close()
 
     predict = _blocking(calls.predict)
+    proxies = _blocking(calls.proxies)
     spaces = _blocking(calls.spaces)
     forests = _blocking(calls.forests)
     forest = _blocking(calls.forest)

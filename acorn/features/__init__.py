@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from acorn import lazy_names
 
 if TYPE_CHECKING:
-    from acorn.features.extractor import FeatureExtractor, build_seeded, get_extractor
+    from acorn.features.extractor import FeatureExtractor, get_extractor
     from acorn.features.feature_table import FeatureRow, FeatureTable, check_settings
     from acorn.features.proxy_settings import ProxySettings
     from acorn.features.recipe import FeatureRecipe
+    from acorn.spaces.building import build_seeded
 
 __all__ = [
     "FeatureExtractor",
@@ -27,13 +28,10 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
-        "FeatureExtractor": "acorn.features.extractor",
-        "FeatureRecipe": "acorn.features.recipe",
-        "FeatureRow": "acorn.features.feature_table",
-        "FeatureTable": "acorn.features.feature_table",
-        "ProxySettings": "acorn.features.proxy_settings",
-        "build_seeded": "acorn.features.extractor",
-        "check_settings": "acorn.features.feature_table",
-        "get_extractor": "acorn.features.extractor",
+        "acorn.features.extractor": ("FeatureExtractor", "get_extractor"),
+        "acorn.features.feature_table": ("FeatureRow", "FeatureTable", "check_settings"),
+        "acorn.features.proxy_settings": ("ProxySettings",),
+        "acorn.features.recipe": ("FeatureRecipe",),
+        "acorn.spaces.building": ("build_seeded",),
     },
 )

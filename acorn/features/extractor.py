@@ -1,21 +1,22 @@
-"""From an architecture to its features: proxies, structure, and the space's own columns."""
+"""Computes features of architectures: proxies, structure features and columns of the space."""
 
 import time
 from collections.abc import Iterable
-from functools import cache
+from functools import lru_cache
 
 import torch
-from torch import nn
+from torch.nn import functional
 
 from acorn.batches import Batch
 from acorn.datasets import Dataset, get_dataset
 from acorn.devices import find_device
-from acorn.features.feature_table import FeatureRow, check_settings
+from acorn.features.feature_table import FeatureRow, check_settings, row_id
 from acorn.features.proxy_settings import ProxySettings
 from acorn.features.recipe import FeatureRecipe
 from acorn.graph import structure_features, trace
 from acorn.proxies import list_proxies, run
 from acorn.spaces import Space
+from acorn.spaces.building import build_seeded, build_without_weights
 
 
 class FeatureExtractor:
@@ -59,7 +60,12 @@ class FeatureExtractor:
         self.settings = ProxySettings.of_batch(dataset.name, batch, seed=seed)
 
     def compute(
-        self, space: Space, canonical: str, *, proxies: str | Iterable[str] | None = None
+        self,
+        space: Space,
+        canonical: str,
+        *,
+        proxies: str | Iterable[str] | None = None,
+        image_size: int | None = None,
     ) -> FeatureRow:
         """Compute the features of an architecture from the network of its canonical form.
 
@@ -71,33 +77,53 @@ class FeatureExtractor:
             Its canonical form.
         proxies : str or iterable of str, optional
             Names of proxies in place of the extractor's own; an empty list computes the structure
-            features alone.
+            features alone, which needs no weights.
+        image_size : int, optional
+            Height and width of the images in pixels; by default that of the dataset. The batch is
+            scaled to another size.
 
         Returns
         -------
         FeatureRow
         """
         start = time.perf_counter()
-        network = build_seeded(space, canonical, self._dataset, seed=self.settings.seed)
-        graph = trace(network, self._dataset.input_shape)
-        vector = run(
-            network.to(self._device),
-            self._images,
-            self._labels,
-            num_classes=self._dataset.num_classes,
-            proxies=self.proxies if proxies is None else proxies,
-            seed=self.settings.seed,
-        )
-        values = vector.values | structure_features(graph) | space.columns(canonical)
+        dataset, seed = self._dataset.at(image_size), self.settings.seed
+        names = self.proxies if proxies is None else proxies
+        names = names if isinstance(names, str) else tuple(names)
+        reasons: dict[str, str] = {}
+        errors: dict[str, float] = {}
+        if names:
+            network = build_seeded(space, canonical, dataset, seed=seed)
+            graph = trace(network, dataset.input_shape)
+            vector = run(
+                network.to(self._device),
+                self._sized_images(dataset),
+                self._labels,
+                num_classes=dataset.num_classes,
+                proxies=names,
+                seed=seed,
+            )
+            proxy_values, reasons, errors = vector.values, vector.reasons, vector.errors
+        else:
+            proxy_values = {}
+            network = build_without_weights(space, canonical, dataset, seed=seed)
+            graph = trace(network, dataset.input_shape)
+        structure = structure_features(graph, design=dataset.design)
+        values = proxy_values | structure | space.columns(canonical)
         seconds = time.perf_counter() - start
-        return FeatureRow(
-            f"{space.name}/{canonical}", values, vector.reasons, seconds, vector.errors
-        )
+        id_ = row_id(f"{space.name}/{canonical}", dataset.name, image_size)
+        return FeatureRow(id_, values, reasons, seconds, errors)
+
+    def _sized_images(self, dataset: Dataset) -> torch.Tensor:
+        if self._images.shape[1:] == dataset.input_shape:
+            return self._images
+        size = (dataset.height, dataset.width)
+        return functional.interpolate(self._images, size, mode="bilinear", antialias=True)
 
 
-@cache
+@lru_cache(maxsize=64)  # requests choose proxies and seeds
 def get_extractor(recipe: FeatureRecipe, device: str = "auto") -> FeatureExtractor:
-    """Make the extractor of a recipe, once a process.
+    """Make the extractor of a recipe; the last ones of a process are kept.
 
     Parameters
     ----------
@@ -126,27 +152,3 @@ def get_extractor(recipe: FeatureRecipe, device: str = "auto") -> FeatureExtract
     )
     check_settings(recipe.settings, extractor.settings)
     return extractor
-
-
-def build_seeded(space: Space, arch: str, dataset: Dataset, *, seed: int) -> nn.Module:
-    """Build a network with weights drawn from a seed; the global generator stays as it was.
-
-    Parameters
-    ----------
-    space : Space
-        Space of the architecture.
-    arch : str
-        The architecture.
-    dataset : Dataset
-        Gives the input shape and the number of classes.
-    seed : int
-        Seeds the weights.
-
-    Returns
-    -------
-    torch.nn.Module
-        The network on the CPU.
-    """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return space.build(arch, dataset)

@@ -1,6 +1,9 @@
 """Tables of the features of many architectures under one setting."""
 
 import json
+import math
+import re
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -10,14 +13,20 @@ from typing import Any, Self
 import numpy as np
 import polars as pl
 
+from acorn.datasets import get_dataset
 from acorn.errors import InvalidTableError
 from acorn.features.proxy_settings import ProxySettings
 from acorn.files import check_same_settings, read_parquet, write_parquet
+from acorn.spaces.base import Cost
+
+NETWORK = "network"
+"""Stands for the space in the ids of networks that are in no space."""
 
 SETTINGS_KEY = "acorn.settings"
 _KEYS = ("id", "arch", "reasons")
 _ERRORS = "errors"
 _NOT_FEATURES = (*_KEYS, _ERRORS)
+_AT_SIZE = re.compile(r"(?P<id>.*[^@])@(?P<size>[1-9][0-9]{0,4})", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +36,8 @@ class FeatureRow:
     Attributes
     ----------
     id : str
-        :attr:`acorn.spaces.base.Architecture.id`.
-    values : dict
+        As :func:`row_id` makes it.
+    values : mapping
         Value of each feature; None if it could not be computed.
     reasons : dict
         Why, for each None.
@@ -39,16 +48,106 @@ class FeatureRow:
     """
 
     id: str
-    values: dict[str, float | None]
+    values: Mapping[str, float | None]
     reasons: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     errors: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def cost(self) -> Cost | None:
+        """Size of the network by its structure features; None if the row lacks them."""
+        logs = [self.values.get(f"graph.log_{quantity}") for quantity in ("params", "flops")]
+        params, flops = (None if log is None else round(math.expm1(log)) / 1e6 for log in logs)
+        return None if params is None or flops is None else Cost(params, flops)
+
+    def has_proxies(self, names: Iterable[str]) -> bool:
+        """Whether each proxy was computed, perhaps to null with a reason.
+
+        A table may have proxies of some of its architectures only; the others have nulls.
+
+        Parameters
+        ----------
+        names : iterable of str
+            Features; those that are no proxies are not looked at.
+
+        Returns
+        -------
+        bool
+        """
+        return all(
+            "." in name or self.values.get(name) is not None or name in self.reasons
+            for name in names
+        )
+
+    def merged(self, older: "FeatureRow") -> "FeatureRow":
+        """Add the features of an older row of the same architecture and settings.
+
+        Parameters
+        ----------
+        older : FeatureRow
+            Its values are used where this row has none of the name.
+
+        Returns
+        -------
+        FeatureRow
+        """
+        values = {**older.values, **self.values}
+        reasons, errors = dict(older.reasons), dict(older.errors)
+        for name in self.values:
+            reasons.pop(name, None)
+            errors.pop(name, None)
+        return FeatureRow(
+            self.id, values, reasons | self.reasons, self.seconds, errors | self.errors
+        )
+
+
+def row_id(id_: str, dataset: str, image_size: int | None = None) -> str:
+    """Make the key of a row of features from what the features depend on.
+
+    Parameters
+    ----------
+    id_ : str
+        :attr:`acorn.spaces.base.Architecture.id`.
+    dataset : str
+        Name of the dataset.
+    image_size : int, optional
+        Height and width of the images, pixels; by default that of the dataset.
+
+    Returns
+    -------
+    str
+        The id, with ``@<image_size>`` after it for images of another size than the dataset's.
+    """
+    if image_size is None or image_size == get_dataset(dataset).height:
+        return id_
+    return f"{id_}@{image_size}"
+
+
+def split_row_id(key: str) -> tuple[str, int | None]:
+    """Split what :func:`row_id` made.
+
+    Parameters
+    ----------
+    key : str
+        Key of a row; a canonical form without its space is split, too.
+
+    Returns
+    -------
+    id : str
+        Without the image size.
+    image_size : int or None
+        None for that of the dataset.
+    """
+    match = _AT_SIZE.fullmatch(key)
+    return (match["id"], int(match["size"])) if match else (key, None)
+
 
 class FeatureTable:
-    """One row for each canonical architecture, sorted by id, and one column for each feature.
+    """One row for each canonical architecture and image size, and one column for each feature.
 
-    On disk it is a Parquet file with string columns ``id``, ``arch`` (the canonical form) and
+    Rows are sorted by id, which :func:`row_id` makes.
+
+    On disk it is a Parquet file with string columns ``id``, ``arch`` (the id without space) and
     ``reasons`` (JSON: why values are null), a float64 column for each feature, and the settings
     in the file's metadata. Tables of engine 2 and later have a nullable string column ``errors``
     (JSON: standard errors of values that are means over draws).
@@ -132,6 +231,23 @@ class FeatureTable:
         values = dict(zip(self._columns, self.frame.row(position), strict=True))
         features = {name: values[name] for name in self.feature_names}
         return FeatureRow(id_, features, json.loads(values["reasons"]), errors=_errors(values))
+
+    def image_sizes(self, id_: str) -> list[int]:
+        """Find the image sizes at which the table has an architecture.
+
+        Parameters
+        ----------
+        id_ : str
+            Id of the architecture, without an image size.
+
+        Returns
+        -------
+        list of int
+            Height and width in pixels, ascending.
+        """
+        usual = get_dataset(self.settings.dataset).height
+        split = map(split_row_id, self.ids)
+        return sorted(size or usual for known, size in split if known == id_)
 
     def matrix(self, names: Sequence[str], ids: Iterable[str] | None = None) -> np.ndarray:
         """Features as an array.
@@ -255,6 +371,19 @@ class FeatureTable:
             Parquet file.
         """
         write_parquet(self.frame, path, key=SETTINGS_KEY, settings=asdict(self.settings))
+
+    def to_bytes(self) -> bytes:
+        """Serialise the table.
+
+        Returns
+        -------
+        bytes
+            Content of the file that :meth:`write` writes.
+        """
+        with tempfile.TemporaryDirectory() as scratch:
+            path = Path(scratch) / "table.parquet"
+            self.write(path)
+            return path.read_bytes()
 
 
 def check_settings(expected: ProxySettings, got: ProxySettings) -> None:

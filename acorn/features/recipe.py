@@ -1,9 +1,11 @@
 """Which features to compute, and under which settings."""
 
 import hashlib
+import pkgutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from acorn.datasets import get_dataset
@@ -74,6 +76,11 @@ class FeatureRecipe:
         return cls(ProxySettings.of_batch(dataset, batch, seed=seed), names, images)
 
     @property
+    def needs_proxies(self) -> bool:
+        """Whether a feature is a proxy, so that networks have to be run; names tell it."""
+        return any("." not in name for name in self.names)
+
+    @property
     def key(self) -> str:
         """Short hash, equal for equal recipes: part of the key of cached features."""
         text = "\n".join((self.settings.digest, *self.names))
@@ -83,6 +90,20 @@ class FeatureRecipe:
     def batch(self) -> "Batch":
         """Images and labels, read once a process."""
         return _open_batch(self.images, self.settings.dataset, self.settings.batch_size)
+
+
+@cache
+def proxy_names() -> tuple[str, ...]:
+    """List the registered proxies without importing torch: each has a module of its name.
+
+    Returns
+    -------
+    tuple of str
+        Names, sorted.
+    """
+    folder = Path(__file__).parents[1] / "proxies"
+    names = (module.name for module in pkgutil.iter_modules([str(folder)]))
+    return tuple(sorted(name for name in names if not name.startswith("_")))
 
 
 @cache

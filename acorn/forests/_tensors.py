@@ -119,7 +119,20 @@ def read_tensors(content: bytes) -> dict[str, Array]:
 
 
 def expect_tensors(arrays: Mapping[str, Array], expected: Mapping[str, tuple[Any, int]]) -> None:
-    """Check the names, types and numbers of dimensions of arrays; raises BundleError."""
+    """Check the names, types and numbers of dimensions of arrays.
+
+    Parameters
+    ----------
+    arrays : mapping of str to ndarray
+        Arrays by name.
+    expected : mapping of str to (dtype, int)
+        Type and number of dimensions of each array.
+
+    Raises
+    ------
+    BundleError
+        If an array is missing, not expected, or of another type or number of dimensions.
+    """
     if set(arrays) != set(expected):
         raise BundleError(f"got the arrays {sorted(arrays)}; expected {sorted(expected)}")
     for name, (dtype, dimensions) in expected.items():

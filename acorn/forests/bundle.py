@@ -1,4 +1,4 @@
-"""Released forests: a directory of arrays and a manifest, verified before anything is used.
+"""Model bundles: a directory of arrays and a manifest, verified before anything is used.
 
 Nothing in a bundle is code: forests, intervals and the outlier detector are safetensors, the
 feature table is Parquet, the rest is JSON and text.
@@ -6,7 +6,7 @@ feature table is Parquet, the rest is JSON and text.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,8 +15,15 @@ from typing import Any, Literal, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from acorn.errors import AcornError, BundleError, MismatchError
-from acorn.features.feature_table import FeatureRow, FeatureTable
+from acorn.conditions import (
+    IMAGE_SIZE,
+    PREFIX,
+    Condition,
+    encode_conditions,
+    resolve_conditions,
+)
+from acorn.errors import AcornError, BundleError, InputError, MismatchError
+from acorn.features.feature_table import FeatureRow, FeatureTable, row_id, split_row_id
 from acorn.forests import manifest as files
 from acorn.forests._trees.packed import PackedForest
 from acorn.forests._trees.shap import TreeShap
@@ -26,13 +33,22 @@ from acorn.forests.label_scale import LabelScale, Prediction
 from acorn.forests.manifest import MANIFEST, FileEntry, Manifest
 from acorn.forests.outliers import OutlierDetector
 from acorn.forests.training_set import TrainingSet
-from acorn.targets import find_target
+from acorn.targets import Target, find_target
 
 Floats = NDArray[np.float64]
+Conditions = Mapping[str, int | float | str]
 
 
 class Importance(NamedTuple):
-    """How much the explained variance drops when a feature, and those collinear, are shuffled."""
+    """Drop of the explained variance when a feature and those collinear to it are shuffled.
+
+    Attributes
+    ----------
+    feature : str
+        First feature of the cluster.
+    importance, std : float
+        Mean and standard deviation over shuffles.
+    """
 
     feature: str
     importance: float
@@ -45,17 +61,19 @@ class Bundle:
 
     Attributes
     ----------
-    manifest
-        What the bundle says of itself.
-    ensemble
+    manifest : Manifest
+        Description of the bundle.
+    ensemble : Ensemble
         The forests, in the manifest's order.
-    intervals, outlier_detector
+    intervals : Intervals
         Calibrated on rows that the trees did not see.
-    training_set
-        The functions that it was trained on.
-    table
-        Features of known functions.
-    scale
+    outlier_detector : OutlierDetector
+        Calibrated on rows that are not among its reference rows.
+    training_set : TrainingSet
+        The canonical architectures that the bundle was trained on.
+    table : FeatureTable
+        Features of known canonical architectures.
+    scale : LabelScale
         Scale of the trees and intervals.
     """
 
@@ -71,6 +89,15 @@ class Bundle:
     @classmethod
     def load(cls, path: Path) -> Self:
         """Verify a bundle and read it.
+
+        Parameters
+        ----------
+        path : pathlib.Path
+            Directory of the bundle.
+
+        Returns
+        -------
+        Bundle
 
         Raises
         ------
@@ -101,7 +128,7 @@ class Bundle:
             raise BundleError(
                 f"{files.FEATURES} was computed under other settings than the manifest's"
             )
-        table.matrix(manifest.features, ids=[])  # raises for a column that is not there
+        table.matrix(_network_features(manifest), ids=[])  # raises for a column that is not there
         return cls(
             manifest,
             Ensemble([_member(content[entry.file], entry, manifest) for entry in manifest.forests]),
@@ -109,13 +136,13 @@ class Bundle:
             OutlierDetector.from_bytes(content[files.DOMAIN], features=len(manifest.features)),
             TrainingSet.from_bytes(content[files.SEEN]),
             table,
-            LabelScale.of(manifest.targets),
+            LabelScale.of(manifest.targets, ranks=manifest.ranks),
             _importances(content[files.IMPORTANCES], manifest),
         )
 
     @property
     def name(self) -> str:
-        """Name under which the bundle is released."""
+        """Name of the bundle."""
         return self.manifest.name
 
     @property
@@ -125,17 +152,17 @@ class Bundle:
 
     @property
     def space(self) -> str:
-        """The space that it predicts for."""
+        """Space of the architectures that it predicts for."""
         return self.manifest.space
 
     @property
     def dataset(self) -> str:
-        """The dataset that it predicts for."""
+        """Dataset that it predicts for."""
         return self.manifest.dataset
 
     @cached_property
     def targets(self) -> tuple[str, ...]:
-        """What it predicts."""
+        """Names of the targets, in order."""
         return tuple(self.manifest.targets)
 
     @cached_property
@@ -144,8 +171,18 @@ class Bundle:
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """Columns of its inputs, in order."""
+        """Names of the columns of its input, in order; those of conditions included."""
         return tuple(self.manifest.features)
+
+    @cached_property
+    def network_features(self) -> tuple[str, ...]:
+        """Names of the features of the architecture that it reads, in order."""
+        return tuple(_network_features(self.manifest))
+
+    @property
+    def conditions(self) -> Sequence[Condition]:
+        """Inputs besides the features of the architecture."""
+        return self.manifest.conditions
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -153,8 +190,45 @@ class Bundle:
         return self.manifest.settings
 
     def target(self, name: str) -> str:
-        """The bundle's spelling of a target; raises UnknownTargetError."""
+        """Find the bundle's spelling of a target.
+
+        Parameters
+        ----------
+        name : str
+            Name in any spelling, such as ``pgd_linf_1`` for ``pgd_linf_1.0``.
+
+        Returns
+        -------
+        str
+            Name of one of :attr:`targets`.
+
+        Raises
+        ------
+        UnknownTargetError
+            If the bundle has no such target.
+        """
         return name if name in self._numbers else find_target(name, self.targets)
+
+    def describe(self, name: str) -> Target:
+        """Describe what the values of a target mean.
+
+        Parameters
+        ----------
+        name : str
+            Name in any spelling.
+
+        Returns
+        -------
+        Target
+            Unit, bounds, direction and scale; those of percentiles if the bundle predicts ranks.
+
+        Raises
+        ------
+        UnknownTargetError
+            If the bundle has no such target.
+        """
+        target = Target.of(self.target(name))
+        return target.ranks if self.manifest.ranks else target
 
     def predict(
         self, X: NDArray[np.float32], *, targets: Sequence[str] | None = None, interval: float = 0.9
@@ -163,31 +237,42 @@ class Bundle:
 
         Parameters
         ----------
-        X
-            Features of shape (n, len(feature_names)); NaN is missing.
-        targets
-            Names, in any spelling; all when not given.
-        interval
+        X : ndarray of shape (n, len(feature_names)), float32
+            Features; NaN is missing.
+        targets : sequence of str, optional
+            Names, in any spelling; by default all.
+        interval : float, default=0.9
             Wanted coverage, inside (0, 1).
 
         Returns
         -------
-        dict
-            A :class:`Prediction` for each name as asked for, with arrays of shape (n,) in the unit
-            of the target.
+        dict of str to Prediction
+            For each name as given, arrays of shape (n,) in the unit of the target.
+
+        Raises
+        ------
+        UnknownTargetError
+            If the bundle has no such target.
+        InputError
+            If the level of the interval is not inside (0, 1).
         """
-        asked = list(self.targets if targets is None else targets)
-        positions = [self._numbers[self.target(name)] for name in asked]
-        distinct = sorted(set(positions))
-        value, spread = self.ensemble.distribution(self._input(X), distinct)
-        scale = self.scale.columns(distinct)
-        value = scale.clip(value)  # means of trees round
-        half = self.intervals.half_width(value, spread, interval, distinct)
+        numbers, column_of = self._wanted(targets)
+        value, spread = self.ensemble.distribution(self._input(X), numbers)
+        scale = self.scale.columns(numbers)
+        value = scale.clip(value)  # a mean over trees may exceed a bound by a rounding error
+        half = self.intervals.half_width(value, spread, interval, numbers)
         prediction = scale.prediction(value, half)
         return {
-            name: Prediction(*(bound[:, i] for bound in prediction))
-            for name, i in zip(asked, map(distinct.index, positions), strict=True)
+            name: Prediction(*(bound[:, column] for bound in prediction))
+            for name, column in column_of.items()
         }
+
+    def _wanted(self, names: Sequence[str] | None) -> tuple[list[int], dict[str, int]]:
+        """Numbers of the wanted targets, ascending, and the place of each name among them."""
+        names = self.targets if names is None else names
+        number_of = {name: self._numbers[self.target(name)] for name in names}
+        numbers = sorted(set(number_of.values()))
+        return numbers, {name: numbers.index(number) for name, number in number_of.items()}
 
     def attributions(
         self,
@@ -197,54 +282,197 @@ class Bundle:
         method: Literal["path", "shap"] = "path",
         seconds: float | None = None,
     ) -> dict[str, Attribution]:
-        """Credit each prediction to features, so that they add up to it from a baseline.
+        """Attribute each prediction to features: baseline and contributions add up to it.
 
-        The credits for a target on a log scale add up to the logarithm of the prediction.
+        Those for a target on a log scale add up to the logarithm of the prediction.
 
         Parameters
         ----------
-        X, targets
-            As those of :meth:`predict`.
-        method
+        X : ndarray of shape (n, len(feature_names)), float32
+            Features; NaN is missing.
+        targets : sequence of str, optional
+            Names, in any spelling; by default all.
+        method : {"path", "shap"}, default="path"
             ``"path"`` credits the features on the paths that lead to the prediction, see
             :meth:`PackedForest.credits`; ``"shap"`` gives Shapley values, which do not
             depend on the order of the tests, see :class:`~acorn.forests._trees.shap.TreeShap`.
-        seconds
-            Most wall-clock seconds that Shapley values may take; no limit when not given.
+        seconds : float, optional
+            Most wall-clock seconds that Shapley values may take; by default no limit.
+
+        Returns
+        -------
+        dict of str to Attribution
+            For each name as given, contributions of shape (n, len(feature_names)).
 
         Raises
         ------
+        UnknownTargetError
+            If the bundle has no such target.
         TimeBudgetError
-            If they take longer.
+            If Shapley values take longer than ``seconds``.
         """
         X = self._input(X)
-        asked = list(self.targets if targets is None else targets)
-        positions = [self.targets.index(self.target(name)) for name in asked]
-        distinct = sorted(set(positions))
+        numbers, column_of = self._wanted(targets)
         if method == "path":
-            found = self.ensemble.attributions(X, distinct)
+            attributions = self.ensemble.attributions(X, numbers)
         else:
-            found = self._shap.attributions(X, distinct, seconds=seconds)
-        return {
-            name: found[distinct.index(position)]
-            for name, position in zip(asked, positions, strict=True)
-        }
+            attributions = self._shap.attributions(X, numbers, seconds=seconds)
+        return {name: attributions[column] for name, column in column_of.items()}
 
     @cached_property
     def _shap(self) -> TreeShap:
         return TreeShap(self.ensemble)
 
     def importances(self, target: str) -> list[Importance]:
-        """Importances of clusters of collinear features, by their first members, largest first."""
+        """Permutation importances of clusters of collinear features, on held-out rows.
+
+        Parameters
+        ----------
+        target : str
+            Name of a target, in any spelling.
+
+        Returns
+        -------
+        list of Importance
+            One for each cluster, named after its first feature; largest first.
+
+        Raises
+        ------
+        UnknownTargetError
+            If the bundle has no such target.
+        """
         return self._importances[self.target(target)]
 
-    def matrix(self, rows: Sequence[FeatureRow]) -> NDArray[np.float32]:
+    def resolve(self, *given: Mapping[str, object] | None) -> dict[str, int | float | str]:
+        """Give each condition its value.
+
+        Parameters
+        ----------
+        *given : mapping of str to object, or None
+            Values by name; later mappings win, and defaults come last.
+
+        Returns
+        -------
+        dict of str to int, float or str
+            The value of each condition.
+
+        Raises
+        ------
+        InputError
+            For an unknown condition, or a value that is not allowed.
+        """
+        return resolve_conditions(self.conditions, *given)
+
+    def row_id(self, id_: str, conditions: Conditions) -> str:
+        """Find the key of the features that the bundle reads for an architecture.
+
+        Parameters
+        ----------
+        id_ : str
+            Id of the canonical architecture.
+        conditions : mapping of str to int, float or str
+            A value for each condition, as :meth:`resolve` returns them.
+
+        Returns
+        -------
+        str
+            As :func:`acorn.features.feature_table.row_id` makes it.
+        """
+        return row_id(id_, self.dataset, image_size_of(conditions))
+
+    def missing_row(self, id_: str, conditions: Conditions, error: AcornError) -> AcornError:
+        """Say which image sizes need no computation, if features cannot be computed.
+
+        Parameters
+        ----------
+        id_ : str
+            Id of the canonical architecture.
+        conditions : mapping of str to int, float or str
+            A value for each condition, as :meth:`resolve` returns them.
+        error : AcornError
+            Why the features cannot be computed.
+
+        Returns
+        -------
+        AcornError
+            The same error if it is no :class:`~acorn.errors.InputError`, or the table has the
+            architecture at no image size.
+        """
+        size = image_size_of(conditions)
+        is_input = isinstance(error, InputError) and size is not None
+        known = self.table.image_sizes(id_) if is_input else []
+        if not known:
+            return error
+        return InputError(
+            f"got {id_} at {IMAGE_SIZE} {size}; expected {', '.join(map(str, known))}, which the "
+            f"table of {self.name} has, or another that can be computed ({error})"
+        )
+
+    def encode(self, conditions: Conditions) -> dict[str, float]:
+        """Convert conditions to columns of the input.
+
+        Parameters
+        ----------
+        conditions : mapping of str to int, float or str
+            A value for each condition, as :meth:`resolve` returns them.
+
+        Returns
+        -------
+        dict of str to float
+            By name of the column.
+        """
+        return encode_conditions(self.conditions, conditions)
+
+    def table_matrix(
+        self,
+        ids: Sequence[str] | None = None,
+        conditions: Sequence[Conditions] | None = None,
+        *,
+        table: FeatureTable | None = None,
+    ) -> NDArray[np.float32]:
+        """Arrange rows of a feature table in the order that the bundle reads them.
+
+        Parameters
+        ----------
+        ids : sequence of str, optional
+            Keys of the rows; by default all of the table.
+        conditions : sequence of mapping, optional
+            Conditions of each row, as :meth:`resolve` returns them; by default the defaults, at
+            the image size of the row.
+        table : FeatureTable, optional
+            By default the table of the bundle.
+
+        Returns
+        -------
+        ndarray of shape (n, len(feature_names)), float32
+        """
+        table = self.table if table is None else table
+        X = table.matrix(self.network_features, ids)
+        if not self.conditions:
+            return X
+        if conditions is None:
+            defaults = self.resolve()
+            sizes = [split_row_id(id_)[1] for id_ in (table.ids if ids is None else ids)]
+            conditions = [
+                defaults if size is None else defaults | {IMAGE_SIZE: size} for size in sizes
+            ]
+        encoded = [self.encode(values) for values in conditions]
+        by_name = dict(zip(self.network_features, X.T, strict=True))
+        for name in self.encode(self.resolve()):
+            by_name[name] = np.array([columns[name] for columns in encoded], np.float32)
+        return np.column_stack([by_name[name] for name in self.feature_names])
+
+    def matrix(
+        self, rows: Sequence[FeatureRow], conditions: Sequence[Conditions] | None = None
+    ) -> NDArray[np.float32]:
         """Arrange features in the order that the bundle reads them.
 
         Parameters
         ----------
         rows : sequence of FeatureRow
             Features of each architecture.
+        conditions : sequence of mapping, optional
+            Conditions of each row, as :meth:`resolve` returns them; by default the defaults.
 
         Returns
         -------
@@ -256,8 +484,14 @@ class Bundle:
         MismatchError
             If a row lacks a feature.
         """
+        inputs = [row.values for row in rows]
+        if self.conditions:
+            if conditions is None:
+                conditions = [self.resolve()] * len(rows)
+            encoded = map(self.encode, conditions)
+            inputs = [{**values, **more} for values, more in zip(inputs, encoded, strict=True)]
         try:
-            values = [[row.values[name] for name in self.feature_names] for row in rows]
+            values = [[row[name] for name in self.feature_names] for row in inputs]
         except KeyError as error:
             raise MismatchError(f"got features without {error}, which the forest reads") from None
         # None becomes NaN.
@@ -293,8 +527,39 @@ class Bundle:
         return bounded(X)
 
 
+def image_size_of(conditions: Conditions) -> int | None:
+    """Find the image size among conditions.
+
+    Parameters
+    ----------
+    conditions : mapping of str to int, float or str
+        Values by name.
+
+    Returns
+    -------
+    int or None
+        None for that of the dataset.
+    """
+    size = conditions.get(IMAGE_SIZE)
+    return size if isinstance(size, int) else None
+
+
+def _network_features(manifest: Manifest) -> list[str]:
+    return [name for name in manifest.features if not name.startswith(PREFIX)]
+
+
 def bounded(X: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Convert to float32; what overflows becomes the largest number, which trees can still sort."""
+    """Convert features to float32. Values beyond its range become its largest number.
+
+    Parameters
+    ----------
+    X : ndarray of float of any shape
+        Features; NaN is missing and stays.
+
+    Returns
+    -------
+    ndarray of float32 of the same shape
+    """
     limits = np.finfo(np.float32)
     return np.clip(X, limits.min, limits.max).astype(np.float32, copy=False)
 
@@ -330,12 +595,13 @@ def _member(content: bytes, entry: files.ForestEntry, manifest: Manifest) -> Mem
         raise BundleError(
             f"{entry.file} has (features, outputs, trees) {got}; the manifest says {expected}"
         )
-    return Member(forest, entry.features, [manifest.targets.index(name) for name in entry.targets])
+    targets = [manifest.targets.index(name) for name in entry.targets]
+    return Member(forest, entry.features, targets, entry.boosted, entry.weight, entry.additive)
 
 
 def _importances(content: bytes, manifest: Manifest) -> dict[str, list[Importance]]:
     try:
-        found = {
+        importances = {
             target: [
                 Importance(str(row["feature"]), float(row["importance"]), float(row["std"]))
                 for row in rows
@@ -344,6 +610,6 @@ def _importances(content: bytes, manifest: Manifest) -> dict[str, list[Importanc
         }
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise BundleError(f"{files.IMPORTANCES} is malformed: {error!r}") from error
-    if set(found) != set(manifest.targets):
+    if set(importances) != set(manifest.targets):
         raise BundleError(f"{files.IMPORTANCES} is not of the bundle's targets")
-    return found
+    return importances

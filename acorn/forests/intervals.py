@@ -22,12 +22,16 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+from jaxtyping import Float32, Float64, Int32
 from numpy.typing import NDArray
+from scipy.stats import t
 
 from acorn.errors import BundleError, InputError
 from acorn.forests._tensors import expect_tensors, read_tensors, write_tensors
 
 Floats = NDArray[np.float64]
+PerTarget = Float64[Floats, "n targets"]
+OfTarget = Float64[Floats, " n"]
 
 PARTS = 3
 """Parts of the predicted range."""
@@ -39,6 +43,7 @@ KEPT_SCORES = 667
 """Scores kept for a part. Between two kept scores the larger one is used, so that thinning never
 narrows an interval."""
 
+_LEAST_BETA = 1e-6
 _BETAS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)  # in units of the mean spread
 
 
@@ -58,13 +63,13 @@ class Intervals:
         Ascending scores, thinned evenly by rank.
     """
 
-    edges: NDArray[np.float32]
-    beta: NDArray[np.float32]
-    size: NDArray[np.int32]
-    scores: NDArray[np.float32]
+    edges: Float32[NDArray[np.float32], "targets edges"]
+    beta: Float32[NDArray[np.float32], " targets"]
+    size: Int32[NDArray[np.int32], "targets edges+1"]
+    scores: Float32[NDArray[np.float32], "targets edges+1 kept"]
 
     @classmethod
-    def fit(cls, residuals: Floats, value: Floats, spread: Floats) -> Self:
+    def fit(cls, residuals: PerTarget, value: PerTarget, spread: PerTarget) -> Self:
         """Calibrate on rows that the trees did not see.
 
         Parameters
@@ -86,9 +91,54 @@ class Intervals:
         edges, beta, size, scores = zip(*fitted, strict=True)
         return cls(np.stack(edges), np.array(beta, np.float32), np.stack(size), np.stack(scores))
 
+    @classmethod
+    def of_student(cls, factor: OfTarget, freedom: OfTarget, *, floor: float = _LEAST_BETA) -> Self:
+        """Make intervals of errors that follow Student's t, for too few rows to calibrate on.
+
+        Parameters
+        ----------
+        factor : ndarray of shape (targets,)
+            Scale of the errors, in units of the spread.
+        freedom : ndarray of shape (targets,)
+            Degrees of freedom.
+        floor : float, default=1e-6
+            Floor of the spread.
+
+        Returns
+        -------
+        Intervals
+            The quantile at each level is that of the distribution.
+        """
+        levels = np.arange(1, KEPT_SCORES + 1) / (KEPT_SCORES + 1)
+        quantiles = t.ppf((1 + levels) / 2, freedom[:, None]) * factor[:, None]
+        targets = len(factor)
+        return cls(
+            np.full((targets, PARTS - 1), np.inf, np.float32),
+            np.full(targets, floor, np.float32),
+            np.full((targets, PARTS), KEPT_SCORES, np.int32),
+            np.repeat(quantiles[:, None], PARTS, axis=1).astype(np.float32),
+        )
+
+    @classmethod
+    def joined(cls, parts: "Sequence[Intervals]") -> "Intervals":
+        """Join the intervals of several sets of targets.
+
+        Parameters
+        ----------
+        parts : sequence of Intervals
+            At least one.
+
+        Returns
+        -------
+        Intervals
+            Those of all targets, in the order of the parts.
+        """
+        names = ("edges", "beta", "size", "scores")
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
     def half_width(
-        self, value: Floats, spread: Floats, level: float, targets: Sequence[int]
-    ) -> Floats:
+        self, value: PerTarget, spread: PerTarget, level: float, targets: Sequence[int]
+    ) -> PerTarget:
         """Half the width of the intervals at a level.
 
         Parameters
@@ -113,11 +163,11 @@ class Intervals:
         if not 0 < level < 1:
             raise InputError(f"got an interval level of {level}; expected a number inside (0, 1)")
         half = np.empty(spread.shape)
-        for column, t in enumerate(targets):
-            parts = zip(self.scores[t], self.size[t].tolist(), strict=True)
+        for column, target in enumerate(targets):
+            parts = zip(self.scores[target], self.size[target].tolist(), strict=True)
             quantiles = np.array([_quantile(scores, size, level) for scores, size in parts])
-            part = np.searchsorted(self.edges[t], value[:, column], side="right")
-            half[:, column] = (spread[:, column] + self.beta[t]) * quantiles[part]
+            part = np.searchsorted(self.edges[target], value[:, column], side="right")
+            half[:, column] = (spread[:, column] + self.beta[target]) * quantiles[part]
         return half
 
     def to_bytes(self) -> bytes:
@@ -164,10 +214,10 @@ class Intervals:
         )
         if {len(array) for array in arrays.values()} != {targets}:
             raise BundleError(f"intervals are not of {targets} targets")
-        intervals = cls(**arrays)
-        parts = intervals.size.shape[1]
-        if intervals.edges.shape[1] != parts - 1 or intervals.scores.shape[1] != parts:
+        parts = arrays["size"].shape[1]
+        if arrays["edges"].shape[1] != parts - 1 or arrays["scores"].shape[1] != parts:
             raise BundleError("intervals have edges, sizes and scores of different parts")
+        intervals = cls(**arrays)
         valid = (
             intervals.scores.shape[2] > 0
             and not np.isnan(intervals.edges).any()
@@ -185,8 +235,13 @@ class Intervals:
 
 
 def _fit_one(
-    residual: Floats, value: Floats, spread: Floats
-) -> tuple[NDArray[np.float32], float, NDArray[np.int32], NDArray[np.float32]]:
+    residual: OfTarget, value: OfTarget, spread: OfTarget
+) -> tuple[
+    Float32[NDArray[np.float32], " edges"],
+    float,
+    Int32[NDArray[np.int32], " parts"],
+    Float32[NDArray[np.float32], "parts kept"],
+]:
     """Calibrate one target.
 
     The floor ``beta`` is the one of the highest likelihood if errors follow a Laplace distribution
@@ -210,12 +265,12 @@ def _fit_one(
     return edges, beta, sizes, np.stack([_thinned(np.sort(group)) for group in groups])
 
 
-def _thinned(scores: Floats) -> NDArray[np.float32]:
+def _thinned(scores: OfTarget) -> Float32[NDArray[np.float32], " kept"]:
     kept = np.ceil(np.linspace(0, len(scores) - 1, KEPT_SCORES)).astype(int)
     return np.nextafter(scores[kept].astype(np.float32), np.float32(np.inf))
 
 
-def _quantile(scores: NDArray[np.float32], size: int, level: float) -> float:
+def _quantile(scores: Float32[NDArray[np.float32], " kept"], size: int, level: float) -> float:
     rank = math.ceil((size + 1) * level)
     if rank > size:
         return math.inf

@@ -5,13 +5,20 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from acorn.conditions import PREFIX, Condition
 from acorn.errors import BundleError, abbreviate
 from acorn.strict_json import JSONError, parse_json
 
 SCHEMA_VERSION = 2
 """Version of bundles that are written: 2 compresses arrays, 1 did not."""
 
-READABLE_VERSIONS = (1, 2)
+CONDITIONS_VERSION = 3
+"""Version of bundles with conditions, which earlier versions of Acorn cannot read."""
+
+RANKS_VERSION = 4
+"""Version of bundles of ranks, which earlier versions of Acorn cannot read."""
+
+READABLE_VERSIONS = (1, 2, 3, 4)
 MANIFEST = "manifest.json"
 MODEL_CARD = "MODEL_CARD.md"
 FEATURES = "features.parquet"
@@ -39,12 +46,19 @@ class FileEntry(_Strict):
 
 
 class ForestEntry(_Strict):
-    """A forest: the file, the columns that it reads and the targets that it predicts, in order."""
+    """A forest: the file, the columns that it reads and the targets that it predicts, in order.
+
+    The trees of a boosted forest do not count in the spread over trees. An additive forest is added
+    to the weighted mean over the trees of the others.
+    """
 
     file: Text
     features: Annotated[list[Count], Field(min_length=1)]
     targets: Annotated[list[Text], Field(min_length=1)]
     trees: Annotated[int, Field(ge=1)]
+    boosted: bool = False
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    additive: bool = False
 
 
 class LabelSource(_Strict):
@@ -69,7 +83,8 @@ class Manifest(_Strict):
 
     ``scores`` are those of cross-validation on the training set, one row for each class of
     equivalent architectures. A target is predicted by the mean over the trees of all forests that
-    list it.
+    list it. ``conditions`` are inputs besides the features of the architecture. With ``ranks``, the
+    predictions are percentiles of the rows of the feature table, and there were no labels.
     """
 
     schema_version: int
@@ -89,6 +104,8 @@ class Manifest(_Strict):
     parameters: dict[str, Any]
     candidates: list[Candidate]
     scores: dict[str, dict[str, float | int | None]]
+    conditions: list[Condition] = Field(default_factory=list)
+    ranks: bool = False
 
     @model_validator(mode="after")
     def _names_agree(self) -> "Manifest":
@@ -100,9 +117,17 @@ class Manifest(_Strict):
         if len(set(forests)) != len(forests) or set(self.files) != expected:
             listed = ", ".join(sorted(set(self.files) ^ expected)) or "a forest twice"
             raise ValueError(f"the files listed are not those of a bundle: see {listed}")
-        for what, names in (("targets", self.targets), ("features", self.features)):
+        conditions = [condition.name for condition in self.conditions]
+        for what, names in (
+            ("targets", self.targets),
+            ("features", self.features),
+            ("conditions", conditions),
+        ):
             if len(set(names)) != len(names):
                 raise ValueError(f"{what} are listed twice")
+        columns = {column for condition in self.conditions for column in condition.columns}
+        if {name for name in self.features if name.startswith(PREFIX)} != columns:
+            raise ValueError("the columns of conditions are not those of the conditions")
         for forest in self.forests:
             if len(set(forest.targets)) != len(forest.targets):
                 raise ValueError(f"{forest.file} lists a target twice")
@@ -120,7 +145,9 @@ class Manifest(_Strict):
         bytes
             JSON, which :meth:`from_bytes` reads.
         """
-        return (self.model_dump_json(indent=1) + "\n").encode()
+        # Manifests without conditions and ranks stay as they were before there were any.
+        absent = {name for name in ("conditions", "ranks") if not getattr(self, name)}
+        return (self.model_dump_json(indent=1, exclude=absent) + "\n").encode()
 
     @classmethod
     def from_bytes(cls, content: bytes) -> "Manifest":
@@ -148,10 +175,10 @@ class Manifest(_Strict):
         if type(version) is not int:
             raise BundleError(f"{MANIFEST} has no schema_version; expected {SCHEMA_VERSION}")
         if version not in READABLE_VERSIONS:
-            age = "newer" if version > SCHEMA_VERSION else "older"
+            age = "newer" if version > READABLE_VERSIONS[-1] else "older"
             raise BundleError(
                 f"{MANIFEST} has schema version {version}, {age} than this Acorn reads; expected "
-                f"{' or '.join(map(str, READABLE_VERSIONS))}"
+                f"one of {', '.join(map(str, READABLE_VERSIONS))}"
             )
         try:
             return cls.model_validate(fields)

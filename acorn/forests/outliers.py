@@ -11,11 +11,13 @@ Ramaswamy et al., Efficient algorithms for mining outliers, 2000 (nearest neighb
 Falkman, Conformal prediction for distribution-independent anomaly detection, 2010.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
 
 import numpy as np
+from jaxtyping import Bool, Float16, Float32, Float64
 from numpy.typing import NDArray
 
 from acorn.errors import BundleError
@@ -29,8 +31,16 @@ NEIGHBOURS = 5
 REFERENCE_BYTES = 1_200_000
 """Most bytes of the reference rows."""
 
+UNUSED = np.float32(1e30)
+"""Scale of a feature that does not count: its scaled values are nearly 0."""
+
+Rows = Float32[NDArray[np.float32], "n features"]
+PerRow = Float32[NDArray[np.float32], " n"]
+PerFeature = Float32[NDArray[np.float32], " features"]
+
 _MISSING = 3.0  # scaled value of a missing feature: far from most values, equal among missing ones
 _ROWS_AT_ONCE = 512
+_LINEAR = 100  # arcsinh is linear within some hundredths: extreme values keep their distance
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,13 +57,13 @@ class OutlierDetector:
         Non-conformity scores of the calibration rows, ascending.
     """
 
-    centre: NDArray[np.float32]
-    scale: NDArray[np.float32]
-    reference: NDArray[np.float16]
-    nonconformity: NDArray[np.float32]
+    centre: PerFeature
+    scale: PerFeature
+    reference: Float16[NDArray[np.float16], "rows features"]
+    nonconformity: Float32[NDArray[np.float32], " calibration"]
 
     @classmethod
-    def fit(cls, X: NDArray[np.float32], *, seed: int) -> Self:
+    def fit(cls, X: Rows, *, seed: int) -> Self:
         """Learn from training rows.
 
         Parameters
@@ -76,7 +86,62 @@ class OutlierDetector:
         scores = uncalibrated._nonconformity(X[order[references:]])
         return cls(centre, scale, reference, np.sort(scores))
 
-    def score(self, X: NDArray[np.float32]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    @classmethod
+    def fit_groups(cls, X: Rows, groups: Sequence[str], columns: Sequence[int]) -> Self:
+        """Learn from training rows that fall into groups, such as families of networks.
+
+        A row of a new group has no neighbours of its own group. The calibration therefore compares
+        each row with the other groups only, so that few rows of a new group are called outliers.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, features)
+            Training rows.
+        groups : sequence of str
+            Group of each row, at least two.
+        columns : sequence of int
+            Features to compare; the others do not count.
+
+        Returns
+        -------
+        OutlierDetector
+            The calibrated detector.
+        """
+        distinct = np.unique(X, axis=0, return_index=True)[1]
+        X, names = X[distinct], np.array(groups)[distinct]
+        present = np.ma.masked_invalid(X.astype(np.float64))
+        scale = np.full(X.shape[1], UNUSED, np.float32)
+        spread = np.ma.filled(present.std(axis=0), 0.0).astype(np.float32)
+        scale[columns] = np.maximum(spread, 1e-6)[columns] * _LINEAR
+        centre = np.ma.filled(present.mean(axis=0), 0.0).astype(np.float32)
+        reference = _scaled(X, centre, scale)
+        scores = np.empty(len(X), np.float32)
+        for name in np.unique(names):
+            own = names == name
+            others = cls(centre, scale, reference[~own], np.empty(0, np.float32))
+            scores[own] = others._nonconformity(X[own])
+        return cls(centre, scale, reference, np.sort(scores))
+
+    def without(self, columns: Sequence[int]) -> Self:
+        """Leave features out of all distances.
+
+        Parameters
+        ----------
+        columns : sequence of int
+            Features that do not vary in the training rows.
+
+        Returns
+        -------
+        OutlierDetector
+            The same detector if there are none.
+        """
+        scale = self.scale.copy()
+        scale[list(columns)] = UNUSED
+        return replace(self, scale=scale)
+
+    def score(
+        self, X: Rows
+    ) -> tuple[Bool[NDArray[np.bool_], " n"], Float64[NDArray[np.float64], " n"]]:
         """Compare rows with the training rows.
 
         Parameters
@@ -95,7 +160,7 @@ class OutlierDetector:
         score = lower / (len(self.nonconformity) + 1)
         return score < 1 - ALPHA, score
 
-    def _nonconformity(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _nonconformity(self, X: Rows) -> PerRow:
         """Mean distance to the nearest reference rows.
 
         einsum sums each pair of rows by itself. A product of matrices would round a row otherwise
@@ -114,7 +179,11 @@ class OutlierDetector:
         return scores
 
     @cached_property
-    def _reference(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _reference(
+        self,
+    ) -> tuple[
+        Float64[NDArray[np.float64], "rows features"], Float64[NDArray[np.float64], " rows"]
+    ]:
         """Reference rows in float64, and their squared norms."""
         reference = self.reference.astype(np.float64)
         return reference, np.einsum("nf,nf->n", reference, reference)
@@ -156,9 +225,10 @@ class OutlierDetector:
             arrays["nonconformity"] = arrays.pop("strangeness")
         vectors = dict.fromkeys(("centre", "scale", "nonconformity"), (np.float32, 1))
         expect_tensors(arrays, {**vectors, "reference": (np.float16, 2)})
-        detector = cls(**arrays)
-        if {len(detector.centre), len(detector.scale), detector.reference.shape[1]} != {features}:
+        columns = len(arrays["centre"]), len(arrays["scale"]), arrays["reference"].shape[1]
+        if set(columns) != {features}:
             raise BundleError(f"the outlier detector is not of {features} features")
+        detector = cls(**arrays)
         if not len(detector.reference) or not len(detector.nonconformity):
             raise BundleError("the outlier detector has no rows")
         finite = all(np.isfinite(array).all() for array in arrays.values())
@@ -168,14 +238,14 @@ class OutlierDetector:
 
 
 def _scaled(
-    X: NDArray[np.float32], centre: NDArray[np.float32], scale: NDArray[np.float32]
-) -> NDArray[np.float16]:
+    X: Rows, centre: PerFeature, scale: PerFeature
+) -> Float16[NDArray[np.float16], "n features"]:
     with np.errstate(over="ignore"):
         scaled = np.arcsinh((X.astype(np.float64) - centre) / scale)
     return np.where(np.isnan(X), _MISSING, scaled).astype(np.float16)
 
 
-def _robust_scale(X: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _robust_scale(X: Rows) -> tuple[PerFeature, PerFeature]:
     """Median and spread of each column; a constant column gets a small positive spread."""
     present = np.ma.masked_invalid(X.astype(np.float64))
     centre = np.ma.filled(np.ma.median(present, axis=0), 0.0)

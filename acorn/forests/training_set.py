@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+from jaxtyping import Bool, UInt64
 from numpy.typing import NDArray
 
 from acorn.forests._tensors import expect_tensors, read_tensors, write_tensors
@@ -21,7 +22,7 @@ class TrainingSet:
         First eight bytes of the SHA-256 of each id, ascending.
     """
 
-    fingerprints: NDArray[np.uint64]
+    fingerprints: UInt64[NDArray[np.uint64], " n"]
 
     @classmethod
     def of(cls, ids: Iterable[str]) -> Self:
@@ -38,7 +39,7 @@ class TrainingSet:
         """
         return cls(np.unique(_fingerprints(ids)))
 
-    def contains(self, ids: Iterable[str]) -> NDArray[np.bool_]:
+    def contains(self, ids: Iterable[str]) -> Bool[NDArray[np.bool_], " n"]:
         """Look up which ids were trained on.
 
         Parameters
@@ -104,6 +105,6 @@ class TrainingSet:
         return cls(arrays["prints"])
 
 
-def _fingerprints(ids: Iterable[str]) -> NDArray[np.uint64]:
+def _fingerprints(ids: Iterable[str]) -> UInt64[NDArray[np.uint64], " n"]:
     heads = [hashlib.sha256(id_.encode()).digest()[:8] for id_ in ids]
     return np.array([int.from_bytes(head, "big") for head in heads], np.uint64)

@@ -12,17 +12,19 @@ Zero, Krishnakumar et al., NeurIPS 2022). For one image it counts
 
 Matrix products of two computed operands, which those networks lack, count like linear layers.
 
-Layer graphs and their features need no torch; :func:`trace` imports it at its first use.
+Layer graphs and their features need no torch; functions that
+trace import it at their first use.
 """
 
 from typing import TYPE_CHECKING
 
 from acorn import lazy_names
+from acorn.graph.design_features import design_features
 from acorn.graph.layer_graph import CONVOLUTIONS, POOLS, WEIGHTED, Kind, Layer, LayerGraph
 from acorn.graph.structure import structure_features
 
 if TYPE_CHECKING:
-    from acorn.graph.tracing import count_params, trace
+    from acorn.graph.tracing import count_params, trace, trace_shapes
 
 __all__ = [
     "CONVOLUTIONS",
@@ -32,9 +34,13 @@ __all__ = [
     "Layer",
     "LayerGraph",
     "count_params",
+    "design_features",
     "structure_features",
     "trace",
+    "trace_shapes",
 ]
 
 
-__getattr__ = lazy_names(__name__, dict.fromkeys(("count_params", "trace"), "acorn.graph.tracing"))
+__getattr__ = lazy_names(
+    __name__, {"acorn.graph.tracing": ("count_params", "trace", "trace_shapes")}
+)

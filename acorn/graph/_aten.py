@@ -90,9 +90,21 @@ def read_layer(name: str, args: Args, out: Tensor, computed: IsComputed) -> Laye
 
 
 def quick_result(name: str, args: Args) -> Any:
-    """Make the result of an operation that keeps its operand's shape, or None for the others.
+    """Make an empty result of an operation that keeps the shape of its operand.
 
-    Torch's own shape rules for these run in python and take most of a trace's time.
+    The shape rules of torch for these run in Python and take most of the time of a trace.
+
+    Parameters
+    ----------
+    name : str
+        As in :func:`read_layer`.
+    args : sequence
+        Arguments of the call.
+
+    Returns
+    -------
+    torch.Tensor, tuple of torch.Tensor or None
+        None if the operation is not one of these.
     """
     source = args[0] if args else None
     if not (isinstance(source, Tensor) and source.is_contiguous()):
@@ -154,12 +166,14 @@ def _product(left: Tensor, right: Tensor, shape: tuple[int, ...], computed: IsCo
     )
 
 
-def _norm(args: Args, shape: tuple[int, ...]) -> Layer:
-    return Layer(Kind.NORM, shape=shape, flops=math.prod(shape) * (1 if args[1] is None else 2))
+def _norm(weight: int) -> _Reader:
+    """Make the reader of a norm whose argument number ``weight`` is None if it is not affine."""
 
+    def read(args: Args, shape: tuple[int, ...]) -> Layer:
+        per_element = 1 if args[weight] is None else 2
+        return Layer(Kind.NORM, shape=shape, flops=math.prod(shape) * per_element)
 
-def _layer_norm(args: Args, shape: tuple[int, ...]) -> Layer:
-    return Layer(Kind.NORM, shape=shape, flops=math.prod(shape) * (1 if args[2] is None else 2))
+    return read
 
 
 def _pool(kind: Kind) -> _Reader:
@@ -169,9 +183,9 @@ def _pool(kind: Kind) -> _Reader:
         stride = tuple(args[2]) if len(args) > 2 and args[2] else kernel
         dilated = kind is Kind.MAX_POOL and len(args) > 4
         size = tuple(args[0].shape[-axes:])
-        whole = kernel == size and math.prod(shape[-axes:]) == 1 < math.prod(size)
+        is_global = kernel == size and math.prod(shape[-axes:]) == 1 < math.prod(size)
         return Layer(
-            Kind.GLOBAL_POOL if whole else kind,
+            Kind.GLOBAL_POOL if is_global else kind,
             shape=shape,
             kernel=_per_axis(kernel, size),
             stride=_per_axis(stride, size),
@@ -235,14 +249,14 @@ def _per_axis(value: int | Sequence[int], like: Sequence[int]) -> tuple[int, ...
 
 _READERS: dict[str, _Reader] = {
     "convolution": _convolution,
-    "native_batch_norm": _norm,
-    "_native_batch_norm_legit": _norm,
-    "_native_batch_norm_legit_no_training": _norm,
-    "_batch_norm_no_update": _norm,
-    "cudnn_batch_norm": _norm,
-    "native_group_norm": _norm,
-    "native_layer_norm": _layer_norm,
-    "_fused_rms_norm": _layer_norm,
+    "native_batch_norm": _norm(1),
+    "_native_batch_norm_legit": _norm(1),
+    "_native_batch_norm_legit_no_training": _norm(1),
+    "_batch_norm_no_update": _norm(1),
+    "cudnn_batch_norm": _norm(1),
+    "native_group_norm": _norm(1),
+    "native_layer_norm": _norm(2),
+    "_fused_rms_norm": _norm(2),
     "max_pool2d_with_indices": _pool(Kind.MAX_POOL),
     "max_pool1d": _pool(Kind.MAX_POOL),
     "avg_pool1d": _pool(Kind.AVG_POOL),

@@ -5,7 +5,6 @@ that reads structure (:func:`acorn.graph.structure_features`) reads it from here
 """
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
@@ -61,6 +60,8 @@ class Layer:
         Multiply-accumulates of convolutions, linear layers and matrix products; otherwise 0.
     flops : int
         Operations in the convention of :mod:`acorn.graph`.
+    function : str, default=""
+        Name of torch's function if the layer was traced, such as ``gelu``.
     """
 
     kind: Kind
@@ -75,6 +76,7 @@ class Layer:
     params: int = 0
     macs: int = 0
     flops: int = 0
+    function: str = ""
 
     @property
     def elements(self) -> int:
@@ -83,12 +85,12 @@ class Layer:
 
     @property
     def positions(self) -> int:
-        """Places that a weighted layer is applied at: pixels or tokens of its output."""
+        """Number of pixels or tokens at which a weighted layer is applied."""
         return self.elements // self.out_channels if self.out_channels else 0
 
     @property
     def area(self) -> int:
-        """Kernel area: 1 for linear layers and whatever has no kernel."""
+        """Area of the kernel; 1 if there is none."""
         return math.prod(self.kernel)
 
     @property
@@ -168,37 +170,16 @@ class LayerGraph:
         for index in range(len(self.layers) - 1, 0, -1):
             if index in needed:
                 needed.update(self.layers[index].inputs)
-        return self.subgraph(needed)
-
-    def subgraph(self, keep: Iterable[int]) -> "LayerGraph":
-        """Keep only some nodes, and the edges and outputs among them.
-
-        Parameters
-        ----------
-        keep : iterable of int
-            Indices of the nodes to keep.
-
-        Returns
-        -------
-        LayerGraph
-            These nodes, numbered anew in their order.
-        """
-        kept = sorted(set(keep))
-        renamed = {old: new for new, old in enumerate(kept)}
-        return LayerGraph(
-            tuple(
-                replace(
-                    self.layers[old],
-                    inputs=tuple(renamed[i] for i in self.layers[old].inputs if i in renamed),
-                )
-                for old in kept
-            ),
-            tuple(renamed[output] for output in self.outputs if output in renamed),
-        )
+        number_of = {old: new for new, old in enumerate(sorted(needed))}
+        layers = [
+            replace(self.layers[old], inputs=tuple(number_of[i] for i in self.layers[old].inputs))
+            for old in number_of
+        ]
+        return LayerGraph(tuple(layers), tuple(number_of[output] for output in self.outputs))
 
 
 def _check_layer(index: int, layer: Layer) -> None:
-    """Raise when a layer contradicts itself or its place."""
+    """Raise if a layer is inconsistent, or at a wrong place."""
     if (layer.kind is Kind.INPUT) != (index == 0):
         raise _invalid(index, layer, "the input first and nowhere else")
     if index == 0 and layer.inputs:

@@ -10,7 +10,15 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 @contextmanager
 def evaluating(modules: Iterable[nn.Module]) -> Iterator[None]:
-    """Clear the training flags, without calling overridden ``train``, and restore each."""
+    """Clear the training flags of modules inside the block, and restore each afterwards.
+
+    An overridden ``train`` is not called.
+
+    Parameters
+    ----------
+    modules : iterable of torch.nn.Module
+        Modules whose flags are cleared.
+    """
     flags = [(module, module.training) for module in modules]
     try:
         for module, _ in flags:
@@ -23,9 +31,9 @@ def evaluating(modules: Iterable[nn.Module]) -> Iterator[None]:
 
 @contextmanager
 def transparent_attention() -> Iterator[None]:
-    """Compute attention by products and a softmax, not by fused kernels, while inside.
+    """Compute attention by products and a softmax inside the block, not by fused kernels.
 
-    Those can be differentiated once only, and hide what they compute.
+    Fused kernels can be differentiated once only, and hide their operations from a recorder.
     """
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)

@@ -1,12 +1,11 @@
-"""A network's double: the same structure and state, none of it shared with the original.
+"""Replicas of networks, with the same structure and state, and no state shared with the original.
 
-Everything that Acorn does to a network, it does to a replica. The user's forward may count its
-calls, fill a cache on first use, or keep a tensor of whatever precision it was called in: all of
-that stays in the replica.
+Acorn changes and runs only replicas. A forward of the user may count its calls, fill a cache on
+first use, or keep a tensor in the precision of the call: these changes stay in the replica.
 
-:func:`copy.deepcopy` does not do: it refuses tensors that were computed, copies no closure (a
-hook or a patched ``forward`` would go on with the original's state), and gives no say in what
-becomes of a tensor.
+:func:`copy.deepcopy` is not sufficient: it refuses tensors that were computed, it does not copy
+closures (a hook or a patched ``forward`` would use the state of the original), and it cannot
+convert tensors.
 """
 
 import collections
@@ -28,7 +27,7 @@ from torch.nn.utils.weight_norm import WeightNorm
 from acorn.errors import InputError
 
 TensorCopy = Callable[[Tensor], Tensor]
-"""Gives the replica's tensor for one of the original's, detached from it."""
+"""Returns the tensor of the replica for a tensor of the original, detached from it."""
 
 _ATOMS = (
     type(None), bool, int, float, complex, str, bytes, type, range, types.BuiltinFunctionType,
@@ -37,7 +36,7 @@ _ATOMS = (
 _SHARED = (
     np.ndarray, torch.optim.Optimizer, torch.utils.data.Dataset, torch.utils.data.DataLoader,
 )  # fmt: skip
-"""What a hook may hold on to without the network's owning it, and may be huge."""
+"""Objects that a hook may refer to; they do not belong to the network, and may be large."""
 
 _CONTAINERS = (list, set, collections.deque)
 _WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
@@ -46,8 +45,8 @@ _WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 def replicate(network: nn.Module, tensors: TensorCopy | None = None) -> nn.Module:
     """Copy a network, its Python attributes and its hooks.
 
-    Wrappers that change how a network runs, not what it computes, are taken off: ``torch.compile``,
-    ``DataParallel`` and ``DistributedDataParallel``, at any depth. Weights that are computed by a
+    Wrappers that do not change what a network computes are removed at any depth: ``torch.compile``,
+    ``DataParallel`` and ``DistributedDataParallel``. Weights that are computed by a
     parametrization, by the older weight and spectral normalisation, or by pruning, become
     parameters with the value that they have.
 
@@ -68,8 +67,8 @@ def replicate(network: nn.Module, tensors: TensorCopy | None = None) -> nn.Modul
     Raises
     ------
     InputError
-        For a TorchScript module, a quantised one, and parameters that take their shape from a
-        first run which was never made.
+        For a TorchScript module, a quantised one, and parameters that get their shape in a first
+        run, which has not taken place.
     """
     _refuse(network)
     replica = _Copier(tensors or contiguous_clone)(network)
@@ -78,12 +77,34 @@ def replicate(network: nn.Module, tensors: TensorCopy | None = None) -> nn.Modul
 
 
 def contiguous_clone(tensor: Tensor) -> Tensor:
-    """Clone a tensor in row-major order."""
+    """Clone a tensor in row-major order.
+
+    Parameters
+    ----------
+    tensor : torch.Tensor
+        Any tensor.
+
+    Returns
+    -------
+    torch.Tensor
+        The clone, without a gradient graph.
+    """
     return tensor.detach().clone(memory_format=torch.contiguous_format)
 
 
 def unwrapped(module: nn.Module) -> nn.Module:
-    """Take off ``torch.compile``, ``DataParallel`` and ``DistributedDataParallel``."""
+    """Remove the wrappers ``torch.compile``, ``DataParallel`` and ``DistributedDataParallel``.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        A module, wrapped any number of times.
+
+    Returns
+    -------
+    torch.nn.Module
+        The module inside.
+    """
     while True:
         if isinstance(module, _WRAPPERS):
             module = module.module
@@ -102,7 +123,7 @@ class _Copier:
         self._originals: list[object] = []  # kept alive, so that no id is used twice
 
     def __call__(self, value: Any) -> Any:
-        """Give the copy of a value; the same for the same value."""
+        """Return the copy of a value; the same copy for the same value."""
         if isinstance(value, (*_ATOMS, *_SHARED)):
             return value
         if id(value) in self._copies:
@@ -131,47 +152,47 @@ class _Copier:
             return self._noted(value, value.clone_state())
         return self._other(value)
 
-    def _noted(self, original: object, made: Any) -> Any:
-        self._copies[id(original)] = made
+    def _noted(self, original: object, duplicate: Any) -> Any:
+        self._copies[id(original)] = duplicate
         self._originals.append(original)
-        return made
+        return duplicate
 
     def _tensor(self, tensor: Tensor) -> Tensor:
-        made = self._tensors(tensor)
+        duplicate = self._tensors(tensor)
         if isinstance(tensor, nn.Parameter):
-            return nn.Parameter(made, tensor.requires_grad and made.is_floating_point())
-        return made.requires_grad_(tensor.requires_grad and tensor.is_leaf)
+            return nn.Parameter(duplicate, tensor.requires_grad and duplicate.is_floating_point())
+        return duplicate.requires_grad_(tensor.requires_grad and tensor.is_leaf)
 
     def _module(self, module: nn.Module) -> nn.Module:
         inner = unwrapped(module)
         if inner is not module:
             return cast(nn.Module, self._noted(module, self(inner)))
-        made = self._noted(module, object.__new__(type(module)))
+        duplicate = self._noted(module, object.__new__(type(module)))
         for name, value in vars(module).items():
-            made.__dict__[name] = self(value)
+            duplicate.__dict__[name] = self(value)
         # Module.compile() compiles in place.
-        made.__dict__.pop("_compiled_call_impl", None)
-        return cast(nn.Module, made)
+        duplicate.__dict__.pop("_compiled_call_impl", None)
+        return cast(nn.Module, duplicate)
 
     def _dict(self, value: dict[Any, Any]) -> dict[Any, Any]:
         if isinstance(value, collections.defaultdict):
-            made: dict[Any, Any] = collections.defaultdict(value.default_factory)
+            duplicate: dict[Any, Any] = collections.defaultdict(value.default_factory)
         elif type(value) in (dict, collections.OrderedDict):
-            made = type(value)()
+            duplicate = type(value)()
         else:
             return cast(dict[Any, Any], self._other(value))
-        self._noted(value, made)
+        self._noted(value, duplicate)
         for key, item in value.items():
-            made[self(key)] = self(item)
-        return made
+            duplicate[self(key)] = self(item)
+        return duplicate
 
     def _container(self, value: Any) -> Any:
         if type(value) not in _CONTAINERS:
             return self._other(value)
-        made = self._noted(value, copy.copy(value))
-        made.clear()
-        (made.update if isinstance(value, set) else made.extend)(map(self, value))
-        return made
+        duplicate = self._noted(value, copy.copy(value))
+        duplicate.clear()
+        (duplicate.update if isinstance(value, set) else duplicate.extend)(map(self, value))
+        return duplicate
 
     def _tuple(self, value: tuple[Any, ...]) -> tuple[Any, ...]:
         items = [*map(self, value)]
@@ -181,45 +202,45 @@ class _Copier:
             return tuple(items)
         return tuple.__new__(type(value), items)
 
-    def _function(self, function: types.FunctionType) -> types.FunctionType:
-        """Copy a function that holds on to something; others have no state."""
+    def _function(self, function: types.FunctionType) -> Callable[..., Any]:
+        """Copy a function with a closure, defaults or attributes; others have no state."""
         compiled = getattr(function, "_torchdynamo_orig_callable", None)
         if compiled is not None:
-            return cast(types.FunctionType, self._noted(function, self(compiled)))
+            return cast(Callable[..., Any], self._noted(function, self(compiled)))
         if not function.__closure__ and not function.__defaults__ and not vars(function):
             return function
         cells = tuple(types.CellType() for _ in function.__closure__ or ())
-        made = types.FunctionType(
+        duplicate = types.FunctionType(
             function.__code__,
             function.__globals__,
             function.__name__,
             closure=cells if function.__closure__ else None,
         )
-        self._noted(function, made)  # before its cells: a function may refer to itself
+        self._noted(function, duplicate)  # before its cells: a function may refer to itself
         for cell, original in zip(cells, function.__closure__ or (), strict=True):
             try:
                 cell.cell_contents = self(original.cell_contents)
             except ValueError:  # still empty
                 continue
-        made.__defaults__ = self(function.__defaults__)
-        made.__kwdefaults__ = self(function.__kwdefaults__)
-        made.__dict__.update(self(vars(function)))
-        return made
+        duplicate.__defaults__ = self(function.__defaults__)
+        duplicate.__kwdefaults__ = self(function.__kwdefaults__)
+        duplicate.__dict__.update(self(vars(function)))
+        return duplicate
 
     def _other(self, value: Any) -> Any:
-        """Copy an object of the user's, its tensors and modules as here; share what refuses."""
+        """Copy an object of another class; share it if it cannot be copied."""
         reducers: Any = (type(value).__reduce_ex__, type(value).__reduce__)
         plain = reducers == (object.__reduce_ex__, object.__reduce__)
         if hasattr(value, "__dict__") and plain and not hasattr(value, "__deepcopy__"):
             try:
-                made = self._noted(value, copy.copy(value))
-                if made is value:
+                duplicate = self._noted(value, copy.copy(value))
+                if duplicate is value:
                     return value
                 for name, item in vars(value).items():
-                    object.__setattr__(made, name, self(item))
+                    object.__setattr__(duplicate, name, self(item))
             except Exception:  # any object may refuse in any way
                 return self._noted(value, value)
-            return made
+            return duplicate
         try:
             return self._noted(value, copy.deepcopy(value, dict(self._copies)))
         except Exception:  # any object may refuse in any way
@@ -227,7 +248,19 @@ class _Copier:
 
 
 def named_modules_of(network: nn.Module) -> Iterable[tuple[str, nn.Module]]:
-    """Name each module as messages do: ``module "features.0"``, or ``the module`` itself."""
+    """List the modules of a network with names for messages.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Any module.
+
+    Yields
+    ------
+    str, torch.nn.Module
+        Name for messages, such as ``module "features.0"``, or ``the module`` for the network
+        itself; and the module.
+    """
     for name, module in network.named_modules():
         yield (f'module "{name}"' if name else "the module"), module
 
@@ -256,7 +289,7 @@ def _refuse(network: nn.Module) -> None:
 
 
 def _own_weights(replica: nn.Module) -> None:
-    """Make parameters of weights that other parameters determine."""
+    """Replace weights that other parameters determine by parameters."""
     for module in [*replica.modules()]:
         if parametrize.is_parametrized(module):
             _remove_parametrizations(module)
@@ -271,7 +304,7 @@ def _own_weights(replica: nn.Module) -> None:
 def _remove_parametrizations(module: nn.Module) -> None:
     """Keep the values of parametrised tensors.
 
-    Torch's own function deletes properties of the class, which replica and original share.
+    The function of torch deletes properties of the class, which replica and original share.
     """
     parametrizations = cast(nn.ModuleDict, module.parametrizations)
     values = {name: getattr(module, name).detach().clone() for name in parametrizations}

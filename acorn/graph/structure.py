@@ -1,8 +1,8 @@
-"""Structure features: columns that describe the shape of a network before any weight is drawn.
+"""Structure features: columns that describe a network without its weights.
 
-The same columns for every network, computed from its layer graph alone. In the spirit of GRAF
+The same columns for every network, computed from its layer graph alone. They follow GRAF
 (Kadlecova et al., ICML 2024), which counts operations and measures paths under subsets of
-operations in cells; here on whole networks, so that spaces can be compared.
+operations in cells; here they are of whole networks, so that spaces can be compared.
 
 Paths run from the input to the outputs and are measured by dynamic programming; a path that uses
 the output of a node twice (x + x) counts as two. A network whose output does not depend on its
@@ -15,18 +15,22 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from acorn.graph.cost_features import cost_features
+from acorn.graph.design_features import design_features
 from acorn.graph.layer_graph import CONVOLUTIONS, POOLS, WEIGHTED, Kind, Layer, LayerGraph
 
 STAGES = 5
 
 
-def structure_features(graph: LayerGraph) -> dict[str, float]:
+def structure_features(graph: LayerGraph, *, design: bool = False) -> dict[str, float]:
     """Compute the structure features of a network.
 
     Parameters
     ----------
     graph : LayerGraph
         As :func:`acorn.graph.trace` makes it, or as declared; dead nodes count like others.
+    design : bool, default=False
+        Add the columns of :func:`design_features`, for networks of different building blocks.
 
     Returns
     -------
@@ -122,7 +126,8 @@ def structure_features(graph: LayerGraph) -> dict[str, float]:
         **_joins(graph),
         **_stages(graph),
     }
-    return {f"graph.{name}": float(value) for name, value in values.items()}
+    columns = {f"graph.{name}": float(value) for name, value in values.items()}
+    return columns | cost_features(graph) | (design_features(graph) if design else {})
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,33 @@ def trace(module: nn.Module, input_shape: InputShape, *, keep_dead: bool = False
     return recorder.graph(keep_dead=keep_dead)
 
 
+def trace_shapes(module: nn.Module, input_shape: InputShape) -> LayerGraph:
+    """Record the layer graph without computing values, unless the forward reads some.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        As for :func:`trace`; it is not changed.
+    input_shape : tuple of int
+        (channels, height, width).
+
+    Returns
+    -------
+    LayerGraph
+        That of :func:`trace`, in less time for a large network.
+
+    Raises
+    ------
+    InputError
+        If the forward fails.
+    """
+    shapes = replicate(module, lambda tensor: torch.empty_like(tensor, device="meta"))
+    try:
+        return trace(shapes, input_shape)
+    except InputError:  # the forward reads values
+        return trace(module, input_shape)
+
+
 def count_params(module: nn.Module) -> int:
     """Count the parameters of a module, dead parts included, shared parameters once.
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from acorn.learning.labels import Labels
     from acorn.learning.model_selection import ModelSelection, OutOfFoldPredictions
     from acorn.learning.splits import folds, held_out
-    from acorn.learning.train import train_bundle
+    from acorn.learning.train import train_bundle, train_ranks
     from acorn.learning.training_data import TrainingData
 
 __all__ = [
@@ -31,22 +31,19 @@ __all__ = [
     "score",
     "tau",
     "train_bundle",
+    "train_ranks",
 ]
 
 __getattr__ = lazy_names(
     __name__,
     {
-        "Composition": "acorn.learning.composition",
-        "Configuration": "acorn.learning.fitting",
-        "Labels": "acorn.learning.labels",
-        "ModelSelection": "acorn.learning.model_selection",
-        "OutOfFoldPredictions": "acorn.learning.model_selection",
-        "Scores": "acorn.learning.evaluation_metrics",
-        "TrainingData": "acorn.learning.training_data",
-        "folds": "acorn.learning.splits",
-        "held_out": "acorn.learning.splits",
-        "score": "acorn.learning.evaluation_metrics",
-        "tau": "acorn.learning.evaluation_metrics",
-        "train_bundle": "acorn.learning.train",
+        "acorn.learning.composition": ("Composition",),
+        "acorn.learning.evaluation_metrics": ("Scores", "score", "tau"),
+        "acorn.learning.fitting": ("Configuration",),
+        "acorn.learning.labels": ("Labels",),
+        "acorn.learning.model_selection": ("ModelSelection", "OutOfFoldPredictions"),
+        "acorn.learning.splits": ("folds", "held_out"),
+        "acorn.learning.train": ("train_bundle", "train_ranks"),
+        "acorn.learning.training_data": ("TrainingData",),
     },
 )

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 import numpy as np
+from jaxtyping import Float64
 from numpy.typing import NDArray
 
 from acorn.forests import Ensemble, Member
@@ -47,7 +48,7 @@ class TargetGroups:
     informative: list[int]
 
     @classmethod
-    def of(cls, targets: Sequence[str], Y: Floats) -> Self:
+    def of(cls, targets: Sequence[str], Y: Float64[Floats, "n targets"]) -> Self:
         """Group targets by their labels.
 
         Parameters
@@ -117,7 +118,7 @@ class Composition(StrEnum):
         list of Composition
             All have the same :attr:`widest`.
         """
-        return [each for each in cls if each.is_smoothed == smoothed]
+        return [composition for composition in cls if composition.is_smoothed == smoothed]
 
     @property
     def widest(self) -> "Composition":
@@ -159,6 +160,30 @@ class Composition(StrEnum):
         if self is Composition.SMOOTH:
             return groups.nearly_constant
         return {target for group in groups.joint for target in group}
+
+    def reweighed(self, ensemble: Ensemble, groups: TargetGroups, weight: float) -> Ensemble:
+        """Change the weight of the trees on smoothed labels.
+
+        Parameters
+        ----------
+        ensemble : Ensemble
+            Forests of this composition; boosted and additive ones may follow.
+        groups : TargetGroups
+            Groups of the targets.
+        weight : float
+            Weight of each tree of the forests on smoothed labels.
+
+        Returns
+        -------
+        Ensemble
+            The same forests.
+        """
+        plain = len(self.groups(groups))
+        smoothed = [
+            member if member.boosted or member.additive else member._replace(weight=weight)
+            for member in ensemble.members[plain:]
+        ]
+        return Ensemble([*ensemble.members[:plain], *smoothed])
 
     def select(self, widest: Ensemble, groups: TargetGroups) -> Ensemble:
         """Take the forests of this composition from those of its widest one.
@@ -209,7 +234,8 @@ def restricted(members: Sequence[Member], targets: Collection[int]) -> list[Memb
         elif outputs:
             values = np.ascontiguousarray(member.forest.values[:, outputs])
             names = tuple(member.targets[place] for place in outputs)
-            kept.append(Member(replace(member.forest, values=values), member.features, names))
+            forest = replace(member.forest, values=values)
+            kept.append(member._replace(forest=forest, targets=names))
     return kept
 
 

@@ -3,10 +3,11 @@
 from dataclasses import asdict, dataclass
 
 import numpy as np
+from jaxtyping import Float64
 from numpy.typing import NDArray
 from scipy.stats import kendalltau, spearmanr
 
-Floats = NDArray[np.float64]
+Floats = Float64[NDArray[np.float64], " n"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,8 @@ class Scores:
         Share of labels inside their interval.
     median_width : float or None
         Median width of the intervals, in the unit of the target.
+    median_relative_error : float or None, default=None
+        Median of the absolute errors as shares of the labels, for targets on a log scale.
     """
 
     n: int
@@ -36,6 +39,7 @@ class Scores:
     mae: float | None
     coverage: float | None
     median_width: float | None
+    median_relative_error: float | None = None
 
     def to_dict(self) -> dict[str, float | int | None]:
         """Convert to plain values.
@@ -43,12 +47,17 @@ class Scores:
         Returns
         -------
         dict
-            The scores by name.
+            Each score by name, without a relative error if there is none.
         """
-        return asdict(self)
+        scores = asdict(self)
+        if self.median_relative_error is None:
+            del scores["median_relative_error"]
+        return scores
 
 
-def score(label: Floats, value: Floats, lower: Floats, upper: Floats) -> Scores:
+def score(
+    label: Floats, value: Floats, lower: Floats, upper: Floats, *, relative: bool = False
+) -> Scores:
     """Score predictions with intervals.
 
     Parameters
@@ -57,6 +66,8 @@ def score(label: Floats, value: Floats, lower: Floats, upper: Floats) -> Scores:
         Labels; rows with NaN are left out.
     value, lower, upper : ndarray of shape (n,)
         Predictions and bounds of their intervals, in the unit of the labels.
+    relative : bool, default=False
+        Whether to compute the relative error; labels are above 0.
 
     Returns
     -------
@@ -78,6 +89,7 @@ def score(label: Floats, value: Floats, lower: Floats, upper: Floats) -> Scores:
         mae=float(np.abs(label - value).mean()),
         coverage=float(((lower <= label) & (label <= upper)).mean()),
         median_width=float(np.median(upper - lower)),
+        median_relative_error=float(np.median(np.abs(value / label - 1))) if relative else None,
     )
 
 

@@ -13,13 +13,14 @@ Breiman, Random Forests, 2001. Strobl et al., Conditional variable importance fo
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float32, Float64
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 from scipy.stats import rankdata
 
 from acorn.learning.evaluation_metrics import explained
-from acorn.learning.model_selection import FINAL_FOLDS, OutOfFoldPredictions
+from acorn.learning.model_selection import OutOfFoldPredictions, final_folds
 from acorn.learning.training_data import TrainingData
 
 DISTANCE = 0.5
@@ -29,7 +30,9 @@ MAX_CLUSTERS = 40
 REPEATS, FOLDS, ROWS = 3, 2, 300
 
 
-def clusters(X: NDArray[np.float32], columns: Sequence[int]) -> list[list[int]]:
+def clusters(
+    X: Float32[NDArray[np.float32], "n features"], columns: Sequence[int]
+) -> list[list[int]]:
     """Cluster columns by rank correlation.
 
     Parameters
@@ -66,7 +69,7 @@ def clusters(X: NDArray[np.float32], columns: Sequence[int]) -> list[list[int]]:
 
 def importances(
     data: TrainingData, predictions: OutOfFoldPredictions, columns: Sequence[int]
-) -> tuple[list[list[int]], NDArray[np.float64]]:
+) -> tuple[list[list[int]], Float64[NDArray[np.float64], "clusters shuffles targets"]]:
     """Drop of the explained variance when the columns of a cluster are shuffled together.
 
     Parameters
@@ -86,27 +89,29 @@ def importances(
         Drop of each shuffle.
     """
     groups = clusters(data.X, columns)
-    fold = data.folds(FINAL_FOLDS)
+    fold = final_folds(data)
     rng = np.random.default_rng(data.seed)
-    every = range(len(data.targets))
-    drops = np.zeros((len(groups), 0, len(every)))
+    all_targets = range(len(data.targets))
+    drops = np.zeros((len(groups), 0, len(all_targets)))
     for f, ensemble in enumerate(predictions.ensembles[:FOLDS]):
         rows = np.flatnonzero(fold == f)
         rows = rng.permutation(rows)[:ROWS]
         X, Y = data.X[rows], data.Y[rows]
         before = _explained(Y, predictions.value[rows])
-        after = np.empty((len(groups), REPEATS, len(every)))
+        after = np.empty((len(groups), REPEATS, len(all_targets)))
         for g, group in enumerate(groups):
             shuffled = np.concatenate([X] * REPEATS)
             orders = [rng.permutation(len(X)) for _ in range(REPEATS)]
             shuffled[:, group] = np.concatenate([X[order][:, group] for order in orders])
-            values = ensemble.distribution(shuffled, every)[0]
+            values = ensemble.distribution(shuffled, all_targets)[0]
             after[g] = [_explained(Y, part) for part in np.split(values, REPEATS)]
         drops = np.concatenate([drops, before - after], axis=1)
     return groups, drops
 
 
-def _explained(Y: NDArray[np.float64], value: NDArray[np.float64]) -> NDArray[np.float64]:
+def _explained(
+    Y: Float64[NDArray[np.float64], "n targets"], value: Float64[NDArray[np.float64], "n targets"]
+) -> Float64[NDArray[np.float64], " targets"]:
     """R² of each target; 0 if its labels do not vary."""
     scores = []
     for label, predicted in zip(Y.T, value.T, strict=True):

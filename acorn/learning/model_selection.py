@@ -5,8 +5,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from jaxtyping import Bool, Float64, Int64
 from numpy.typing import NDArray
 
+from acorn.conditions import PREFIX
 from acorn.forests import Ensemble, Intervals
 from acorn.forests.manifest import Candidate
 from acorn.learning.composition import Composition
@@ -16,10 +18,12 @@ from acorn.learning.training_data import TrainingData
 
 logger = logging.getLogger(__name__)
 
-Floats = NDArray[np.float64]
+PerTarget = Float64[NDArray[np.float64], "n targets"]
 
 QUICK_FOLDS, QUICK_TREES = 3, 50
 FINAL_FOLDS = 5
+GROUP_FOLDS = 8
+"""Final folds if no split separates groups: groups differ, so that each fold should hold few."""
 
 MARGIN = 0.002
 """Gain in tau above which a candidate replaces the best one, and proxies are preferred to columns
@@ -27,6 +31,9 @@ that cost nothing: about the noise of a difference on 4,000 architectures."""
 
 CHEAPER = 0.0005
 """Loss in tau up to which a cheaper feature set is preferred."""
+
+SMOOTHED_WEIGHTS = (3.0, 6.0)
+"""Weights of trees on smoothed labels that are tried besides 1."""
 
 RISING = "size"
 """Feature set of monotone forests: accuracy rises with each feature, also in unseen spaces."""
@@ -44,8 +51,8 @@ class OutOfFoldPredictions:
         The forests that predicted each fold.
     """
 
-    value: Floats
-    spread: Floats
+    value: PerTarget
+    spread: PerTarget
     ensembles: Sequence[Ensemble]
 
     def kendall_tau(self, data: TrainingData) -> float:
@@ -65,7 +72,22 @@ class OutOfFoldPredictions:
         pairs = [(data.Y[:, t], self.value[:, t]) for t in data.groups.informative]
         return float(np.mean([tau(y[rows], value[rows]) for rows in parts for y, value in pairs]))
 
-    def half_widths(self, data: TrainingData, level: float) -> Floats:
+    def intervals(self, data: TrainingData) -> Intervals:
+        """Calibrate intervals on these predictions.
+
+        Parameters
+        ----------
+        data : TrainingData
+            What was predicted.
+
+        Returns
+        -------
+        Intervals
+            For forests that are fitted to all rows.
+        """
+        return Intervals.fit(data.Y - self.value, self.value, self.spread)
+
+    def half_widths(self, data: TrainingData, level: float) -> PerTarget:
         """Half the width of prediction intervals; those of a fold are calibrated on the others.
 
         Parameters
@@ -82,11 +104,11 @@ class OutOfFoldPredictions:
         """
         residuals = data.Y - self.value
         half = np.empty_like(residuals)
-        every = range(len(data.targets))
-        for rows in _masks(data.folds(FINAL_FOLDS)):
+        all_targets = range(len(data.targets))
+        for rows in _masks(final_folds(data)):
             others = ~rows
             fitted = Intervals.fit(residuals[others], self.value[others], self.spread[others])
-            half[rows] = fitted.half_width(self.value[rows], self.spread[rows], level, every)
+            half[rows] = fitted.half_width(self.value[rows], self.spread[rows], level, all_targets)
         return half
 
 
@@ -142,7 +164,8 @@ class ModelSelection:
             best.but(min_samples_leaf=3),
             best.but(min_samples_leaf=5, max_features=0.6),
         ]
-        if self.data.spaces is not None and RISING in self.data.columns:
+        has_conditions = any(name.startswith(PREFIX) for name in self.data.names)
+        if self.data.spaces is not None and RISING in self.data.columns and not has_conditions:
             rising = best.but(features=RISING, monotone=True)
             challengers += [rising, rising.but(min_samples_leaf=5)]
         scores = {candidate: self._score("trees", candidate) for candidate in challengers}
@@ -151,9 +174,16 @@ class ModelSelection:
 
     def _composition(self, best: Configuration) -> tuple[Configuration, OutOfFoldPredictions]:
         predictions = cross_validate_compositions(self.data, best, smoothed=False)
-        for features in self._sets_to_smooth_by(best):
-            start = best.but(features=features, algorithm="extra_trees", min_samples_leaf=1)
+        start = best.but(algorithm="extra_trees", min_samples_leaf=1)
+        if self.data.row_groups is None:
+            starts = [start.but(features=name) for name in self._sets_to_smooth_by(best)]
+        else:
+            starts = [self._kernel(start)]
+        for start in starts:
             predictions |= cross_validate_compositions(self.data, start, smoothed=True)
+        if self.data.row_groups is not None:  # only seen to help with few, diverse architectures
+            predictions |= self._boosted(predictions)
+            predictions |= self._reweighed(predictions)
         scores = {
             candidate: predicted.kendall_tau(self.data)
             for candidate, predicted in predictions.items()
@@ -162,6 +192,52 @@ class ModelSelection:
             self._record("composition", candidate, score)
         chosen = preferred(scores, self._free)
         return chosen, predictions[chosen]
+
+    def _kernel(self, start: Configuration) -> Configuration:
+        """Choose a feature set, and between one length scale for all features and one for each."""
+        candidates = [
+            start.but(composition=Composition.SMOOTH, features=name, isotropic=isotropic)
+            for name in self.data.columns
+            for isotropic in (False, True)
+        ]
+        best = max(candidates, key=lambda candidate: self._score("kernel", candidate))
+        return best.but(composition=start.composition)
+
+    def _boosted(
+        self, predictions: Mapping[Configuration, OutOfFoldPredictions]
+    ) -> dict[Configuration, OutOfFoldPredictions]:
+        """Add boosted forests to each candidate; they are fitted once for each feature set."""
+        data, fold = self.data, final_folds(self.data)
+        boosted_by_set = {
+            features: [data.fit_boosted(candidate, ~rows) for rows in _masks(fold)]
+            for features, candidate in {c.features: c for c in predictions}.items()
+        }
+        combined = {}
+        for candidate, predicted in predictions.items():
+            pairs = zip(predicted.ensembles, boosted_by_set[candidate.features], strict=True)
+            ensembles = [Ensemble([*averaged.members, *boosted]) for averaged, boosted in pairs]
+            combined[candidate.but(boosted=True)] = _predict(data, fold, ensembles)
+        return combined
+
+    def _reweighed(
+        self, predictions: Mapping[Configuration, OutOfFoldPredictions]
+    ) -> dict[Configuration, OutOfFoldPredictions]:
+        """Give the trees on smoothed labels of each candidate other weights."""
+        data, fold = self.data, final_folds(self.data)
+        return {
+            candidate.but(smoothed_weight=weight): _predict(
+                data,
+                fold,
+                [
+                    candidate.composition.reweighed(ensemble, data.groups, weight)
+                    for ensemble in predicted.ensembles
+                ],
+            )
+            for candidate, predicted in predictions.items()
+            for weight in SMOOTHED_WEIGHTS
+            if candidate.composition is Composition.BLEND
+            or (candidate.composition is Composition.SMOOTH and candidate.boosted)
+        }
 
     @property
     def _free(self) -> list[str]:
@@ -254,7 +330,7 @@ def cross_validate_compositions(
     """
     compositions = Composition.alternatives(smoothed=smoothed)
     widest = compositions[0].widest
-    fold = data.folds(FINAL_FOLDS)
+    fold = final_folds(data)
     fitted = [data.fit(configuration.but(composition=widest), ~rows) for rows in _masks(fold)]
     predictions = {}
     for composition in compositions:
@@ -266,16 +342,32 @@ def cross_validate_compositions(
     return predictions
 
 
-def _masks(fold: NDArray[np.int64]) -> list[NDArray[np.bool_]]:
+def final_folds(data: TrainingData) -> Int64[NDArray[np.int64], " n"]:
+    """Split rows into the folds that choose the composition and calibrate intervals.
+
+    Parameters
+    ----------
+    data : TrainingData
+        Rows to split.
+
+    Returns
+    -------
+    ndarray of int64 of shape (n,)
+        Fold of each row.
+    """
+    return data.folds(FINAL_FOLDS if data.row_groups is None else GROUP_FOLDS)
+
+
+def _masks(fold: Int64[NDArray[np.int64], " n"]) -> list[Bool[NDArray[np.bool_], " n"]]:
     """Rows of each fold."""
     return [fold == number for number in np.unique(fold)]
 
 
 def _predict(
-    data: TrainingData, fold: NDArray[np.int64], ensembles: Sequence[Ensemble]
+    data: TrainingData, fold: Int64[NDArray[np.int64], " n"], ensembles: Sequence[Ensemble]
 ) -> OutOfFoldPredictions:
     value, spread = np.empty((2, *data.Y.shape))
-    every = range(len(data.targets))
+    all_targets = range(len(data.targets))
     for rows, ensemble in zip(_masks(fold), ensembles, strict=True):
-        value[rows], spread[rows] = ensemble.distribution(data.X[rows], every)
+        value[rows], spread[rows] = ensemble.distribution(data.X[rows], all_targets)
     return OutOfFoldPredictions(value, spread, ensembles)

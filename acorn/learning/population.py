@@ -1,18 +1,22 @@
-"""All architectures of a space, with and without labels, if the space can be listed.
+"""All architectures of a space, with and without labels: those that can be listed, or a table.
 
 Forests on smoothed labels are fitted to the whole population, so that they reproduce the smoothed
 label of every architecture. Without a population they are fitted to the labelled architectures.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
+from jaxtyping import Bool, Float32, Int64
 from numpy.typing import NDArray
 
-from acorn.features.feature_table import FeatureTable
+from acorn.conditions import IMAGE_SIZE, encode_conditions, resolve_conditions
+from acorn.datasets import get_dataset
+from acorn.features.feature_table import FeatureTable, split_row_id
 from acorn.forests import bounded
+from acorn.learning.labels import Labels
 from acorn.spaces import get_space
 
 LARGEST = 50_000
@@ -30,14 +34,14 @@ class Population:
     place : ndarray of shape (labelled,)
         Row of each labelled architecture.
     known : ndarray of bool of shape (n,)
-        Rows that are in the feature table.
+        Rows that are in the feature table, under default conditions.
     free_columns : frozenset of int
         Columns that the space computes without a network, so that every row has them.
     """
 
-    X: NDArray[np.float32]
-    place: NDArray[np.int64]
-    known: NDArray[np.bool_]
+    X: Float32[NDArray[np.float32], "n features"]
+    place: Int64[NDArray[np.int64], " labelled"]
+    known: Bool[NDArray[np.bool_], " n"]
     free_columns: frozenset[int]
 
     @classmethod
@@ -77,8 +81,68 @@ class Population:
         place = np.array([row_of[id_] for id_ in ids])
         return cls(bounded(X), place, known, frozenset(free))
 
+    @classmethod
+    def of_table(
+        cls,
+        features: FeatureTable,
+        labels: Labels,
+        labelled: Float32[NDArray[np.float32], "labelled columns"],
+    ) -> Self:
+        """List the labelled rows, and all rows of a feature table under default conditions.
+
+        Parameters
+        ----------
+        features : FeatureTable
+            A table of more architectures than have labels.
+        labels : Labels
+            Their conditions.
+        labelled : ndarray of shape (labelled, columns)
+            Features and conditions of the labelled rows.
+
+        Returns
+        -------
+        Population
+            Its distinct rows.
+        """
+        defaults = resolve_conditions(labels.conditions)
+        usual = get_dataset(labels.dataset).height if labels.conditions else 0
+        sizes = [split_row_id(key)[1] or usual for key in features.ids]
+        encoded = [
+            [*encode_conditions(labels.conditions, defaults | {IMAGE_SIZE: size}).values()]
+            for size in sizes
+        ]
+        X = bounded(
+            np.column_stack(
+                [features.matrix(features.feature_names), np.array(encoded, np.float32)]
+            )
+        )
+        distinct, row = np.unique(np.vstack([labelled, X]), axis=0, return_inverse=True)
+        place, listed = np.split(row.ravel(), [len(labelled)])
+        known = np.zeros(len(distinct), bool)
+        known[listed] = True
+        return cls(distinct, place, known, frozenset())
+
+    def part(self, rows: Sequence[int]) -> "Population":
+        """Keep some of the labelled architectures, and all that are in the feature table.
+
+        Parameters
+        ----------
+        rows : sequence of int
+            Numbers of labelled architectures.
+
+        Returns
+        -------
+        Population
+            ``place`` has the rows of these, in their order.
+        """
+        place = self.place[list(rows)]
+        kept = self.known.copy()
+        kept[place] = True
+        number = np.cumsum(kept) - 1
+        return replace(self, X=self.X[kept], place=number[place], known=self.known[kept])
+
     def covers(self, columns: Sequence[int]) -> bool:
-        """Whether every row has these columns, apart from single values that cannot be computed.
+        """Check whether every row has these columns, except for values that cannot be computed.
 
         Parameters
         ----------

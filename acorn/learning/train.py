@@ -3,9 +3,8 @@
 import json
 import logging
 import platform
-import tempfile
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -14,17 +13,34 @@ from typing import Any
 import numpy as np
 
 from acorn import __version__
+from acorn.conditions import category_columns
+from acorn.errors import InputError, abbreviate
 from acorn.features.feature_table import FeatureTable
-from acorn.forests import Bundle, Intervals, Manifest, OutlierDetector, TrainingSet, write_bundle
+from acorn.forests import (
+    Bundle,
+    Ensemble,
+    Intervals,
+    Manifest,
+    Member,
+    OutlierDetector,
+    TrainingSet,
+    bounded,
+    write_bundle,
+)
 from acorn.forests import manifest as files
-from acorn.forests.manifest import ForestEntry
+from acorn.forests.manifest import Candidate, ForestEntry
 from acorn.learning.evaluation_metrics import score
+from acorn.learning.feature_sets import scale_free
+from acorn.learning.few_labels import fit_ranks, rank_intervals
+from acorn.learning.few_labels.forests import fit_few_labels
 from acorn.learning.fitting import Configuration
 from acorn.learning.importance import importances
 from acorn.learning.labels import Labels
-from acorn.learning.model_card import model_card
+from acorn.learning.model_card import FEW_LABELS, model_card
 from acorn.learning.model_selection import ModelSelection, OutOfFoldPredictions
-from acorn.learning.training_data import TrainingData
+from acorn.learning.training_data import LEAST_SELECTED, TrainingData
+from acorn.spaces import UNIVERSAL
+from acorn.targets import Target
 
 logger = logging.getLogger(__name__)
 
@@ -48,17 +64,21 @@ def train_bundle(
 ) -> Bundle:
     """Choose a configuration, fit the forests and write the bundle.
 
-    Equivalent architectures are one row, with their mean label. The configuration, the intervals,
-    the importances and the scores in the manifest come from cross-validation over these rows; for a
-    universal bundle, from leaving out one space at a time.
+    If a target has fewer than a hundred labels, no configuration is chosen: the forests reproduce
+    what :mod:`acorn.learning.few_labels` estimates for the rows of the feature table.
+
+    Equivalent architectures are one row, with their mean label; with conditions, each labelled row
+    stays one. The configuration, the intervals, the importances and the scores in the manifest come
+    from cross-validation over these rows, whose folds do not separate the rows of an architecture
+    or of a group; for a universal bundle without groups, from leaving out one space at a time.
 
     Parameters
     ----------
     labels : Labels
-        Labels of one space and dataset.
+        Labels of one space and dataset; their conditions become inputs of the bundle.
     features : FeatureTable
-        Features of the labelled architectures. The table becomes part of the bundle, rows without
-        labels included.
+        Features of the labelled architectures, at the image size of each row if that is a
+        condition. The table becomes part of the bundle, rows without labels included.
     out : pathlib.Path
         Folder of the bundle; its name is the name of the bundle. An existing bundle is replaced.
     targets : sequence of str, optional
@@ -67,7 +87,8 @@ def train_bundle(
         Name of a set of :func:`~acorn.learning.feature_sets.feature_sets`; by default chosen by
         cross-validation.
     configuration : Configuration, optional
-        Start of the model selection; its number of trees is kept.
+        Start of the model selection; its number of trees is kept. If it is given, there is model
+        selection also with few labels.
     version : str, default=acorn.__version__
         Version of the bundle.
     seed : int, default=0
@@ -90,80 +111,284 @@ def train_bundle(
         If the features are of another dataset than the labels.
     """
     out = Path(out)
-    data = TrainingData.of(labels, features, targets, feature_set, seed=seed, n_jobs=n_jobs)
-    selection = ModelSelection(data)
-    chosen, predictions = selection.run(configuration or Configuration())
-    logger.info("fitting the forests of %d targets: %s", len(data.targets), chosen)
-    ensemble = data.fit(chosen, np.ones(len(data.ids), bool))
+    data = TrainingData.of(
+        labels,
+        features,
+        targets,
+        feature_set,
+        seed=seed,
+        n_jobs=n_jobs,
+        few_labels=configuration is None,
+    )
+    parts = [
+        _fit_few(part) if part.has_few_labels else _fit(part, configuration or Configuration())
+        for part in data.by_scale()
+    ]
 
-    # The bundle has only the columns in use, so that no others are computed to predict.
-    used = list(data.columns[chosen.features])
-    intervals = Intervals.fit(data.Y - predictions.value, predictions.value, predictions.spread)
-    ranking = _importances(data, predictions, used, features.feature_names)
+    members = [
+        (member, [part.data.targets[target] for target in member.targets])
+        for part in parts
+        for member in part.ensemble.members
+    ]
+    manifest = _manifest(
+        out,
+        features,
+        version,
+        schema_version=files.CONDITIONS_VERSION if labels.conditions else files.SCHEMA_VERSION,
+        space=labels.space,
+        dataset=labels.dataset,
+        targets=[name for part in parts for name in part.data.targets],
+        features=list(data.names),
+        labels=list(labels.sources),
+        functions=len(set(data.ids)),
+        parameters=_parameters(parts) | {"seed": seed},
+        candidates=[candidate for part in parts for candidate in part.candidates],
+        scores={name: row for part in parts for name, row in _scores(part).items()},
+        conditions=list(labels.conditions),
+    )
+    ranking = {
+        name: rows
+        for part in parts
+        for name, rows in _importances(part.data, part.predictions, part.columns).items()
+    }
+    intervals = Intervals.joined([part.predictions.intervals(part.data) for part in parts])
+    used = sorted({column for part in parts for column in part.used})
+    detector = _outlier_detector(data, used)
+    return _write(out, manifest, members, used, intervals, detector, data.ids, ranking, features)
+
+
+def train_ranks(
+    features: FeatureTable,
+    space: str,
+    out: Path,
+    *,
+    target: str = "clean",
+    version: str = __version__,
+    seed: int = 0,
+) -> Bundle:
+    """Write a bundle that ranks architectures without a label.
+
+    Its predictions are percentiles among the rows of the feature table, from a prior that accuracy
+    rises with size, depth and some proxies: see :mod:`acorn.learning.few_labels`.
+
+    Parameters
+    ----------
+    features : FeatureTable
+        Features of a population, best some hundreds of architectures of the space. The table
+        becomes part of the bundle.
+    space : str
+        Name of the space, or ``universal`` for any network.
+    out : pathlib.Path
+        Folder of the bundle; its name is the name of the bundle. An existing bundle is replaced.
+    target : str, default="clean"
+        What to rank by; the prior is about clean accuracy.
+    version : str, default=acorn.__version__
+        Version of the bundle.
+    seed : int, default=0
+        Seed of the outlier detector.
+
+    Returns
+    -------
+    Bundle
+        The bundle, as loaded from ``out``.
+
+    Raises
+    ------
+    UnknownTargetError
+        If ``target`` is not the name of a target.
+    InputError
+        If there are too few rows, rows of another space, or no feature that the prior reads.
+    """
+    out, name = Path(out), Target.of(target).name
+    others = [id_ for id_ in features.ids if space not in (id_.partition("/")[0], UNIVERSAL)]
+    if others:
+        raise InputError(f"got features of {abbreviate(others[0])}; expected those of {space}")
+    names = features.feature_names
+    X = bounded(features.matrix(names))
+    member, shares = fit_ranks(X, names)
+    used = list(member.features)
+    manifest = _manifest(
+        out,
+        features,
+        version,
+        schema_version=files.RANKS_VERSION,
+        space=space,
+        dataset=features.settings.dataset,
+        targets=[name],
+        features=names,
+        labels=[],
+        functions=0,
+        parameters={},
+        candidates=[],
+        scores={},
+        conditions=[],
+        ranks=True,
+    )
+    ranking = [
+        {"feature": names[column], "importance": round(share, 6), "std": 0.0, "with": []}
+        for share, column in sorted(zip(shares, used, strict=True), reverse=True)
+    ]
+    return _write(
+        out,
+        manifest,
+        [(member, [name])],
+        used,
+        rank_intervals(),
+        OutlierDetector.fit(X[:, used], seed=seed),
+        (),
+        {name: ranking},
+        features,
+    )
+
+
+def _manifest(out: Path, table: FeatureTable, version: str, **fields: Any) -> Manifest:
+    """Start the manifest of a bundle; its files and forests are added when it is written."""
+    return Manifest.model_construct(
+        name=out.name,
+        version=version,
+        created=datetime.now(UTC).replace(microsecond=0),
+        files={},
+        settings=asdict(table.settings),
+        libraries=_libraries(),
+        forests=[],
+        **fields,
+    )
+
+
+def _write(
+    out: Path,
+    manifest: Manifest,
+    members: Sequence[tuple[Member, list[str]]],
+    used: Sequence[int],
+    intervals: Intervals,
+    detector: OutlierDetector,
+    seen: Sequence[str],
+    ranking: Mapping[str, Sequence[Mapping[str, Any]]],
+    features: FeatureTable,
+) -> Bundle:
+    """Write a bundle whose manifest lists all columns; of these it has only those in use.
+
+    No others are then computed to predict.
+    """
+    place_of = {column: place for place, column in enumerate(used)}
     entries = [
         ForestEntry(
             file=f"forest-{number}.safetensors",
-            features=list(range(len(used))),
-            targets=[data.targets[target] for target in member.targets],
+            features=[place_of[column] for column in member.features],
+            targets=names,
             trees=member.forest.n_trees,
+            boosted=member.boosted,
+            weight=member.weight,
+            additive=member.additive,
         )
-        for number, member in enumerate(ensemble.members)
+        for number, (member, names) in enumerate(members)
     ]
-    manifest = Manifest.model_construct(
-        schema_version=files.SCHEMA_VERSION,
-        name=out.name,
-        version=version,
-        space=labels.space,
-        dataset=labels.dataset,
-        created=datetime.now(UTC).replace(microsecond=0),
-        files={},
-        targets=list(data.targets),
-        features=[features.feature_names[column] for column in used],
-        settings=asdict(features.settings),
-        libraries=_libraries(),
-        labels=list(labels.sources),
-        functions=len(data.ids),
-        forests=entries,
-        parameters=chosen.to_dict() | {"seed": seed},
-        candidates=selection.candidates,
-        scores=_scores(data, predictions),
+    manifest = manifest.model_copy(
+        update={"forests": entries, "features": [manifest.features[column] for column in used]}
     )
     contents = {
         **{
             entry.file: member.forest.to_bytes()
-            for entry, member in zip(entries, ensemble.members, strict=True)
+            for entry, (member, _) in zip(entries, members, strict=True)
         },
         files.INTERVALS: intervals.to_bytes(),
-        files.DOMAIN: OutlierDetector.fit(data.X[:, used], seed=seed).to_bytes(),
-        files.SEEN: TrainingSet.of(data.ids).to_bytes(),
+        files.DOMAIN: detector.to_bytes(),
+        files.SEEN: TrainingSet.of(seen).to_bytes(),
         files.IMPORTANCES: json.dumps(ranking, indent=1).encode(),
-        files.FEATURES: _table_bytes(features),
+        files.FEATURES: features.to_bytes(),
         files.MODEL_CARD: model_card(manifest, ranking).encode(),
     }
     return write_bundle(out, contents, manifest)
 
 
-def _scores(
-    data: TrainingData, predictions: OutOfFoldPredictions
-) -> dict[str, dict[str, float | int | None]]:
+@dataclass(frozen=True)
+class _Part:
+    """What was fitted to the targets of one scale."""
+
+    data: TrainingData
+    chosen: Configuration
+    predictions: OutOfFoldPredictions
+    ensemble: Ensemble
+    candidates: list[Candidate]
+
+    @property
+    def columns(self) -> Sequence[int]:
+        """Columns of the chosen feature set."""
+        return self.data.columns[self.chosen.features]
+
+    @property
+    def used(self) -> set[int]:
+        """Columns that the forests read, those of optional categories included."""
+        effects = (member.features for member in self.ensemble.members if member.additive)
+        return {*self.columns}.union(*effects)
+
+
+def _fit_few(data: TrainingData) -> _Part:
+    """Fit forests to few labels, which do not suffice to choose a configuration."""
+    chosen, predictions, ensemble = fit_few_labels(data, Configuration())
+    candidate = Candidate(
+        stage=FEW_LABELS,
+        parameters=chosen.to_dict(),
+        kendall_tau=predictions.kendall_tau(data),
+    )
+    return _Part(data, chosen, predictions, ensemble, [candidate])
+
+
+def _outlier_detector(data: TrainingData, used: Sequence[int]) -> OutlierDetector:
+    """Fit the detector to the columns in use, with few labels of the population."""
+    if data.has_few_labels and data.population is not None:
+        return OutlierDetector.fit(data.population.X[:, used], seed=data.seed)
+    X = data.X[:, used]
+    categories = category_columns(data.names)
+    optional = {column for name in data.levels for column in categories[name]}
+    if data.row_groups is None:
+        detector = OutlierDetector.fit(X, seed=data.seed)
+        return detector.without([place for place, column in enumerate(used) if column in optional])
+    columns = scale_free([data.names[column] for column in used])
+    return OutlierDetector.fit_groups(X, data.row_groups, columns or range(len(used)))
+
+
+def _fit(data: TrainingData, start: Configuration) -> _Part:
+    """Choose a configuration and fit the forests."""
+    if data.fewest < LEAST_SELECTED:
+        got = f"{data.fewest} architectures with features and labels"
+        raise InputError(f"got {got}; expected {LEAST_SELECTED} or more for model selection")
+    selection = ModelSelection(data)
+    chosen, predictions = selection.run(start)
+    logger.info("fitting the forests of %d targets: %s", len(data.targets), chosen)
+    ensemble = data.fit(chosen, np.ones(len(data.ids), bool))
+    return _Part(data, chosen, predictions, ensemble, selection.candidates)
+
+
+def _parameters(parts: Sequence[_Part]) -> dict[str, Any]:
+    """Hyper-parameters: of all forests, or of those of each scale."""
+    if len(parts) == 1:
+        return parts[0].chosen.to_dict()
+    return {
+        f"{part.data.scale_name}.{name}": value
+        for part in parts
+        for name, value in part.chosen.to_dict().items()
+    }
+
+
+def _scores(part: _Part) -> dict[str, dict[str, float | int | None]]:
     """Cross-validation scores of each target."""
-    value, half = predictions.value, predictions.half_widths(data, LEVEL)
+    data, value = part.data, part.predictions.value
+    half = part.predictions.half_widths(data, LEVEL)
     arrays = (data.scale.to_label(data.Y), *data.scale.prediction(value, half))
     columns = zip(*(array.T for array in arrays), strict=True)
     return {
-        target: score(*column).to_dict()
+        target: score(*column, relative=Target.of(target).scale == "log").to_dict()
         for target, column in zip(data.targets, columns, strict=True)
     }
 
 
 def _importances(
-    data: TrainingData,
-    predictions: OutOfFoldPredictions,
-    columns: Sequence[int],
-    names: Sequence[str],
+    data: TrainingData, predictions: OutOfFoldPredictions, columns: Sequence[int]
 ) -> dict[str, list[dict[str, Any]]]:
     """Rows of ``importances.json`` for each target, largest first."""
     clusters, drops = importances(data, predictions, columns)
+    names = data.names
     rows_by_target = {}
     for number, target in enumerate(data.targets):
         rows: list[dict[str, Any]] = [
@@ -177,13 +402,6 @@ def _importances(
         ]
         rows_by_target[target] = sorted(rows, key=lambda row: -row["importance"])
     return rows_by_target
-
-
-def _table_bytes(features: FeatureTable) -> bytes:
-    with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch) / files.FEATURES
-        features.write(path)
-        return path.read_bytes()
 
 
 def _libraries() -> dict[str, str]:

@@ -16,7 +16,7 @@ def croze(records: Records) -> Float[Tensor, " draws"]:
     along the first dimension: output channels, and images. The value is the mean over 3 draws of
     4 other images each: the network as it is, and twice with its weights drawn anew.
 
-    Cost: in double precision, three forwards and backwards of 4 images a draw, and one more for
+    Cost: three forwards and backwards of 4 images a draw, and one more for
     :mod:`acorn.proxies.croze_ascent`.
 
     What the source leaves open: the paper's images ascend their loss, those of the released code
@@ -25,8 +25,9 @@ def croze(records: Records) -> Float[Tensor, " draws"]:
     0..1 although they are normalised, and compares cells of NAS-Bench-201 or DARTS; here it is
     each layer's own output, so that any network has a score. Its batch is 8 images.
 
-    Activations grow with depth: beyond some 150 convolutions in a chain they exceed double
-    precision, and there is no score.
+    Activations grow with depth; layers are scaled so that they stay in the range of single
+    precision. A network with a function whose scale cannot be worked out is computed in double
+    precision, which some 150 convolutions in a chain exceed: it has no score then.
 
     Source: Ha et al., CRoZe, NeurIPS 2023.
     """

@@ -1,11 +1,10 @@
 """eznas_a: the evolved score EZNAS-A, read as of weight gradients under noise."""
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from acorn.proxies._engine import RANDOM, Records, proxy
-from acorn.proxies._math.layer_programs import program
+from acorn.proxies._math.layer_programs import programs
 
 
 @proxy("eznas_a", reads=RANDOM)
@@ -32,11 +31,11 @@ def eznas_a(records: Records) -> Float[Tensor, ""]:
 
     Source: Akhauri et al., EZNAS, NeurIPS 2022 (EZNAS-A).
     """
-    terms = [
-        program(gradient)
+    kernels = [
+        gradient
         for gradient in records.random_gradients
         if gradient.dim() == 4 and gradient.shape[-1] == gradient.shape[-2]
     ]
-    if not terms:
+    if not kernels:
         raise ValueError("the network has no convolution with a square kernel")
-    return torch.stack(terms).mean()
+    return programs(kernels).mean()

@@ -5,10 +5,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from acorn.proxies._engine import LOGITS, Observer, Records, proxy
-from acorn.proxies._math.layer_programs import program
+from acorn.proxies._math.deferred import Deferred
+from acorn.proxies._math.layer_programs import programs
 
 IMAGES = 4
 """Images whose maps are decomposed; their number scales all scores alike."""
+
+PENDING = 2**26
+"""Bytes of gradients that wait for their reduction, at most: the more, the fewer decompositions."""
 
 
 @proxy("eznas_a_data", reads=LOGITS)
@@ -33,15 +37,24 @@ class EznasAData(Observer):
     """
 
     def __init__(self) -> None:
-        self._terms: list[Float[Tensor, ""]] = []
+        self._pending: Deferred[Tensor] = Deferred(self._apply, PENDING)
+        self._terms: list[Float[Tensor, " rectifiers"]] = []
 
     def on_input_gradient(self, gradient: Float[Tensor, "batch ..."]) -> None:
-        """Add one rectifier's term."""
+        """Add one rectifier's gradient."""
         if gradient.dim() == 4 and gradient.shape[-1] == gradient.shape[-2]:
-            self._terms.append(program(gradient[:IMAGES]))
+            self._pending.add(gradient[:IMAGES], gradient)
+
+    def reduce(self) -> None:
+        """Compute the terms of the rectifiers that wait."""
+        self._pending.reduce()
 
     def value(self, _records: Records) -> Float[Tensor, ""]:
         """Mean over rectifiers."""
+        self.reduce()
         if not self._terms:
             raise ValueError("the network has no rectifier on a square feature map")
-        return torch.stack(self._terms).mean()
+        return torch.cat(self._terms).mean()
+
+    def _apply(self, gradients: list[Tensor]) -> None:
+        self._terms.append(programs(gradients))

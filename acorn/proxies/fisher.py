@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from acorn.proxies._engine import LOSS, Observer, Records, proxy
+from acorn.proxies._math.deferred import Deferred, on_device
 from acorn.proxies._network.operations import Operation
 
 
@@ -19,7 +20,9 @@ class Fisher(Observer):
     """
 
     def __init__(self) -> None:
-        self._terms: list[Float[Tensor, ""]] = []
+        self._pending: Deferred[tuple[Operation, Tensor, Tensor]] = Deferred(self._sum)
+        self._saliencies: list[Float[Tensor, "batch channels"]] = []
+        self._scales: list[float] = []
 
     def on_gradient(
         self,
@@ -28,12 +31,24 @@ class Fisher(Observer):
         gradient: Float[Tensor, "batch ..."],
     ) -> None:
         """Add one layer's channels."""
-        weight = operation.weight
-        assert weight is not None  # noqa: S101 - of a convolution or linear layer
-        product = (output * gradient).movedim(operation.channel_axis, 1)
-        saliency = product.sum([*range(2, product.dim())]) if product.dim() > 2 else product
-        self._terms.append(saliency.square().mean(0).sum() * (0.5 * weight[0].numel()))
+        self._pending.add((operation, output, gradient), output)
+
+    def reduce(self) -> None:
+        """Sum the saliencies of the layers that wait over positions."""
+        self._pending.reduce()
 
     def value(self, _records: Records) -> Float[Tensor, ""]:
         """Sum over all layers."""
-        return torch.stack(self._terms).sum()
+        squares = torch.stack(torch._foreach_norm(self._saliencies)).square()
+        return squares @ on_device(self._scales, squares.device, squares.dtype)
+
+    def _sum(self, layers: list[tuple[Operation, Tensor, Tensor]]) -> None:
+        operations, outputs, gradients = zip(*layers, strict=True)
+        products = torch._foreach_mul(outputs, gradients)
+        for operation, product in zip(operations, products, strict=True):
+            weight = operation.weight
+            assert weight is not None  # noqa: S101 - of a convolution or linear layer
+            moved = product.movedim(operation.channel_axis, 1)
+            saliency = moved.sum([*range(2, moved.dim())]) if moved.dim() > 2 else moved
+            self._saliencies.append(saliency)
+            self._scales.append(0.5 * weight[0].numel() / len(saliency))

@@ -13,4 +13,4 @@ def grad_norm(records: Records) -> Float[Tensor, ""]:
 
     Source: Abdelfattah et al., Zero-Cost Proxies for Lightweight NAS, ICLR 2021, section 3.1.
     """
-    return torch.stack([gradient.norm() for gradient in records.gradients]).sum()
+    return torch.stack(torch._foreach_norm(records.gradients)).sum()

@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from acorn.proxies._engine import HESSIAN, Records, proxy
+from acorn.proxies._math.layout import flattened
 
 
 @proxy("grasp", reads=HESSIAN)
@@ -16,5 +17,5 @@ def grasp(records: Records) -> Float[Tensor, ""]:
     Source: Wang et al., Picking Winning Tickets Before Training by Preserving Gradient Flow,
     ICLR 2020, equation 8.
     """
-    pairs = zip(records.weights, records.hessian_gradients, strict=True)
-    return -torch.stack([(weight * curved).sum() for weight, curved in pairs]).sum()
+    products = torch._foreach_mul(records.weights, records.hessian_gradients)
+    return -torch.cat(flattened(products, like=products)).sum(dtype=torch.float64)

@@ -13,4 +13,4 @@ def l2_norm(records: Records) -> Float[Tensor, ""]:
 
     Source: Abdelfattah et al., Zero-Cost Proxies for Lightweight NAS, ICLR 2021.
     """
-    return torch.stack([weight.norm() for weight in records.weights]).sum()
+    return torch.stack(torch._foreach_norm(records.weights)).sum()

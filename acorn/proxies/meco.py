@@ -1,12 +1,14 @@
 """meco: smallest eigenvalue of the correlation of feature maps."""
 
+from collections import Counter
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from acorn.proxies._engine import SAMPLE, Observer, Records, proxy
-from acorn.proxies._math.channel_correlation import correlation_of_channels
-from acorn.proxies._math.layout import channel_rows, same_memory
+from acorn.proxies._math.deferred import on_device
+from acorn.proxies._math.layout import channel_rows
 
 
 @proxy("meco", reads=SAMPLE)
@@ -30,20 +32,37 @@ class Meco(Observer):
     """
 
     def __init__(self) -> None:
-        self._terms: list[Float[Tensor, ""]] = []
-        self._last: tuple[Tensor, int] | None = None
+        self._places: list[int] = []
 
     def on_output(self, output: Float[Tensor, "..."]) -> None:
-        """Add one module's smallest eigenvalue."""
+        """Add one module's output."""
         rows = channel_rows(output)
-        if len(rows) > rows.shape[1] - 1:
-            return
-        # A container hands on its last child's output: the same memory, read a moment ago.
-        if self._last is None or not same_memory(*self._last, rows):
-            self._smallest = torch.linalg.eigvalsh(correlation_of_channels(rows))[0]
-        self._last = (rows, rows._version)
-        self._terms.append(self._smallest)
+        if len(rows) <= rows.shape[1] - 1:
+            self._places.append(self.correlations.add(rows))
 
-    def value(self, _records: Records) -> Tensor | float:
+    def reduce(self) -> None:
+        """Compute the correlations of the outputs that wait."""
+        self.correlations.reduce()
+
+    def finish(self, records: Records) -> None:
+        """Add the correlations of the outputs that count."""
+        self._spectra: list[tuple[int, list[float]]] = []
+        counts = Counter(self._places)
+        for rows, matrices in self.correlations.by_width().values():
+            places = [place for place in rows if place in counts]
+            if not places:
+                continue
+            if len(places) < len(rows):  # of others, meco_opt alone has a use
+                picked = [rows[place] for place in places]
+                matrices = matrices[on_device(picked, matrices.device, torch.int64)]
+            weights = [float(counts[place]) for place in places]
+            self._spectra.append((records.spectra.add(matrices), weights))
+
+    def value(self, records: Records) -> Float[Tensor, ""] | float:
         """Sum over all modules."""
-        return torch.stack(self._terms).nan_to_num(0).sum() if self._terms else 0.0
+        if not self._spectra:
+            return 0.0
+        eigenvalues = records.spectra.eigenvalues()
+        smallest = torch.cat([eigenvalues[position][:, 0] for position, _ in self._spectra])
+        weights = [weight for _, part in self._spectra for weight in part]
+        return smallest @ on_device(weights, smallest.device, smallest.dtype)

@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from acorn.proxies._engine import LOSS, Records, proxy
+from acorn.proxies._math.layout import flattened
 
 
 @proxy("plain", reads=LOSS, unstable=True)
@@ -17,5 +18,5 @@ def plain(records: Records) -> Float[Tensor, ""]:
     Source: Mozer and Smolensky, Skeletonization, NeurIPS 1988; as a proxy in Abdelfattah et al.,
     ICLR 2021.
     """
-    pairs = zip(records.weights, records.gradients, strict=True)
-    return torch.stack([(weight * gradient).sum() for weight, gradient in pairs]).sum()
+    products = torch._foreach_mul(records.weights, records.gradients)
+    return torch.cat(flattened(products, like=products)).sum(dtype=torch.float64)

@@ -40,5 +40,5 @@ def robust_zcp(records: Records) -> Float[Tensor, ""]:
     Source: Feng et al., Zero-cost Proxy for Adversarial Robustness Evaluation, ICLR 2025,
     equation 4.
     """
-    squares = [gradient.double().square().sum() for gradient in records.evaluated_gradients]
-    return -(SCALE * torch.stack(squares).mean() + 2 * records.curvature.log())
+    norms = torch._foreach_norm(records.evaluated_gradients, dtype=torch.float64)
+    return -(SCALE * torch.stack(norms).square().mean() + 2 * records.curvature.log())

@@ -14,5 +14,5 @@ def snip(records: Records) -> Float[Tensor, ""]:
     Source: Lee et al., SNIP, ICLR 2019, equation 5, summed over the network as by Abdelfattah et
     al., ICLR 2021.
     """
-    pairs = zip(records.weights, records.gradients, strict=True)
-    return torch.stack([(weight * gradient).abs().sum() for weight, gradient in pairs]).sum()
+    products = torch._foreach_mul(records.weights, records.gradients)
+    return torch.stack(torch._foreach_norm(products, 1, dtype=torch.float64)).sum()

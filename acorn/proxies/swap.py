@@ -1,11 +1,15 @@
 """swap: number of sample-wise activation patterns."""
 
+from functools import partial
+
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from acorn.proxies._engine import HALVES, Observer, Records, proxy
-from acorn.proxies._math.layout import image_rows
+from acorn.proxies._math.deferred import Deferred, grouped, taken
+from acorn.proxies._math.layout import active_units, image_rows
+from acorn.proxies._network.operations import Kept
 
 IMAGES = 16
 """Images of each half of the batch, at most: their bits are exact in single precision."""
@@ -30,28 +34,43 @@ class Swap(Observer):
     """
 
     def __init__(self) -> None:
-        self._halves: list[Int[Tensor, " units"]] = []
-        self._patterns: list[Int[Tensor, " units"]] = []
+        self._halves: tuple[list[Tensor], list[Tensor]] = ([], [])
+        self._pending = tuple(
+            Deferred[Kept](partial(_add_bits, patterns)) for patterns in self._halves
+        )
 
     def on_activation(self, output: Float[Tensor, "batch ..."]) -> None:
-        """Note one layer's bits on the first half."""
-        if output.dim() == 4:
-            self._halves.append(_bits(output))
+        """Add one layer on the first half."""
+        self._add(output, 0)
 
     def on_second_activation(self, output: Float[Tensor, "batch ..."]) -> None:
-        """Put the bits on the second half beside those on the first."""
-        if output.dim() == 4:
-            first = self._halves[len(self._patterns)]
-            self._patterns.append(first + (_bits(output) << IMAGES))
+        """Add one layer on the second half."""
+        self._add(output, 1)
 
-    def value(self, _records: Records) -> Int[Tensor, ""]:
+    def reduce(self) -> None:
+        """Compute the bits of the layers that wait."""
+        for pending in self._pending:
+            pending.reduce()
+
+    def value(self, _records: Records) -> Float[Tensor, ""]:
         """Count the different patterns."""
-        if not self._patterns:
+        self.reduce()
+        if not self._halves[1]:
             raise ValueError("the network has no rectifier after a feature map")
-        ordered = torch.cat(self._patterns).sort().values
-        return 1 + (ordered[1:] != ordered[:-1]).sum()
+        first, second = (torch.cat(patterns) for patterns in self._halves)
+        ordered = (first + second * 2.0**IMAGES).sort().values
+        return 1 + (ordered[1:] != ordered[:-1]).sum(dtype=torch.float64)
+
+    def _add(self, output: Tensor, half: int) -> None:
+        if output.dim() == 4:
+            rows = image_rows(output[:IMAGES])
+            self._pending[half].add(self.keep(rows), rows)
 
 
-def _bits(output: Tensor) -> Int[Tensor, " units"]:
-    active = image_rows(output[:IMAGES] > 0).to(torch.float32)
-    return (2.0 ** torch.arange(len(active), device=output.device) @ active).long()
+def _add_bits(patterns: list[Float[Tensor, " units"]], layers: list[Kept]) -> None:
+    """Add the bits of each unit of these layers, as one number a unit."""
+    rows = [taken(kept) for kept in layers]
+    for alike in grouped(len(images) for images in rows).values():
+        active = active_units([rows[position] for position in alike])
+        powers = 2.0 ** torch.arange(len(active), dtype=active.dtype, device=active.device)
+        patterns.append((powers @ active).double())

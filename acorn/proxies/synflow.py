@@ -1,6 +1,5 @@
 """synflow: synaptic flow."""
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -22,8 +21,9 @@ def synflow(records: Records) -> Float[Tensor, ""]:
     """Natural log of the sum of |weight| * dR/d|weight|, R the summed logits on an input of ones.
 
     All parameters are made positive and normalisation is the identity, so that no term cancels.
-    The sum grows with the product of all widths: hence double precision, and the log, which is
-    also the form of the published values.
+    The sum grows with the product of all widths: hence the log, which is also the form of the
+    published values. Layers are scaled, and the scale is put back in the log, so that single
+    precision does.
 
     What the source leaves open: everything but convolutions, rectifiers and batch normalisation.
     Here every normalisation is the identity (batch, layer, group, instance, root mean square, the
@@ -34,4 +34,4 @@ def synflow(records: Records) -> Float[Tensor, ""]:
     Source: Tanaka et al., Pruning Neural Networks without any Data by Iteratively Conserving
     Synaptic Flow, NeurIPS 2020, equation 2.
     """
-    return torch.stack(records.synflow).sum().log()
+    return records.synflow

@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from acorn.proxies._engine import HALVES, Records, proxy
+from acorn.proxies._math.layout import flattened
 
 
 @proxy("zico", reads=HALVES)
@@ -23,10 +24,12 @@ def zico(records: Records) -> Float[Tensor, ""]:
 
     Source: Li et al., ZiCo, ICLR 2023.
     """
-    terms = []
-    for one, other in zip(*records.half_gradients, strict=True):
-        size = one.double().abs() + other.double().abs()
-        deviation = (one.double() - other.double()).abs()
-        total = torch.where(deviation > 0, size / deviation, 0.0).sum()
-        terms.append(torch.where(total > 0, total.log(), 0.0))
-    return torch.stack(terms).sum()
+    first = records.half_gradients[0]
+    one, other = (
+        torch.cat(flattened(gradients, like=first)).double() for gradients in records.half_gradients
+    )
+    deviation = (one - other).abs_()
+    quotients = one.abs_().add_(other.abs_()).div_(deviation).masked_fill_(deviation == 0, 0.0)
+    layers = quotients.split([gradient.numel() for gradient in first])
+    totals = torch.stack(torch._foreach_norm(layers, 1))  # no quotient is negative
+    return torch.where(totals == 0, 0.0, totals.log()).sum()

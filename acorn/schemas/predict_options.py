@@ -13,10 +13,15 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict  # pydantic's, before Python 3.12
 
+from acorn.conditions import ConditionValue, parse_conditions
 from acorn.datasets import canonical_name
+from acorn.errors import InputError
 
 DatasetName = Annotated[str, AfterValidator(canonical_name)]
 """A dataset in any usual spelling, converted to its canonical name; unknown names pass."""
+
+MOST_CONDITIONS = 50
+"""Most conditions of a request."""
 
 Explain = Literal["none", "path", "shap"]
 
@@ -26,12 +31,14 @@ class PredictOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    dataset: DatasetName = Field(
-        "cifar10",
-        description="Dataset that the predicted accuracies are of, in any usual spelling.",
+    dataset: DatasetName | None = Field(
+        None,
+        description="Dataset of the predicted accuracies, in any spelling that is read; by default "
+        "that of the named forest, or the first dataset of the space in GET /spaces that has a "
+        "forest, such as cifar10 for nats_tss and imagenet1k for timm.",
     )
     targets: list[str] | None = Field(
-        None, min_length=1, description="Wanted targets; by default all that the forest has."
+        None, min_length=1, description="Targets to predict; by default all targets of the forest."
     )
     interval: float = Field(
         0.9, gt=0.0, lt=1.0, allow_inf_nan=False, description="Level of the intervals, 0..1."
@@ -41,23 +48,37 @@ class PredictOptions(BaseModel):
         description="Contributions of each feature: along the paths of the trees (path) or Shapley "
         "values (shap), which take about a tenth of a second for each architecture and target.",
     )
-    features: bool = Field(True, description="Whether the answer shows the features.")
+    features: bool = Field(True, description="Whether the response has the features.")
+    conditions: dict[str, ConditionValue] | None = Field(
+        None,
+        max_length=MOST_CONDITIONS,
+        description="Conditions that the forest reads besides the architecture, such as the size "
+        'of the images: {"image_size": 288}; by default those of GET /forests/{name}.',
+    )
     forest: str | None = Field(
         None,
         description="Name of the forest, or name@version; by default the newest one of the space "
         "and dataset.",
+    )
+    proxies: list[str] | None = Field(
+        None,
+        min_length=1,
+        description="Proxies to add to each prediction, as POST /proxies computes them with seed "
+        "0; by default none.",
     )
 
 
 class Options(TypedDict, total=False):
     """Keyword arguments of the client's methods: the fields of :class:`PredictOptions`."""
 
-    dataset: str
+    dataset: str | None
     targets: str | Sequence[str] | None
     interval: float
     explain: Explain
     features: bool
+    conditions: Mapping[str, float | str] | None
     forest: str | None
+    proxies: str | Sequence[str] | None
 
 
 def read_query(
@@ -68,7 +89,8 @@ def read_query(
     Parameters
     ----------
     query : mapping of str to str
-        Text by name of the option. Lists are separated by commas; objects are JSON.
+        Text by name of the option. Lists are separated by commas; objects are JSON, or pairs such
+        as ``image_size=288,pretraining=none``.
     options : type of BaseModel, default=PredictOptions
         The schema of the options.
 
@@ -112,6 +134,10 @@ def _value(text: str, kinds: set[str]) -> object:
     if "array" in kinds:
         return [item.strip() for item in text.split(",")]
     if "string" in kinds:
+        return text
+    if "object" in kinds and not text.lstrip().startswith("{"):
+        with suppress(InputError):
+            return parse_conditions(text)
         return text
     with suppress(ValueError, RecursionError):
         return float(text) if "number" in kinds else json.loads(text)

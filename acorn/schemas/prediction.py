@@ -2,17 +2,13 @@
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PlainValidator,
-    WithJsonSchema,
-)
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict  # pydantic's, before Python 3.12
 
-from acorn.schemas.predict_options import PredictOptions
+from acorn.conditions import Condition, ConditionValue
+from acorn.schemas.predict_options import MOST_CONDITIONS, PredictOptions
+from acorn.targets import Target
 
 FeatureSource = Literal["table", "cache", "computed"]
 
@@ -31,8 +27,8 @@ def _check_specification(value: object) -> Specification:
     )
 
 
-class ArchitectureSpec(BaseModel):
-    """One architecture: a space, and a specification in the space's own form."""
+class PlainSpec(BaseModel):
+    """One architecture: a space, and a specification in the notation of the space."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -56,8 +52,18 @@ class ArchitectureSpec(BaseModel):
     )
 
 
+class ArchitectureSpec(PlainSpec):
+    """One architecture, and the conditions of its prediction."""
+
+    conditions: dict[str, ConditionValue] | None = Field(
+        default=None,
+        max_length=MOST_CONDITIONS,
+        description="Conditions of this architecture; they win over those of the request.",
+    )
+
+
 class PredictRequest(PredictOptions):
-    """What to predict; only ``architectures`` is required."""
+    """A request for predictions; only ``architectures`` is required."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -84,6 +90,41 @@ class TargetPrediction(BaseModel):
     upper: float
 
 
+class TargetDetail(BaseModel):
+    """What the values of a target mean."""
+
+    unit: str = Field(
+        description="Unit of values and bounds: percent for accuracies, percentile for ranks."
+    )
+    better: Literal["higher", "lower"]
+    scale: Literal["linear", "log", "rank"] = Field(
+        description="log: intervals are a factor wide, and contributions add up to the logarithm. "
+        "rank: values are percentiles of a population of architectures, not accuracies, since the "
+        "forest had no labels; contributions add up to the normal score."
+    )
+
+    @classmethod
+    def of(cls, target: Target) -> "TargetDetail":
+        """Describe a target."""
+        better: Literal["higher", "lower"] = "higher" if target.higher_is_better else "lower"
+        return cls(unit=target.unit, better=better, scale=target.scale)
+
+
+class ProxyProvenance(BaseModel):
+    """What proxies were computed with; values of equal settings can be compared."""
+
+    dataset: str
+    engine_version: int = Field(description="Version of the code that computes proxies.")
+    batch: str = Field(description="Name of the batch of images.")
+    batch_size: int
+    batch_digest: str = Field(description="SHA-256 of images and labels.")
+    seed: int = Field(description="Seeds weights and noise.")
+    initialisation: str
+    batch_norm: str
+    dtype: str
+    device: str = Field(description="Device of the workers, as the server's setting names it.")
+
+
 class Contribution(TypedDict):
     """What one feature adds to one prediction, in the unit of the target or in its logarithm.
 
@@ -92,6 +133,21 @@ class Contribution(TypedDict):
 
     feature: str
     contribution: float
+
+
+class GroupContribution(TypedDict):
+    """What the features of one group add to one prediction together, as :class:`Contribution`."""
+
+    group: str
+    contribution: float
+
+
+class FeatureDetail(BaseModel):
+    """What a feature is, for people."""
+
+    title: str
+    text: str = Field(description="One sentence.")
+    group: str = Field(description="Kind of the feature; explanations add up each group.")
 
 
 class Importance(BaseModel):
@@ -107,11 +163,11 @@ class Seconds(BaseModel):
 
     queue: float = Field(description="Waiting for a proxy worker.")
     features: float = Field(description="Computing features; 0 if they were known.")
-    forest: float = Field(description="This prediction's share of the forest's time.")
+    forest: float = Field(description="Share of this prediction in the time of the forest.")
 
 
 class ForestName(BaseModel):
-    """The forest that answered."""
+    """The forest that made the predictions."""
 
     name: str
     version: str
@@ -130,20 +186,35 @@ class ArchitecturePrediction(BaseModel):
     id: str = Field(description="Canonical id: the same for equivalent architectures.")
     space: str
     arch: str = Field(description="Canonical form.")
+    conditions: dict[str, ConditionValue] = Field(
+        default_factory=dict, description="Value of each condition that the forest reads."
+    )
     targets: dict[str, TargetPrediction]
-    in_domain: bool = Field(description="Whether the forest was trained on networks like this.")
+    in_domain: bool = Field(description="Whether the architecture is similar to the training data.")
     domain_score: float | None = Field(
         description="Non-conformity score: 0 is typical of the training data, 1 is unlike it."
     )
     features: dict[str, float | None] = Field(description="Inputs of the forest; null is unknown.")
-    reasons: dict[str, str] = Field(description="Why a feature is null.")
+    reasons: dict[str, str] = Field(description="Why a feature or a proxy is null.")
     attributions: dict[str, list[Contribution]] | None = Field(
         default=None,
         description="With an explanation: per target, largest first; they add up exactly.",
     )
+    attribution_groups: dict[str, list[GroupContribution]] | None = Field(
+        default=None,
+        description="With an explanation: per target, the contributions by group of features, "
+        "largest first, at most eight; they add up exactly.",
+    )
     baseline: dict[str, float] | None = Field(
         default=None,
-        description="With an explanation: per target, what the contributions start from.",
+        description="With an explanation: per target, the value without contributions.",
+    )
+    proxies: dict[str, float | None] | None = Field(
+        default=None,
+        description="The proxies that the request asked for; null is unknown, see reasons.",
+    )
+    errors: dict[str, float] | None = Field(
+        default=None, description="Standard error of each of these that is a mean over draws."
     )
 
 
@@ -153,20 +224,31 @@ class RequestDetails(BaseModel):
     submitted: NetworkCost = Field(
         description="Published size of the network as submitted, dead parts included."
     )
-    feature_source: FeatureSource
+    feature_source: FeatureSource = Field(
+        description="Where the features are from; with proxies, the slower source of both."
+    )
     seconds: Seconds
 
 
 class Prediction(RequestDetails, ArchitecturePrediction):
-    """The answer for one architecture."""
+    """The result for one architecture."""
 
 
 class PredictResponse(BaseModel):
     """Predictions in the order of the request."""
 
     forest: ForestName
+    target_details: dict[str, TargetDetail] = Field(
+        default_factory=dict, description="Unit and direction of each target."
+    )
     predictions: list[Prediction]
     importances: dict[str, list[Importance]] = Field(description="Per target, the 20 largest.")
+    feature_details: dict[str, FeatureDetail] | None = Field(
+        default=None, description="With an explanation: title and group of each feature."
+    )
+    settings: ProxyProvenance | None = Field(
+        default=None, description="With proxies: what they were computed with."
+    )
 
 
 class ForestInfo(BaseModel):
@@ -177,17 +259,28 @@ class ForestInfo(BaseModel):
     space: str
     dataset: str
     targets: list[str]
+    target_details: dict[str, TargetDetail] = Field(
+        default_factory=dict, description="Unit and direction of each target."
+    )
     features: int = Field(description="Number of features that the forest reads.")
-    table_rows: int = Field(description="Architectures whose features the bundle has.")
+    table_rows: int = Field(description="Architectures with features in the bundle.")
+    table_spaces: list[str] = Field(
+        default_factory=list, description="Spaces of these architectures, each of which has a map."
+    )
+    conditions: list[Condition] = Field(
+        default_factory=list,
+        description="What the forest reads besides the architecture, with defaults and allowed "
+        "values.",
+    )
     digest: str = Field(description="SHA-256 of the manifest, which has the SHA-256 of every file.")
     default: bool = Field(
         default=True,
-        description="Whether it answers requests without a version: it is the newest.",
+        description="Whether it is used for requests without a version, because it is the newest.",
     )
 
 
 class RefusedForest(BaseModel):
-    """A bundle that did not pass verification, and why."""
+    """A bundle that failed verification, with the reason."""
 
     name: str = Field(description="Name of its folder.")
     reason: str
@@ -215,6 +308,7 @@ class ForestDetail(ForestInfo):
     """A forest with its manifest."""
 
     feature_names: list[str]
+    feature_details: dict[str, FeatureDetail] = Field(description="What each feature is.")
     settings: dict[str, Any] = Field(description="Batch, seed and engine of the features.")
     importances: dict[str, list[Importance]]
     manifest: dict[str, Any]
@@ -230,7 +324,7 @@ class SpaceInfo(BaseModel):
     size: int | None = Field(description="Number of architectures; null if not finite.")
     forests: list[str] = Field(description="Forests that predict for this space.")
     limits: dict[str, int] | None = Field(
-        description="Bounds on a specification; null if the space bounds its networks itself."
+        description="Bounds on a specification; null if the space has only bounded networks."
     )
 
 
@@ -240,9 +334,9 @@ class Limits(BaseModel):
     max_architectures: int
     max_explanations: int
     max_body_bytes: int
-    max_params: float = Field(description="Millions of parameters of a network to compute.")
+    max_params: float = Field(description="Millions of parameters of a network that is computed.")
     max_flops: float = Field(
-        description="Millions of multiply-accumulates for one image of a network to compute."
+        description="Millions of multiply-accumulates for one image in a network that is computed."
     )
     max_job_architectures: int
     max_job_body_bytes: int
@@ -250,7 +344,7 @@ class Limits(BaseModel):
     queue_size: int
     waiting_seconds: float
     computing_seconds: float
-    rate_limit: str = Field(description="Requests of a sender per time; empty is unlimited.")
+    rate_limit: str = Field(description="Requests of a client in a time; empty is unlimited.")
 
 
 class SpaceList(BaseModel):
@@ -261,17 +355,17 @@ class SpaceList(BaseModel):
 
 
 class WorkersState(BaseModel):
-    """The proxy worker processes, counted."""
+    """Numbers of proxy worker processes and networks."""
 
     wanted: int
     ready: int
     restarts: int
     waiting: int = Field(description="Networks that wait for a worker.")
-    computing: int = Field(description="Networks under way.")
+    computing: int = Field(description="Networks that are being computed.")
 
 
 class Live(BaseModel):
-    """The process runs."""
+    """The server process runs."""
 
     status: Literal["live"] = "live"
 

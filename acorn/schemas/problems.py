@@ -1,15 +1,36 @@
 """Problem details (RFC 9457): the form of every error of the HTTP interface."""
 
+from collections.abc import Callable
+from typing import Self
+
 from pydantic import BaseModel, ConfigDict, Field
 
 MEDIA_TYPE = "application/problem+json"
 
 
 class ProblemItem(BaseModel):
-    """One bad item of a request."""
+    """One invalid item of a request."""
 
     pointer: str = Field(description="JSON pointer (RFC 6901) into the request body.")
-    detail: str = Field(description="What was got, and what was expected.")
+    detail: str = Field(description="The value and the expected value.")
+
+    def moved(self, new_index: Callable[[int], int]) -> Self:
+        """Make the same item for another list of architectures.
+
+        Parameters
+        ----------
+        new_index : callable
+            Maps the index of an architecture in this list to its index in the other list.
+
+        Returns
+        -------
+        ProblemItem
+        """
+        match self.pointer.split("/"):
+            case ["", "architectures", index, *rest] if index.isdecimal():
+                parts = ["", "architectures", str(new_index(int(index))), *rest]
+                return self.model_copy(update={"pointer": "/".join(parts)})
+        return self
 
 
 class Problem(BaseModel):
@@ -31,12 +52,12 @@ class Problem(BaseModel):
     type: str = Field(default="about:blank", description="URI of the kind of problem.")
     title: str = Field(description="The kind of problem in a few words.")
     status: int = Field(description="HTTP status.")
-    detail: str = Field(description="What went wrong this time, in one line.")
+    detail: str = Field(description="Description of this error in one line.")
     errors: list[ProblemItem] = Field(
-        default_factory=list, description="Every bad item of the request."
+        default_factory=list, description="Every invalid item of the request."
     )
     error: str | None = Field(
         default=None,
-        description="Under /v2, what detail says: the Open Inference Protocol's own member.",
+        description="Under /v2, the same text as detail, for the Open Inference Protocol.",
     )
-    request_id: str = Field(default="", description="Under which the server's log has it.")
+    request_id: str = Field(default="", description="Id of the request in the server's log.")

@@ -1,7 +1,7 @@
-"""Architecture spaces. Each is one folder with a subclass of :class:`Space`, which registers it."""
+"""Architecture spaces: one folder each, with a subclass of :class:`Space`, and plugins."""
 
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from inspect import isabstract
 from typing import TYPE_CHECKING
@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from acorn.datasets import get_dataset
 from acorn.errors import InputError, UnknownDatasetError, UnknownSpaceError, abbreviate
 from acorn.spaces.base import Architecture, Cost, Space
+from acorn.spaces.choice_space import ChoiceSpace
 from acorn.spaces.limits import NetworkLimits
+from acorn.spaces.registry import UNIVERSAL, Registry
 
 if TYPE_CHECKING:
     from torch import nn
@@ -18,19 +20,18 @@ __all__ = [
     "SPACES",
     "UNIVERSAL",
     "Architecture",
+    "ChoiceSpace",
     "Cost",
     "NetworkLimits",
     "Space",
     "build_network",
     "get_space",
+    "recognise_ids",
     "register_space",
 ]
 
-SPACES: dict[str, Space] = {}
-"""Registered spaces by name."""
-
-UNIVERSAL = "universal"
-"""Stands for a space in bundles that predict for architectures of any space."""
+SPACES = Registry()
+"""Registered spaces by name, plugins included."""
 
 _FIRST = ("nats_tss", "nats_sss", "nasbench_macro", "darts", "graph", "timm")
 """Order of Acorn's own spaces; others follow by name."""
@@ -52,24 +53,19 @@ def register_space(space: Space) -> Space:
     Raises
     ------
     InputError
-        If it is no space, or another class has registered its name.
+        If it is no space, or its name is invalid or registered by another class.
     """
-    if not isinstance(space, Space):
-        raise InputError(f"got {abbreviate(space)}; expected an instance of acorn.spaces.Space")
-    known = SPACES.get(space.name)
-    if space.name == UNIVERSAL or (known is not None and _path(known) != _path(space)):
-        raise InputError(f"got a second space {space.name!r}; expected a name that is free")
-    SPACES[space.name] = space
+    SPACES.add(space)
     return space
 
 
-def get_space(name: str) -> Space:
+def get_space(name: object) -> Space:
     """Look up a space by name.
 
     Parameters
     ----------
-    name : str
-        Such as ``"nats_tss"``.
+    name : object
+        Such as ``"nats_tss"``. What is no string, as in a request that nobody checked, is unknown.
 
     Returns
     -------
@@ -81,10 +77,28 @@ def get_space(name: str) -> Space:
     UnknownSpaceError
         If no space has this name.
     """
-    try:
-        return SPACES[name]
-    except (KeyError, TypeError):
-        raise UnknownSpaceError(name, SPACES) from None
+    if not isinstance(name, str) or name not in SPACES:
+        raise UnknownSpaceError(name, SPACES)
+    return SPACES[name]
+
+
+def recognise_ids(ids: Iterable[str]) -> None:
+    """Let spaces parse the architectures of a feature table without their optional packages.
+
+    Parameters
+    ----------
+    ids : iterable of str
+        Ids of rows of the table.
+    """
+    forms_by_space: dict[str, list[str]] = {
+        name: [] for name, space in SPACES.items() if space.needs_package
+    }
+    for id_ in ids:
+        space, _, form = id_.partition("/")
+        if space in forms_by_space:
+            forms_by_space[space].append(form.rpartition("@")[0] or form)
+    for name, forms in forms_by_space.items():
+        SPACES[name].recognise(forms)
 
 
 def build_network(spec: Mapping[str, object], dataset: str = "cifar10") -> "nn.Module":
@@ -100,7 +114,7 @@ def build_network(spec: Mapping[str, object], dataset: str = "cifar10") -> "nn.M
     Returns
     -------
     torch.nn.Module
-        Maps images (batch, 3, height, width) to logits (batch, num_classes). Weights are
+        Maps images (batch, channels, height, width) to logits (batch, num_classes). Weights are
         initialised from torch's global generator.
 
     Raises
@@ -114,15 +128,11 @@ def build_network(spec: Mapping[str, object], dataset: str = "cifar10") -> "nn.M
     """
     if not isinstance(spec, Mapping) or spec.keys() != {"space", "arch"}:
         raise InputError(f'got {abbreviate(spec)}; expected {{"space": ..., "arch": ...}}')
-    space = get_space(spec["space"])  # type: ignore[arg-type] # checked there
+    space = get_space(spec["space"])
     known = get_dataset(dataset)
-    if known.name not in space.datasets:
+    if not space.takes(known):
         raise UnknownDatasetError(dataset, space.datasets)
     return space.build(space.parse(spec["arch"]).arch, known)
-
-
-def _path(space: Space) -> tuple[str, str]:
-    return type(space).__module__, type(space).__qualname__
 
 
 def _register_folders() -> None:

@@ -2,17 +2,44 @@
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from acorn.datasets import DATASETS, Dataset
 from acorn.errors import InputError
 from acorn.spaces.limits import NetworkLimits
 
 if TYPE_CHECKING:  # spaces parse and canonicalise without torch; only `build` needs it
     from torch import nn
 
-    from acorn.datasets import Dataset
+Choice = TypeVar("Choice")
+
+
+def change_one(
+    choices: Sequence[Choice], alternatives: Sequence[Choice], *, seed: int
+) -> list[Choice]:
+    """Replace one choice, drawn uniformly, by another alternative, drawn uniformly.
+
+    Parameters
+    ----------
+    choices : sequence
+        Choices of an architecture.
+    alternatives : sequence
+        What each of them may be.
+    seed : int
+        The same seed gives the same change.
+
+    Returns
+    -------
+    list
+        The choices after the change.
+    """
+    rng = random.Random(seed)
+    changed = [*choices]
+    place = rng.randrange(len(changed))
+    changed[place] = rng.choice([other for other in alternatives if other != changed[place]])
+    return changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +83,25 @@ class Cost:
     flops: float
 
 
+@dataclass(frozen=True, slots=True)
+class ColumnDescription:
+    """What a feature column means, for people who do not know its name.
+
+    Attributes
+    ----------
+    title : str
+        A few words.
+    text : str
+        One sentence.
+    group : str
+        Kind of the column, such as ``Depth and paths``; explanations add up the columns of a group.
+    """
+
+    title: str
+    text: str
+    group: str
+
+
 class Space(ABC):
     """A set of architectures with a text form.
 
@@ -67,19 +113,21 @@ class Space(ABC):
     name : str
         Name in requests, tables and bundles.
     description : str
-        One line for people.
+        One line for lists of spaces.
     example : str
         A valid specification, shown in errors and documentation.
     datasets : tuple of str
-        Datasets that the networks are defined for. In a space of arbitrary networks, :meth:`cost`
-        and :meth:`build` may still refuse one, for instance if the images are too small for it.
+        Datasets that the networks are defined for. A request without a dataset means the first of
+        them that has a forest. In a space of arbitrary networks, :meth:`cost` and :meth:`build` may
+        still refuse one, for instance if the images are too small for it.
     size : int or None, default=None
         Number of architectures; None if it is infinite, or too large to list.
     limits : NetworkLimits or None, default=None
         Bounds on the networks; None if the space's own rules bound them.
     needs_package : str or None, default=None
         Optional package that :meth:`parse` and :meth:`cost` import. The import may take seconds and
-        hundreds of megabytes, so that a server calls these methods in an isolated process.
+        hundreds of megabytes, so that a server calls these methods in an isolated process, except
+        for specifications that the space recognises.
     """
 
     name: str
@@ -89,6 +137,24 @@ class Space(ABC):
     size: int | None = None
     limits: NetworkLimits | None = None
     needs_package: str | None = None
+
+    def takes(self, dataset: Dataset) -> bool:
+        """Check whether the networks are defined for a dataset.
+
+        Parameters
+        ----------
+        dataset : Dataset
+            Registered or not.
+
+        Returns
+        -------
+        bool
+            A space that is defined for all registered datasets is defined for images of any shape
+            and any number of classes.
+        """
+        if dataset.is_registered:
+            return dataset.name in self.datasets
+        return DATASETS.keys() <= {*self.datasets}
 
     @abstractmethod
     def parse(self, spec: object) -> Architecture:
@@ -110,8 +176,31 @@ class Space(ABC):
             If it is no architecture of this space; one line with what was got and expected.
         """
 
+    def recognise(self, canonical_forms: Iterable[str]) -> None:  # noqa: B027 - most need no more
+        """Accept canonical forms of a feature table also without the package that parsing needs.
+
+        Parameters
+        ----------
+        canonical_forms : iterable of str
+            Architectures whose features are known. A space that needs no package ignores them.
+        """
+
+    def recognises(self, spec: object) -> bool:  # noqa: ARG002
+        """Check whether :meth:`parse` reads a specification without an optional package.
+
+        Parameters
+        ----------
+        spec : object
+            Anything, as a request holds it.
+
+        Returns
+        -------
+        bool
+        """
+        return self.needs_package is None
+
     @abstractmethod
-    def build(self, arch: str, dataset: "Dataset") -> "nn.Module":
+    def build(self, arch: str, dataset: Dataset) -> "nn.Module":
         """Build the network of exactly ``arch``, not of its canonical form.
 
         Parameters
@@ -124,12 +213,12 @@ class Space(ABC):
         Returns
         -------
         torch.nn.Module
-            Maps images (batch, 3, height, width) to logits (batch, num_classes). Weights are
+            Maps images (batch, channels, height, width) to logits (batch, num_classes). Weights are
             initialised from torch's global generator.
         """
 
     @abstractmethod
-    def cost(self, arch: str, dataset: "Dataset") -> Cost:
+    def cost(self, arch: str, dataset: Dataset) -> Cost:
         """Compute the published size of exactly ``arch``, dead parts included, by arithmetic.
 
         Parameters
@@ -225,3 +314,18 @@ class Space(ABC):
             The same names for every canonical form.
         """
         return {}
+
+    def describe_column(self, name: str) -> ColumnDescription | None:  # noqa: ARG002
+        """Describe one of the space's own columns.
+
+        Parameters
+        ----------
+        name : str
+            Name of a column of any space.
+
+        Returns
+        -------
+        ColumnDescription or None
+            None, the default, for columns of other spaces and for those that need no description.
+        """
+        return None

@@ -22,8 +22,8 @@ def read_index(spec: object, size: int, *, benchmark: str) -> int | None:
     Parameters
     ----------
     spec : object
-        ``1462`` or ``"1462"``. A bool is no index. Digits with leading zeros are none either: in
-        ``"003143"`` they may be the choices of six edges as well.
+        ``1462`` or ``"1462"``. Booleans are not read, and neither are digits with leading zeros:
+        those of ``"003143"`` may be the choices of six edges.
     size : int
         Number of architectures.
     benchmark : str
@@ -92,5 +92,5 @@ def _read_text(text: str, length: int) -> tuple[int, ...] | None:
 
 
 def _as_integer(value: object) -> int | None:
-    """Read an integer, NumPy's included; a bool is none."""
+    """Convert an integer of any type, NumPy's included; None for booleans and other values."""
     return None if isinstance(value, bool) or not isinstance(value, Integral) else int(value)

@@ -17,8 +17,8 @@ import acorn
 import service.http.routes
 from acorn.errors import AcornError, abbreviate
 from acorn.features.feature_table import FeatureRow
-from acorn.schemas.problems import Problem, ProblemItem
-from acorn.strict_json import escape
+from acorn.schemas.problems import Problem
+from acorn.spaces.plugins import name_plugins
 from service.application import Application
 from service.errors import InvalidRequestError
 from service.http.middleware.authentication import AuthenticationMiddleware
@@ -29,6 +29,7 @@ from service.http.problem_details import refusal, respond
 from service.observability.logs import request_id
 from service.observability.metrics import Metrics
 from service.observability.request_tracing import set_up_tracing
+from service.prediction.plan import problem_item
 from service.repository.model_repository import ModelRepository
 from service.settings import Settings
 from service.storage.database import Database
@@ -63,9 +64,10 @@ def create_app(
     Raises
     ------
     InputError
-        If the settings name a missing folder, an unusable database, two keys of the same name, or
-        tracing without its packages.
+        If a plugin cannot be used, or the settings name a missing folder, an unusable database, two
+        keys of the same name, or tracing without its packages.
     """
+    name_plugins(settings.plugins)
     keys = Keys(settings.api_keys, settings.admin_keys)
     repository = ModelRepository(settings.forests)
     database = Database(settings.store_url)
@@ -145,13 +147,7 @@ async def _on_error(request: Request, error: Exception) -> Response:
 async def _on_invalid_parameter(request: Request, error: Exception) -> Response:
     """Respond to query or header parameters that do not match their declaration."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 (registered for it)
-    items = [
-        ProblemItem(
-            pointer="".join(f"/{escape(str(part))}" for part in details["loc"]),
-            detail=f"got {abbreviate(details.get('input'))}; {details['msg']}",
-        )
-        for details in error.errors()
-    ]
+    items = [problem_item(details) for details in error.errors()]
     return refusal(InvalidRequestError(items), request.scope)
 
 

@@ -7,11 +7,7 @@ from collections.abc import Sequence
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
-from service.errors import (
-    BodyTooLargeError,
-    MalformedBodyError,
-    UnsupportedMediaError,
-)
+from service.errors import BodyTooLargeError, MalformedBodyError, UnsupportedMediaError
 from service.prediction.plan import parse_json
 
 DISCARD_BYTES = 256 * 2**20

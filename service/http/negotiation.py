@@ -8,10 +8,9 @@ once, when it is made.
 import gzip
 import hashlib
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Literal, get_args
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
@@ -21,7 +20,6 @@ from service.errors import NotAcceptableError
 
 Coding = Literal["gzip", "identity"]
 
-CODINGS: tuple[Coding, Coding] = ("gzip", "identity")
 _TAG = re.compile(r'[ \t,]*(?:W/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*(?=,|$)')
 _CODING = re.compile(
     r"(?P<name>\*|[!#$%&'+.^_`|~0-9a-z-]+)"
@@ -112,16 +110,16 @@ def matches(if_none_match: str, etag: str) -> bool:
     """
     if if_none_match.strip() == "*":
         return True
-    wanted = etag.removeprefix("W/")[1:-1]
+    opaque_tag = etag.removeprefix("W/")[1:-1]
     position = 0
     while (tag := _TAG.match(if_none_match, position)) is not None:
-        if tag[1] == wanted:
+        if tag[1] == opaque_tag:
             return True
         position = tag.end()
     return False
 
 
-def choose_coding(accept_encoding: str, offered: Sequence[Coding] = CODINGS) -> Coding | None:
+def choose_coding(accept_encoding: str) -> Coding | None:
     """Choose the content coding that ``Accept-Encoding`` gives the largest weight.
 
     A weight of 0 refuses a coding. Codings that are not listed are refused, except identity, which
@@ -131,8 +129,6 @@ def choose_coding(accept_encoding: str, offered: Sequence[Coding] = CODINGS) -> 
     ----------
     accept_encoding : str
         Value of the header.
-    offered : sequence of {"gzip", "identity"}, default=("gzip", "identity")
-        The codings to choose from; of equal weights the first wins.
 
     Returns
     -------
@@ -148,5 +144,5 @@ def choose_coding(accept_encoding: str, offered: Sequence[Coding] = CODINGS) -> 
         unlisted = _UNLISTED_IDENTITY if coding == "identity" else 0.0
         return weights.get(coding, weights.get("*", unlisted))
 
-    best = max(offered, key=weight)
+    best = max(get_args(Coding), key=weight)  # of equal weights the first, gzip
     return best if weight(best) > 0 else None

@@ -8,8 +8,10 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from acorn.schemas.jobs import PredictionJob, ProxyJob
 from acorn.schemas.prediction import PredictRequest
 from acorn.schemas.problems import MEDIA_TYPE, Problem, ProblemItem
+from acorn.schemas.proxies import ProxyRequest
 from service.http.middleware.authentication import ADMIN, OPEN, PUBLIC
 from service.prediction.open_inference import InferRequest
 
@@ -19,6 +21,7 @@ _KEYS = {
     "bearer": {"type": "http", "scheme": "bearer"},
 }
 _ANY_KEY: list[dict[str, list[str]]] = [{"key": []}, {"bearer": []}]
+_BODIES = (PredictRequest, ProxyRequest, PredictionJob, ProxyJob, InferRequest)
 _RETRY = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 
 
@@ -66,9 +69,14 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
         declared[status] = _refusal(status.phrase, content)
         if status in _RETRY:
             declared[status]["headers"] = {
-                "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}
+                "Retry-After": typed_value("Seconds to wait.", "integer")
             }
     return declared
+
+
+def typed_value(description: str, kind: str = "string") -> dict[str, Any]:
+    """Declare a header or parameter whose value has a JSON type."""
+    return {"description": description, "schema": {"type": kind}}
 
 
 def _refusal(description: str, extra: dict[str, Any]) -> dict[str, Any]:
@@ -80,22 +88,22 @@ ANY_PROBLEM: dict[int | str, dict[str, Any]] = {"default": _refusal("Anything un
 """Error responses of all routes."""
 
 
-def json_body(model: type[BaseModel]) -> dict[str, Any]:
-    """Declare a JSON body that the route reads itself, for ``openapi_extra``."""
-    schema = {"$ref": _REFERENCE.format(model=model.__name__)}
+def json_body(*models: type[BaseModel]) -> dict[str, Any]:
+    """Declare a JSON body that the route reads itself, of one of several schemas."""
+    choices = [{"$ref": _REFERENCE.format(model=model.__name__)} for model in models]
+    schema = choices[0] if len(choices) == 1 else {"anyOf": choices}
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
-    """Give the OpenAPI document of an application; it is written once."""
+    """Write the OpenAPI document of an application, once."""
     if app.openapi_schema is None:
         document = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes
         )
         _, definitions = models_json_schema(
             [
-                (PredictRequest, "validation"),
-                (InferRequest, "validation"),
+                *((model, "validation") for model in _BODIES),
                 (Problem, "serialization"),
             ],
             ref_template=_REFERENCE,

@@ -83,7 +83,7 @@ class Server(uvicorn.Server):
             super().handle_exit(sig, frame)
 
     async def on_tick(self, counter: int) -> bool:
-        """Tell, ten times a second, whether to shut down."""
+        """Return whether to shut down; called ten times per second."""
         if self._drained_at is not None and time.monotonic() >= self._drained_at:
             super().handle_exit(signal.SIGTERM, None)
         return await super().on_tick(counter)

@@ -1,4 +1,4 @@
-"""How routes find the service."""
+"""The application of a request."""
 
 from typing import cast
 
@@ -8,5 +8,5 @@ from service.application import Application
 
 
 def service_of(request: Request) -> Application:
-    """Find the service behind the app of a request."""
+    """Return the application that answers a request."""
     return cast(Application, request.app.state.service)

@@ -1,18 +1,18 @@
-"""Computing the features of jobs on the worker pool, behind all other work.
+"""Compute the features of jobs on the worker pool while no request needs it.
 
-Only a few networks per worker are sent at a time. What the pool refuses for now is sent again
-later, since no client waits for it.
+Only a few networks per worker are sent at a time. Networks that the pool refuses for now are sent
+again later, since no client waits for them.
 """
 
 import asyncio
-from collections.abc import Awaitable, Mapping
-from typing import Protocol, TypeAlias
+from collections.abc import Mapping
+from typing import TypeAlias
 
 from acorn.errors import AcornError
 from acorn.features.feature_table import FeatureRow
 from service.errors import QueueFullError, UnavailableError
-from service.prediction.predictor import Compute
-from service.workers import Outcome
+from service.prediction.feature_path import Compute
+from service.workers import Outcome, WorkerPool
 from service.workers.feature_work import FeatureTask
 
 SENT_PER_WORKER = 2
@@ -23,23 +23,13 @@ LONGEST_PAUSE_SECONDS = 30
 Result: TypeAlias = Outcome[FeatureRow] | AcornError
 
 
-class PoolCompute(Protocol):
-    """A compute function of a pool; :meth:`service.workers.WorkerPool.compute` is one."""
-
-    def __call__(  # noqa: D102
-        self, items: Mapping[str, FeatureTask], *, background: bool
-    ) -> Awaitable[dict[str, Result]]: ...
-
-
-def compute_in_background(pool_compute: PoolCompute, *, workers: int) -> Compute:
+def compute_in_background(pool: WorkerPool[FeatureTask, FeatureRow]) -> Compute:
     """Make a compute function that takes no worker from requests.
 
     Parameters
     ----------
-    pool_compute : PoolCompute
-        Computes features on the worker pool.
-    workers : int
-        Workers of the pool.
+    pool : WorkerPool
+        Computes features.
 
     Returns
     -------
@@ -47,14 +37,14 @@ def compute_in_background(pool_compute: PoolCompute, *, workers: int) -> Compute
         Computes the features of several architectures; an error takes the place of what cannot be
         computed at all.
     """
-    room = asyncio.Semaphore(SENT_PER_WORKER * workers)
+    room = asyncio.Semaphore(SENT_PER_WORKER * pool.state.wanted)
 
     async def compute_one(key: str, task: FeatureTask) -> Result:
         while True:
             result: Result
             async with room:
                 try:
-                    result = (await pool_compute({key: task}, background=True))[key]
+                    result = (await pool.compute({key: task}, background=True))[key]
                 except (QueueFullError, UnavailableError) as error:
                     result = error
             if not isinstance(result, QueueFullError | UnavailableError):

@@ -3,17 +3,12 @@
 import io
 import json
 from collections.abc import Iterable, Sequence
-from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
-
-class TableForm(StrEnum):
-    """File formats of a table."""
-
-    CSV = "csv"
-    PARQUET = "parquet"
+TableForm = Literal["csv", "parquet"]
+"""File formats of a table."""
 
 
 def write_table(chunks: Iterable[Sequence[str]], form: TableForm) -> bytes:
@@ -21,14 +16,16 @@ def write_table(chunks: Iterable[Sequence[str]], form: TableForm) -> bytes:
 
     Its columns are ``index``, ``id``, ``space``, ``arch``; for each target ``<target>``,
     ``<target>.lower`` and ``<target>.upper``; ``in_domain``, ``domain_score``, ``feature_source``,
-    ``params``, ``flops``; ``feature.<name>`` for each feature that the request asked for; and
-    ``error``. Missing values are null. Attributions are left out.
+    ``params``, ``flops``; ``feature.<name>`` and ``proxy.<name>`` for each feature and each proxy
+    that the request asked for; and ``error``. A job of proxies has the columns ``index``, ``id``,
+    ``space``, ``arch``, ``source``, ``proxy.<name>`` and ``error``. Missing values are null.
+    Attributions are left out.
 
     Parameters
     ----------
     chunks : iterable of sequence of str
         Lines of results, in order, some at a time.
-    form : TableForm
+    form : {"csv", "parquet"}
         File format.
 
     Returns
@@ -44,7 +41,7 @@ def write_table(chunks: Iterable[Sequence[str]], form: TableForm) -> bytes:
     if "error" in table.columns:
         table = table.select(pl.exclude("error"), "error")
     output = io.BytesIO()
-    if form is TableForm.CSV:
+    if form == "csv":
         table.write_csv(output)
     else:
         table.write_parquet(output)
@@ -61,4 +58,12 @@ def _row(line: dict[str, Any]) -> dict[str, Any]:
         row |= {name: prediction[name] for name in ("in_domain", "domain_score", "feature_source")}
         row |= prediction["submitted"]
         row |= {f"feature.{name}": value for name, value in prediction["features"].items()}
+        row |= _proxies(prediction)
+    if (result := line.get("result")) is not None:
+        row |= {name: result[name] for name in ("id", "space", "arch", "source")}
+        row |= _proxies(result)
     return row | {"error": (line.get("error") or {}).get("detail")}
+
+
+def _proxies(answer: dict[str, Any]) -> dict[str, Any]:
+    return {f"proxy.{name}": value for name, value in (answer.get("proxies") or {}).items()}

@@ -1,4 +1,4 @@
-"""Running jobs: this server takes parts of them, behind all requests."""
+"""Run jobs: this server computes parts of them while no request needs it."""
 
 import asyncio
 import logging
@@ -6,24 +6,30 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol, TypeAlias, TypeVar
+from contextlib import suppress
+from typing import Any, TypeAlias, TypeVar
 
 from acorn.errors import AcornError
 from acorn.schemas.jobs import ResultLine
-from acorn.schemas.prediction import ForestName, Prediction
+from acorn.schemas.prediction import ForestName, Prediction, ProxyProvenance
 from acorn.schemas.problems import Problem
+from acorn.schemas.proxies import ProxyResult
 from service.errors import InvalidRequestError, UnavailableError
 from service.jobs.store import JobStore, Part
 from service.observability.logs import request_id
-from service.prediction.predictor import Compute
+from service.prediction.feature_path import Compute
+from service.prediction.predictor import Predictor
+from service.settings import Settings
 from service.storage.database import DatabaseError
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Answers: TypeAlias = list[Prediction | AcornError]
+Answers: TypeAlias = Sequence[Prediction | ProxyResult | AcornError]
+Origin: TypeAlias = ForestName | ProxyProvenance
+"""The forest that predicts, or what proxies are computed with."""
 
 SLOTS = 2
 """Parts at a time: while the last networks of one are computed, the next is under way."""
@@ -35,55 +41,44 @@ PAUSE_SECONDS = 5.0
 """How long to wait for a database or forest that is unavailable."""
 
 CLEAN_SECONDS = 600.0
+DAY = 86_400.0  # seconds
 REST = 0.5
 """Rest after a part, as a share of the time that it took: requests need the processor too."""
 
 LONGEST_REST_SECONDS = 1.0
 
 
-class PredictEach(Protocol):
-    """Predicts architectures, as :meth:`service.prediction.predictor.Predictor.predict_each`."""
-
-    def __call__(  # noqa: D102
-        self, document: object, *, compute: Compute
-    ) -> Awaitable[tuple[ForestName, Answers]]: ...
-
-
 class JobRunner:
-    """Takes parts of jobs from the store, one after the other, and writes their results.
+    """Claims parts of jobs from the store, one after the other, and writes their results.
 
     Parameters
     ----------
     store : JobStore
         Keeps the jobs.
-    predict : PredictEach
+    predictor : Predictor
         Predicts the architectures of a part.
     compute : Compute
         Computes features.
+    settings : Settings
+        Lease and retention of jobs.
     describe_error : callable
         Describes an error for the client.
-    lease_seconds : float
-        Time without a sign of life after which a server counts as dead.
-    retention_seconds : float
-        How long a job is kept after its end.
     """
 
     def __init__(
         self,
         store: JobStore,
-        predict: PredictEach,
+        predictor: Predictor,
         compute: Compute,
-        *,
+        settings: Settings,
         describe_error: Callable[[Exception], Problem],
-        lease_seconds: float,
-        retention_seconds: float,
     ) -> None:
         self._store = store
-        self._predict = predict
+        self._predictor = predictor
         self._compute = compute
         self._describe_error = describe_error
-        self._lease_seconds = lease_seconds
-        self._retention_seconds = retention_seconds
+        self._lease_seconds = settings.job_lease_seconds
+        self._retention_seconds = settings.job_retention_days * DAY
         self._owner = f"{socket.gethostname()[:64]}:{os.getpid()}:{uuid.uuid4().hex[:16]}"
         self._threads = ThreadPoolExecutor(SLOTS + 1, thread_name_prefix="acorn-runner")
         self._running: dict[tuple[str, int], asyncio.Task[None]] = {}
@@ -100,7 +95,7 @@ class JobRunner:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.to_thread(self._threads.shutdown)  # a claim under way is finished then
+        await asyncio.to_thread(self._threads.shutdown)  # which completes a claim in progress
         try:
             await asyncio.to_thread(self._store.release, self._owner)
         except DatabaseError as error:
@@ -116,9 +111,6 @@ class JobRunner:
             if key[0] == job:
                 task.cancel()
 
-    async def _in_thread(self, function: Callable[..., T], *args: object) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
-
     async def _work(self) -> None:
         while True:
             part = await self._retry(self._store.claim, self._owner, self._lease_seconds)
@@ -128,12 +120,10 @@ class JobRunner:
                 await self._do(part)
 
     async def _wait_for_jobs(self) -> None:
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(POLL_SECONDS):
                 await self._new.wait()
             self._new.clear()
-        except TimeoutError:
-            pass
 
     async def _do(self, part: Part) -> None:
         task = asyncio.create_task(self._answer(part))
@@ -152,7 +142,7 @@ class JobRunner:
         request_id.set(part.job)
         start = time.monotonic()
         try:
-            forest, answers = await self._predict_all(part)
+            origin, answers = await self._answer_all(part)
         except UnavailableError as error:
             logger.warning("job %s has to wait: %s", part.job, error)
             await asyncio.sleep(error.retry_after or PAUSE_SECONDS)
@@ -163,59 +153,67 @@ class JobRunner:
             logger.error("job %s cannot go on: %s", part.job, detail)
             await self._retry(self._store.fail, part.job, self._describe_error(error))
             return
-        written = await self._retry(self._write, part, forest, answers)
+        written = await self._retry(self._write, part, origin, answers)
         if not written:
             logger.info(
                 "the results from %d on of job %s are no longer wanted", part.first, part.job
             )
         await asyncio.sleep(min(REST * (time.monotonic() - start), LONGEST_REST_SECONDS))
 
-    async def _predict_all(self, part: Part) -> tuple[ForestName, Answers]:
-        """Predict a part at once, or one by one if that fails with an unforeseen error."""
+    async def _answer_all(self, part: Part) -> tuple[Origin, Answers]:
+        """Answer a part at once, or one by one if that fails with an unforeseen error."""
         try:
-            return await self._predict_some(part, part.items)
+            return await self._answer_some(part, part.items)
         except (InvalidRequestError, UnavailableError):
             raise
         except Exception:
             logger.exception(
                 "a part of job %s failed; its architectures are tried one by one", part.job
             )
-        forest, answers = ForestName(name=part.options["forest"], version=""), Answers()
+        origin: Origin = ForestName(name=part.options.get("forest") or "", version="")
+        answers: list[Prediction | ProxyResult | AcornError] = []
         for item in part.items:
             try:
-                forest, (answer,) = await self._predict_some(part, [item])
+                origin, (answer,) = await self._answer_some(part, [item])
             except (InvalidRequestError, UnavailableError):
                 raise
             except Exception as error:
                 answer = error if isinstance(error, AcornError) else AcornError("the server failed")
             answers.append(answer)
-        return forest, answers
+        return origin, answers
 
-    async def _predict_some(
-        self, part: Part, items: list[dict[str, Any]]
-    ) -> tuple[ForestName, Answers]:
-        return await self._predict(part.options | {"architectures": items}, compute=self._compute)
+    async def _answer_some(self, part: Part, items: list[dict[str, Any]]) -> tuple[Origin, Answers]:
+        document = part.options | {"architectures": items}
+        kind = document.pop("kind", "predictions")  # older jobs have none
+        if kind == "proxies":
+            return await self._predictor.proxies.compute_each(document, compute=self._compute)
+        return await self._predictor.predict_each(document, compute=self._compute)
 
-    def _write(self, part: Part, forest: ForestName, answers: Answers) -> bool:
+    def _write(self, part: Part, origin: Origin, answers: Answers) -> bool:
         lines = {
-            index: self._line(index, forest, answer)
+            index: self._line(index, origin, answer)
             for index, answer in enumerate(answers, part.first)
         }
-        done = sum(isinstance(answer, Prediction) for answer in answers)
+        done = sum(not isinstance(answer, AcornError) for answer in answers)
         return self._store.finish(part, self._owner, lines, done=done, failed=len(answers) - done)
 
-    def _line(self, index: int, forest: ForestName, answer: Prediction | AcornError) -> str:
-        if isinstance(answer, Prediction):
-            line = ResultLine(index=index, forest=forest, prediction=answer)
-            return line.model_dump_json(exclude={"error"})
-        line = ResultLine(index=index, forest=forest, error=self._describe_error(answer))
-        return line.model_dump_json(exclude={"prediction"})
+    def _line(
+        self, index: int, origin: Origin, answer: Prediction | ProxyResult | AcornError
+    ) -> str:
+        name = "forest" if isinstance(origin, ForestName) else "settings"
+        fields: dict[str, Any] = {"index": index, name: origin}
+        if isinstance(answer, AcornError):
+            fields["error"] = self._describe_error(answer)
+        else:
+            fields["prediction" if isinstance(answer, Prediction) else "result"] = answer
+        return ResultLine(**fields).model_dump_json(include={*fields})
 
     async def _retry(self, function: Callable[..., T], *args: object) -> T:
         """Use the store in a thread, again and again until the database answers."""
         while True:
             try:
-                return await self._in_thread(function, *args)
+                loop = asyncio.get_running_loop()
+                return await loop.run_in_executor(self._threads, function, *args)
             except DatabaseError as error:
                 logger.warning("cannot %s jobs: %s", function.__name__.strip("_"), error.reason)
                 await asyncio.sleep(min(PAUSE_SECONDS, self._lease_seconds / 3))
@@ -224,8 +222,8 @@ class JobRunner:
         while True:
             await asyncio.sleep(self._lease_seconds / 3)
             if running := {**self._running}:
-                wanted = await self._retry(self._store.renew, self._owner, self._lease_seconds)
-                for key in running.keys() - wanted:
+                wanted_keys = await self._retry(self._store.renew, self._owner, self._lease_seconds)
+                for key in running.keys() - wanted_keys:
                     running[key].cancel()
 
     async def _clean(self) -> None:

@@ -7,12 +7,11 @@ import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from acorn.schemas.jobs import ACTIVE, Job, JobLinks, JobList
+from acorn.schemas.jobs import ACTIVE, Job, JobList
 from acorn.schemas.problems import Problem, ProblemItem
 from service.errors import InvalidRequestError, NotFoundError, QueueFullError
 from service.storage.database import Database
@@ -73,6 +72,9 @@ class _LostLeaseError(Exception):
 class JobStore:
     """Jobs, their parts and their results.
 
+    Methods that take an id ``id_`` and a ``client`` (the name of an API key) raise
+    :class:`~service.errors.NotFoundError` if this client has no such job.
+
     Parameters
     ----------
     database : Database
@@ -84,7 +86,7 @@ class JobStore:
         self._database = database
         self._most_active = most_active
 
-    # What clients do
+    # For clients
 
     def create(self, new: NewJob) -> tuple[Job, bool]:
         """Store a new job.
@@ -108,9 +110,8 @@ class JobStore:
         """
         id_ = uuid.uuid4().hex
         with self._database.transaction(write=True) as connection:
-            if (
-                sent := self._find_sent(connection, new.client, new.idempotency, new.digest)
-            ) is not None:
+            sent = self._find_sent(connection, new.client, new.idempotency, new.digest)
+            if sent is not None:
                 return sent, False
             active = sa.select(sa.func.count()).where(jobs.c.state.in_(ACTIVE))
             if connection.execute(active).scalar_one() >= self._most_active:
@@ -145,15 +146,31 @@ class JobStore:
         return sent, False
 
     def find_sent(self, client: str, idempotency: str, digest: str) -> Job | None:
-        """Find the job that a client sent with an idempotency key; None if there is none.
+        """Find the job that a client sent with an idempotency key.
 
-        Raises :class:`~service.errors.InvalidRequestError` if that was another request.
+        Parameters
+        ----------
+        client : str
+        idempotency : str
+            SHA-256 of the key.
+        digest : str
+            SHA-256 of the request.
+
+        Returns
+        -------
+        Job or None
+            None if the client did not use the key before.
+
+        Raises
+        ------
+        InvalidRequestError
+            If the client used the key for another request.
         """
         with self._database.transaction(write=False) as connection:
             return self._find_sent(connection, client, idempotency, digest)
 
     def get(self, id_: str, client: str) -> Job:
-        """Find a job; raises :class:`~service.errors.NotFoundError`."""
+        """Find a job."""
         with self._database.transaction(write=False) as connection:
             return self._job(connection, id_, client)
 
@@ -193,19 +210,13 @@ class JobStore:
             return {str(state): int(n) for state, n in connection.execute(query)}
 
     def cancel(self, id_: str, client: str) -> bool:
-        """End a job that waits or runs; returns whether it did.
-
-        Raises :class:`~service.errors.NotFoundError`.
-        """
+        """End a job that waits or runs; returns False for a job that had ended before."""
         with self._database.transaction(write=True) as connection:
             self._row(connection, id_, client)
             return self._end(connection, id_, "cancelled")
 
     def remove(self, id_: str, client: str) -> None:
-        """Delete a job that has ended, with its results.
-
-        Raises :class:`~service.errors.NotFoundError`.
-        """
+        """Delete a job that has ended, with its results."""
         with self._database.transaction(write=True) as connection:
             self._row(connection, id_, client)
             _remove(connection, [id_])
@@ -214,7 +225,6 @@ class JobStore:
         """Find a job, and the index up to which its results are complete.
 
         For a job that was cancelled or failed, the index is its length, since no result follows.
-        Raises :class:`~service.errors.NotFoundError`.
         """
         unfinished = sa.select(sa.func.min(parts.c.first)).where(
             parts.c.job == id_, ~parts.c.finished
@@ -236,13 +246,22 @@ class JobStore:
         with self._database.transaction(write=False) as connection:
             return [(row.position, row.line) for row in connection.execute(query)]
 
-    # What servers do
+    # For servers
 
     def claim(self, owner: str, lease: float) -> Part | None:
-        """Lease a part for ``lease`` seconds; None if there is none.
+        """Lease a part of the job that was served least recently.
 
-        The job that was served least recently goes first, and of it the first part that is not
-        leased, or whose lease has expired.
+        Parameters
+        ----------
+        owner : str
+            The server that takes the part.
+        lease : float
+            Seconds until other servers may take it, unless the lease is renewed.
+
+        Returns
+        -------
+        Part or None
+            The first part that is not leased, or whose lease has expired; None if there is none.
         """
         with self._database.transaction(write=False) as connection:
             open_parts = sa.exists().where(
@@ -317,12 +336,12 @@ class JobStore:
             due = self._database.now(connection) + lease
             mine = parts.c.owner == owner
             connection.execute(sa.update(parts).where(mine, ~parts.c.finished).values(lease=due))
-            wanted = (
+            wanted_parts = (
                 sa.select(parts.c.job, parts.c.first)
                 .join(jobs, jobs.c.id == parts.c.job)
                 .where(mine, jobs.c.state == "running")
             )
-            return {(row.job, row.first) for row in connection.execute(wanted)}
+            return {(row.job, row.first) for row in connection.execute(wanted_parts)}
 
     def release(self, owner: str, part: Part | None = None) -> None:
         """Release a part, or all of a server, so that others need not wait for the lease to end."""
@@ -436,27 +455,14 @@ def _job(row: Any, now: float) -> Job:
     if row.started is not None and ended:
         rate = ended / max((row.finished or now) - row.started, 1e-3)
         left = (row.total - ended) / rate if row.state in ACTIVE else 0.0
-    return Job(
-        id=row.id,
-        state=row.state,
-        dataset=options["dataset"],
-        forest=options["forest"],
-        total=row.total,
-        done=row.done,
-        failed=row.failed,
-        created=_time(row.created),
-        started=_time(row.started) if row.started is not None else None,
-        finished=_time(row.finished) if row.finished is not None else None,
-        rate=rate,
-        seconds_left=left,
-        error=None if row.error is None else Problem.model_validate_json(row.error),
-        links=JobLinks(
-            job=f"/jobs/{row.id}",
-            result=f"/jobs/{row.id}/result",
-            events=f"/jobs/{row.id}/events",
-        ),
-    )
-
-
-def _time(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
+    path = f"/jobs/{row.id}"
+    fields = {
+        "dataset": options["dataset"],
+        "forest": options.get("forest"),
+        "kind": options.get("kind", "predictions"),
+        "rate": rate,
+        "seconds_left": left,
+        "error": None if row.error is None else json.loads(row.error),
+        "links": {"job": path, "result": f"{path}/result", "events": f"{path}/events"},
+    }
+    return Job.model_validate({**row._mapping, **fields})

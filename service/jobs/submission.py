@@ -1,23 +1,36 @@
-"""Reading a job from a request: JSON as for a prediction, or one architecture per line."""
+"""Reading a job from a request: JSON as for its kind of request, or one architecture per line."""
 
 import hashlib
 import io
 import json
 import math
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
-from acorn.schemas.predict_options import PredictOptions, read_query
+from pydantic import BaseModel
+
+from acorn.errors import abbreviate
+from acorn.schemas.jobs import PredictionJob, ProxyJob
+from acorn.schemas.predict_options import read_query
 from acorn.schemas.problems import ProblemItem
 from service.errors import InvalidRequestError, MalformedBodyError
 from service.jobs.store import NewJob
-from service.prediction.plan import parse_json
+from service.prediction.plan import check_length, parse_json
+from service.prediction.predictor import Predictor
 from service.repository.served_bundle import ServedBundle
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
 
-OPTIONS = tuple(PredictOptions.model_fields)
+KINDS: Mapping[str, type[BaseModel]] = {"predictions": PredictionJob, "proxies": ProxyJob}
+"""Schema of a job, by kind."""
+
+OPTIONS = {
+    name: field
+    for schema in (ProxyJob, PredictionJob)
+    for name, field in schema.model_fields.items()
+    if name != "architectures"
+}
 """Fields of a request that the query gives if the body holds only architectures."""
 
 MOST_LISTED = 100
@@ -30,12 +43,6 @@ MIN_PART, MAX_PART, PARTS = 8, 250, 50
 """A job has about 50 parts within these sizes, for its progress and for sharing it."""
 
 _LIST = "/architectures"
-
-
-class Check(Protocol):
-    """Checks a slice of a list, as :meth:`service.prediction.predictor.Predictor.check`."""
-
-    def __call__(self, document: object, *, total: int) -> ServedBundle: ...  # noqa: D102
 
 
 def digest(body: bytes, media_type: str, query: Mapping[str, str]) -> str:
@@ -51,7 +58,7 @@ def read_job(
     *,
     client: str,
     idempotency: str | None,
-    check: Check,
+    predictor: Predictor,
     most: int,
 ) -> NewJob:
     """Read a job and check every architecture.
@@ -67,8 +74,8 @@ def read_job(
         Name of the client.
     idempotency : str or None
         SHA-256 of the client's idempotency key.
-    check : Check
-        Checks a slice of the architectures.
+    predictor : Predictor
+        Checks the architectures.
     most : int
         Largest number of architectures.
 
@@ -86,8 +93,12 @@ def read_job(
     errors = _Errors()
     read = _read_lines if media_type == NDJSON else _read_document
     options, items = read(body, query, most, errors)
-    forest = _check_all(options, items, check, errors)
-    if errors.count or forest is None:
+    kind = options.pop("kind", "predictions")
+    if kind not in KINDS:
+        errors.add("/kind", f"got {abbreviate(kind)}; expected one of {', '.join(KINDS)}")
+        raise InvalidRequestError(errors.listed, count=errors.count)
+    choice = _check_all(kind, options, items, predictor, errors)
+    if errors.count or choice is None:
         raise InvalidRequestError(errors.listed, count=errors.count)
     size = min(max(math.ceil(len(items) / PARTS), MIN_PART), MAX_PART)
     architectures = [*items.values()]
@@ -96,7 +107,7 @@ def read_job(
         idempotency=idempotency,
         digest=digest(body, media_type, query),
         # All parts must use the same forest.
-        options=options | _choice(options, forest),
+        options=options | choice | {"kind": kind},
         total=len(items),
         parts={
             first: json.dumps(architectures[first : first + size], separators=(",", ":"))
@@ -106,7 +117,7 @@ def read_job(
 
 
 class _Errors:
-    """Invalid items, each once: the first are listed, all are counted."""
+    """Invalid items: the first are listed, all are counted."""
 
     def __init__(self) -> None:
         self.listed: list[ProblemItem] = []
@@ -138,7 +149,7 @@ def _read_document(
     if not isinstance(items, list):
         errors.add(_LIST, "this field is required, and has to be a list")
         return document, {}
-    _check_length(len(items), most)
+    check_length(len(items), most)
     return document, dict(enumerate(items))
 
 
@@ -159,45 +170,42 @@ def _read_lines(
             for item in error.errors:
                 errors.add(pointer + item.pointer, item.detail)
         index += 1
-    _check_length(index, most)
-    return read_query(query), items
-
-
-def _check_length(n: int, most: int) -> None:
-    if n > most:
-        detail = f"got {n} architectures; expected at most {most}"
-        raise InvalidRequestError([ProblemItem(pointer=_LIST, detail=detail)])
+    check_length(index, most)
+    schema = KINDS.get(query.get("kind", "predictions"), PredictionJob)
+    return {**query, **read_query(query, schema)}, items
 
 
 def _check_all(
-    options: Mapping[str, Any], items: Mapping[int, object], check: Check, errors: _Errors
-) -> ServedBundle | None:
-    """Check slice by slice, at least once; returns the forest for all."""
-    forest: ServedBundle | None = None
+    kind: str,
+    options: Mapping[str, Any],
+    items: Mapping[int, object],
+    predictor: Predictor,
+    errors: _Errors,
+) -> dict[str, str] | None:
+    """Check slice by slice, at least once; returns the options that all parts must have."""
+    choice: dict[str, str] | None = None
     indices = [*items]
     for start in range(0, max(1, len(indices)), SLICE):
         chosen = indices[start : start + SLICE]
-        document = {**options, "architectures": [items[index] for index in chosen]}
-        if forest is not None:
-            document |= _choice(options, forest)
+        document = {
+            **options,
+            "architectures": [items[index] for index in chosen],
+            **(choice or {}),
+        }
         if not chosen and errors.count:
             break
         try:
-            forest = check(document, total=len(items))
+            if kind == "proxies":
+                choice = {"dataset": predictor.proxies.check(document)}
+            else:
+                choice = _choice(options, predictor.check(document, total=len(items)))
         except InvalidRequestError as error:
             for item in error.errors:
-                errors.add(_moved(item.pointer, chosen), item.detail)
-    return forest
+                moved = item.moved(chosen.__getitem__)
+                errors.add(moved.pointer, moved.detail)
+    return choice
 
 
 def _choice(options: Mapping[str, Any], forest: ServedBundle) -> dict[str, str]:
     """Options that choose the same forest again, or a newer version of it."""
     return {"forest": options.get("forest") or forest.name, "dataset": forest.bundle.dataset}
-
-
-def _moved(pointer: str, indices: list[int]) -> str:
-    """Translate a pointer into a slice into one into the whole list."""
-    head, _, rest = pointer.removeprefix(f"{_LIST}/").partition("/")
-    if not pointer.startswith(f"{_LIST}/") or not head.isdecimal():
-        return pointer
-    return f"{_LIST}/{indices[int(head)]}{'/' if rest else ''}{rest}"

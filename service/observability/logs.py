@@ -1,4 +1,4 @@
-"""Logging: one line per event on stderr, with the id of the request that it belongs to."""
+"""Logging: one line per event on stderr, with the id of its request."""
 
 import logging
 import sys

@@ -5,8 +5,10 @@ happen; states (queue depth, workers, forests) are read when the metrics are req
 """
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import choose_encoder
@@ -18,36 +20,37 @@ from acorn.errors import AcornError
 from acorn.schemas.prediction import ForestInfo, WorkersState
 from service.workers import Outcome
 
-_FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0)
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_FOREST_LABELS = ("name", "version", "space", "dataset", "digest")
 
 
-class Observed(Protocol):
-    """The states of a service that metrics show."""
+@dataclass(frozen=True, slots=True)
+class ServerState:
+    """The state of a server that its metrics show.
 
-    @property
-    def workers(self) -> WorkersState:
-        """Numbers of workers and of their jobs."""
+    Attributes
+    ----------
+    is_ready : bool
+        Whether ``GET /health/ready`` responds with status 200.
+    workers : WorkersState
+        Numbers of workers and of their jobs.
+    quarantined : int
+        Networks in quarantine.
+    store_failures : int
+        Failed transactions of features and jobs.
+    forests : sequence of ForestInfo
+        Forests in service.
+    refused_forests : int
+        Bundles that failed verification.
+    """
 
-    @property
-    def quarantined(self) -> int:
-        """Networks in quarantine."""
-
-    @property
-    def store_failures(self) -> int:
-        """Failed transactions of features and jobs."""
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether ``GET /health/ready`` responds with status 200."""
-
-    @property
-    def forest_infos(self) -> list[ForestInfo]:
-        """Forests that are served."""
-
-    @property
-    def refused_forests(self) -> int:
-        """Bundles that failed verification."""
+    is_ready: bool
+    workers: WorkersState
+    quarantined: int
+    store_failures: int
+    forests: Sequence[ForestInfo]
+    refused_forests: int
 
 
 class Metrics:
@@ -56,37 +59,29 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self._requests = Histogram(
+        histogram = partial(Histogram, buckets=_BUCKETS, registry=self.registry)
+        counter = partial(Counter, registry=self.registry)
+        self._requests = histogram(
             "acorn_request_seconds",
-            "Seconds from a request's headers to the end of its answer.",
+            "Seconds from the headers of a request to the end of its response.",
             ["method", "route", "status"],
-            buckets=_FAST,
-            registry=self.registry,
         )
         self._by_labels: dict[tuple[str, str, int], Histogram] = {}
-        self._waiting = Histogram(
-            "acorn_waiting_seconds",
-            "Seconds that a network waited for a worker.",
-            buckets=_FAST,
-            registry=self.registry,
+        self._waiting = histogram(
+            "acorn_waiting_seconds", "Seconds that a network waited for a worker."
         )
-        self._computing = Histogram(
-            "acorn_computing_seconds",
-            "Seconds that a worker took for a network.",
-            buckets=_FAST,
-            registry=self.registry,
+        self._computing = histogram(
+            "acorn_computing_seconds", "Seconds that a worker took for a network."
         )
-        self._lookups = Counter(
+        self._lookups = counter(
             "acorn_feature_lookups",
-            "Functions whose features a prediction needed, by where they came from.",
+            "Equivalence classes whose features a prediction needed, by source of the features.",
             ["source"],
-            registry=self.registry,
         )
-        self._failures = Counter(
+        self._failures = counter(
             "acorn_failures",
             "Networks, and requests for them, that were refused or failed, by reason.",
             ["reason"],
-            registry=self.registry,
         )
         self._jobs = Gauge(
             "acorn_jobs",
@@ -94,20 +89,17 @@ class Metrics:
             ["state"],
             registry=self.registry,
         )
-        self._reloads = Counter(
-            "acorn_reloads",
-            "Reloads of the forests folder, by result.",
-            ["result"],
-            registry=self.registry,
+        self._reloads = counter(
+            "acorn_reloads", "Reloads of the forests folder, by result.", ["result"]
         )
         for source in ("table", "cache", "computed"):
             self._lookups.labels(source)
         for result in ("done", "refused", "failed"):
             self._reloads.labels(result)
 
-    def watch(self, service: Observed) -> None:
-        """Show the states of a service from now on."""
-        self.registry.register(_State(service))
+    def watch(self, read_state: Callable[[], ServerState]) -> None:
+        """Show the state of a server from now on; it is read whenever metrics are requested."""
+        self.registry.register(_StateCollector(read_state))
 
     def requested(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request and measure its time."""
@@ -124,9 +116,9 @@ class Metrics:
             self._waiting.observe(outcome.queue_seconds)
             self._computing.observe(outcome.seconds)
 
-    def looked_up(self, source: str, functions: int) -> None:
+    def looked_up(self, source: str, n: int) -> None:
         """Count architectures by the source of their features: table, cache or computed."""
-        self._lookups.labels(source).inc(functions)
+        self._lookups.labels(source).inc(n)
 
     def reloaded(self, result: str) -> None:
         """Count a reload: done, refused (at least one bundle) or failed."""
@@ -161,61 +153,43 @@ def reason_of(error: AcornError) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
-class _State(Collector):
-    """Reads the states of a service when the metrics are requested."""
+class _StateCollector(Collector):
+    """Reads the state of a server when the metrics are requested."""
 
-    def __init__(self, service: Observed) -> None:
-        self._service = service
+    def __init__(self, read_state: Callable[[], ServerState]) -> None:
+        self._read_state = read_state
 
     def collect(self) -> Iterable[Metric]:
-        service = self._service
-        workers = service.workers
-        gauges: list[tuple[str, str, float]] = [
-            ("acorn_ready", "Whether the server can answer for any network.", service.is_ready),
-            ("acorn_queue_depth", "Networks that wait for a worker.", workers.waiting),
-            ("acorn_networks_computing", "Networks that workers work on.", workers.computing),
-            ("acorn_workers_ready", "Workers that take networks.", workers.ready),
-            ("acorn_workers_wanted", "Workers that there should be.", workers.wanted),
-            (
-                "acorn_networks_quarantined",
-                "Networks that took workers down and are not tried again for a while.",
-                service.quarantined,
+        state = self._read_state()
+        workers = state.workers
+        gauges: dict[str, tuple[str, float]] = {
+            "ready": ("Whether the server can predict any network.", state.is_ready),
+            "queue_depth": ("Networks that wait for a worker.", workers.waiting),
+            "networks_computing": ("Networks that workers compute.", workers.computing),
+            "workers_ready": ("Workers that accept networks.", workers.ready),
+            "workers_wanted": ("Workers that the settings ask for.", workers.wanted),
+            "networks_quarantined": (
+                "Networks that ended workers and are not tried again for a while.",
+                state.quarantined,
             ),
-            (
-                "acorn_forests_refused",
-                "Bundles that did not pass verification.",
-                service.refused_forests,
-            ),
-        ]
-        for name, text, value in gauges:
-            yield GaugeMetricFamily(name, text, value=value)
+            "forests_refused": ("Bundles that failed verification.", state.refused_forests),
+        }
+        for name, (text, value) in gauges.items():
+            yield GaugeMetricFamily(f"acorn_{name}", text, value=value)
         yield CounterMetricFamily(
-            "acorn_worker_restarts",
-            "Worker processes that took the place of another.",
-            value=workers.restarts,
+            "acorn_worker_restarts", "Workers that replaced another.", value=workers.restarts
         )
         yield CounterMetricFamily(
             "acorn_store_failures",
-            "Reads and writes of the database that failed, of features and of jobs.",
-            value=service.store_failures,
+            "Failed transactions of the database, of features and of jobs.",
+            value=state.store_failures,
         )
-        yield _info("acorn_build_info", "Version of the server.", [{"version": acorn.__version__}])
-        fields = ("name", "version", "space", "dataset", "digest")
-        yield _info(
-            "acorn_forest_info",
-            "Forests in service.",
-            [
-                {field: str(getattr(info, field)) for field in fields}
-                for info in service.forest_infos
-            ],
-            fields,
+        build = GaugeMetricFamily("acorn_build_info", "Version of the server.", labels=["version"])
+        build.add_metric([acorn.__version__], 1.0)
+        yield build
+        forests = GaugeMetricFamily(
+            "acorn_forest_info", "Forests in service.", labels=_FOREST_LABELS
         )
-
-
-def _info(
-    name: str, text: str, rows: list[dict[str, str]], fields: Iterable[str] = ("version",)
-) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(name, text, labels=list(fields))
-    for row in rows:
-        family.add_metric(list(row.values()), 1.0)
-    return family
+        for info in state.forests:
+            forests.add_metric([str(getattr(info, label)) for label in _FOREST_LABELS], 1.0)
+        yield forests

@@ -2,28 +2,28 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from acorn.datasets import Dataset, get_dataset
-from acorn.features.feature_table import FeatureRow
-from acorn.forests import Attribution
+from acorn.features.descriptions import group_contributions
+from acorn.forests import Attribution, Bundle
 from acorn.schemas.prediction import (
     Contribution,
-    FeatureSource,
-    Importance,
     NetworkCost,
     Prediction,
     PredictRequest,
     PredictResponse,
+    ProxyProvenance,
     Seconds,
     TargetPrediction,
 )
-from acorn.spaces import Architecture
+from acorn.spaces import get_space
+from service.prediction.cases import Case
+from service.prediction.feature_path import ArchFeatures
 from service.prediction.isolated_process import cost
 from service.prediction.precomputed import RowPredictions
+from service.prediction.proxies import values_of
 from service.repository.served_bundle import ServedBundle
 
 MOST_IMPORTANCES = 20
@@ -31,45 +31,30 @@ SHAP_SECONDS = 10.0
 """Time limit for the SHAP values of one response."""
 
 
-@dataclass(frozen=True, slots=True)
-class ArchFeatures:
-    """The features of one architecture, and where they come from.
-
-    Attributes
-    ----------
-    row : FeatureRow
-    source : {"table", "cache", "computed"}
-    queue_seconds, seconds : float
-        Time in the queue and in a worker; 0 unless computed.
-    """
-
-    row: FeatureRow
-    source: FeatureSource
-    queue_seconds: float = 0.0
-    seconds: float = 0.0
-
-
 def answer(
     request: PredictRequest,
-    architectures: Sequence[Architecture],
+    architectures: Sequence[Case],
     forest: ServedBundle,
     targets: Sequence[str],
-    features_by_id: Mapping[str, ArchFeatures],
+    features_by_key: Mapping[str, ArchFeatures],
+    provenance: ProxyProvenance | None = None,
 ) -> PredictResponse:
-    """Predict once for each equivalence class, and answer in the order of the request.
+    """Predict once for equivalent architectures under equal conditions, in the order of a request.
 
     Parameters
     ----------
     request : PredictRequest
         Says the level of the intervals, and what to explain.
-    architectures : sequence of Architecture
+    architectures : sequence of Case
         In the order of the request; several may be equivalent.
     forest : ServedBundle
         The bundle that predicts.
     targets : sequence of str
         The targets to predict.
-    features_by_id : mapping of str to ArchFeatures
-        Features of every architecture.
+    features_by_key : mapping of str to ArchFeatures
+        Features of every architecture, by key of the case.
+    provenance : ProxyProvenance, default=None
+        What the proxies of the request were computed with.
 
     Returns
     -------
@@ -80,16 +65,19 @@ def answer(
     TimeBudgetError
         If the SHAP values take longer than :data:`SHAP_SECONDS`.
     """
-    distinct = {arch.id: arch for arch in architectures}
+    distinct = {case.key: case for case in architectures}
     start = time.perf_counter()
-    bundle, names = forest.bundle, forest.recipe.names
+    bundle, names = forest.bundle, forest.bundle.feature_names
     predictions = forest.precomputed.find([*distinct], targets, request.interval)
     attributions: dict[str, Attribution] = {}
     if predictions is None or request.explain != "none":
-        X = bundle.matrix([features_by_id[id_].row for id_ in distinct])
+        X = bundle.matrix(
+            [features_by_key[key].row for key in distinct],
+            [case.conditions for case in distinct.values()],
+        )
         predictions = predictions or RowPredictions(
             bundle.predict(X, targets=targets, interval=request.interval),
-            *bundle.outliers(X, [*distinct]),
+            *bundle.outliers(X, [case.id for case in distinct.values()]),
         )
         if request.explain != "none":
             attributions = bundle.attributions(
@@ -98,15 +86,17 @@ def answer(
     by_target, in_domain, score = predictions
     shown = dict.fromkeys(names if request.features else ())
     seconds = (time.perf_counter() - start) / len(distinct)
-    dataset = get_dataset(bundle.dataset)
-    by_id = {}
-    for i, (id_, arch) in enumerate(distinct.items()):
-        features = features_by_id[id_]
-        by_id[id_] = Prediction.model_construct(  # large, and made here: needs no validation
-            id=id_,
-            space=arch.space,
-            arch=arch.canonical,
-            submitted=submitted_cost(arch, dataset),
+    by_key = {}
+    for i, (key, case) in enumerate(distinct.items()):
+        features = features_by_key[key]
+        values = {**features.row.values, **bundle.encode(case.conditions)}
+        proxies = values_of(features.proxies, request.proxies or ()) if features.proxies else None
+        by_key[key] = Prediction.model_construct(  # large, and made here: needs no validation
+            id=case.id,
+            space=case.space,
+            arch=case.canonical,
+            conditions=dict(case.conditions),
+            submitted=submitted_cost(case, bundle),
             targets={
                 target: TargetPrediction(
                     value=by_target[target].value[i],
@@ -117,43 +107,55 @@ def answer(
             },
             in_domain=bool(in_domain[i]),
             domain_score=float(score[i]),
-            features={name: features.row.values[name] for name in shown},
-            reasons={
-                name: reason for name, reason in features.row.reasons.items() if name in shown
-            },
+            features={name: values[name] for name in shown},
+            reasons={name: reason for name, reason in features.row.reasons.items() if name in shown}
+            | (proxies["reasons"] if proxies else {}),
             feature_source=features.source,
             attributions={
                 target: contributions(names, attribution.contributions[i])
                 for target, attribution in attributions.items()
             }
             or None,
+            attribution_groups={
+                target: [
+                    {"group": group, "contribution": value}
+                    for group, value in group_contributions(names, attribution.contributions[i])
+                ]
+                for target, attribution in attributions.items()
+            }
+            or None,
             baseline={target: attribution.baseline for target, attribution in attributions.items()}
             or None,
+            proxies=proxies and proxies["proxies"],
+            errors=proxies and proxies["errors"],
             seconds=Seconds(
                 queue=features.queue_seconds, features=features.seconds, forest=seconds
             ),
         )
     answers = []
-    for arch in architectures:
-        prediction = by_id[arch.id]
-        if arch.arch != distinct[arch.id].arch:  # equivalent, but with another cost
-            prediction = prediction.model_copy(update={"submitted": submitted_cost(arch, dataset)})
+    for case in architectures:
+        prediction = by_key[case.key]
+        if case.arch != distinct[case.key].arch:  # equivalent, but with another cost
+            prediction = prediction.model_copy(update={"submitted": submitted_cost(case, bundle)})
         answers.append(prediction)
     return PredictResponse(
         forest=forest.answer_name,
+        target_details=forest.target_details(targets),
         predictions=answers,
-        importances=importances_of(forest, targets),
+        importances=forest.importances(targets, most=MOST_IMPORTANCES),
+        feature_details=forest.feature_details if attributions else None,
+        settings=provenance,
     )
 
 
-def importances_of(forest: ServedBundle, targets: Sequence[str]) -> dict[str, list[Importance]]:
-    """List the :data:`MOST_IMPORTANCES` largest importances of each target."""
-    return forest.importances(targets, most=MOST_IMPORTANCES)
+def submitted_cost(case: Case, bundle: Bundle) -> NetworkCost:
+    """Count parameters and FLOPs of the network as submitted, not of its canonical form.
 
-
-def submitted_cost(architecture: Architecture, dataset: Dataset) -> NetworkCost:
-    """Count parameters and FLOPs of the network as submitted, not of its canonical form."""
-    counted = cost(architecture.space, architecture.arch, dataset)
+    For a space that needs a package, they come from the structure features of a table that has
+    them, so that the package need not be installed.
+    """
+    row = bundle.table.row(case.row_id) if get_space(case.space).needs_package else None
+    counted = (row and row.cost) or cost(case.space, case.arch, case.dataset(bundle))
     return NetworkCost(params=counted.params, flops=counted.flops)
 
 

@@ -1,8 +1,8 @@
 """An isolated process for the spaces that need another package, such as timm.
 
-Parsing a name of timm imports timm and torch, which takes seconds and hundreds of megabytes; the
-cost of a large network takes more seconds, on the meta device. A server therefore calls such spaces
-in a process that starts with the first call. All other spaces are called directly.
+To parse a name of timm, a process has to import timm and torch, which takes seconds and hundreds of
+megabytes. To compute the cost of a large network takes seconds more. A server therefore calls such
+spaces in a process that starts with the first call. All other spaces are called directly.
 """
 
 import atexit
@@ -131,16 +131,34 @@ def start_isolated_process() -> IsolatedProcess:
     return _process
 
 
-def is_isolated(space: object) -> bool:
-    """Whether calls of a space may be too slow for the event loop."""
-    return isinstance(space, str) and space in SPACES and bool(SPACES[space].needs_package)
+def is_isolated(space: object, spec: object) -> bool:
+    """Whether calls of a space for an architecture may be too slow for the event loop."""
+    return isinstance(space, str) and space in SPACES and not SPACES[space].recognises(spec)
 
 
 def parse(space: str, spec: object) -> Architecture:
-    """Parse a specification; raises as :meth:`acorn.spaces.base.Space.parse` does."""
-    process = _process_for(space)
+    """Parse a specification, in the isolated process if the space needs a package for it.
+
+    Parameters
+    ----------
+    space : str
+        Name of the space.
+    spec : object
+        The specification.
+
+    Returns
+    -------
+    Architecture
+
+    Raises
+    ------
+    InputError
+        As :meth:`acorn.spaces.base.Space.parse` does.
+    """
+    owner = get_space(space)
+    process = None if owner.recognises(spec) else _process_for(space)
     if process is None:
-        return get_space(space).parse(spec)
+        return owner.parse(spec)
     if not isinstance(spec, str):  # not a name, and maybe large
         spec = abbreviate(spec)
     architecture: Architecture = process.ask(space, "parse", spec)
@@ -148,7 +166,25 @@ def parse(space: str, spec: object) -> Architecture:
 
 
 def cost(space: str, arch: str, dataset: Dataset) -> Cost:
-    """Compute the cost of a network; raises as :meth:`acorn.spaces.base.Space.cost` does."""
+    """Compute the cost of a network, in the isolated process if the space needs a package.
+
+    Parameters
+    ----------
+    space : str
+        Name of the space.
+    arch : str
+        The architecture in a form that the space parses.
+    dataset : Dataset
+
+    Returns
+    -------
+    Cost
+
+    Raises
+    ------
+    InputError
+        As :meth:`acorn.spaces.base.Space.cost` does.
+    """
     process = _process_for(space)
     return get_space(space).cost(arch, dataset) if process is None else _cost(space, arch, dataset)
 

@@ -19,7 +19,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 import acorn
 from acorn.errors import UnknownTargetError, abbreviate
-from acorn.forests import Prediction
 from acorn.forests.bundle import bounded
 from acorn.schemas.problems import ProblemItem
 from service.errors import InvalidRequestError
@@ -139,7 +138,7 @@ def describe_forest(forest: ServedBundle, versions: Sequence[str]) -> ModelInfo:
     -------
     ModelInfo
     """
-    names = forest.recipe.names
+    names = forest.bundle.feature_names
     outputs = [f"{t}{bound}" for t in forest.targets for bound in ("", *(f".{b}" for b in BOUNDS))]
     return ModelInfo(
         name=forest.name,
@@ -176,27 +175,22 @@ def infer(document: object, forest: ServedBundle, *, max_rows: int) -> InferResp
         items = [problem_item(details) for details in error.errors(include_url=False)]
         raise InvalidRequestError(items) from None
     errors: list[ProblemItem] = []
-    X = _read_tensor(request.inputs[0], len(forest.recipe.names), max_rows, errors)
+    X = _read_tensor(request.inputs[0], len(forest.bundle.feature_names), max_rows, errors)
     interval = _read_interval(request, errors)
-    wanted = _read_outputs(request, forest, interval is not None, errors)
+    columns = _read_outputs(request, forest, interval is not None, errors)
     if errors:
         raise InvalidRequestError(errors)
-    targets = list(dict.fromkeys(target for target, _ in wanted.values()))
+    targets = list(dict.fromkeys(target for target, _ in columns.values()))
     predicted = forest.bundle.predict(X, targets=targets, interval=interval or DEFAULT_INTERVAL)
     return InferResponse(
         model_name=forest.name,
         model_version=forest.bundle.version,
         id=request.id,
         outputs=[
-            OutputTensor(name=name, shape=[len(X)], data=_column(predicted[target], part))
-            for name, (target, part) in wanted.items()
+            OutputTensor(name=name, shape=[len(X)], data=getattr(predicted[target], part).tolist())
+            for name, (target, part) in columns.items()
         ],
     )
-
-
-def _column(prediction: Prediction, part: str) -> list[float]:
-    column: NDArray[np.float64] = getattr(prediction, part)
-    return column.tolist()
 
 
 def _read_tensor(
@@ -224,19 +218,12 @@ def _read_tensor(
         refuse("data", f"got nested rows of other lengths; expected {rows} rows of {features}")
     elif len(numbers) != rows * features:
         refuse("data", f"got {len(numbers)} numbers; expected {rows * features}")
-    elif (wrong := next((x for x in numbers if not _is_number(x)), _FINE)) is not _FINE:
-        refuse("data", f"got {abbreviate(wrong)}; expected numbers and nulls")
+    elif wrong := [x for x in numbers if x is not None and type(x) not in (int, float)]:
+        refuse("data", f"got {abbreviate(wrong[0])}; expected numbers and nulls")
     else:
         values = [math.nan if x is None else _float(x) for x in numbers]
         return bounded(np.array(values)).reshape(rows, features)
     return np.empty((0, features), np.float32)
-
-
-_FINE = object()
-
-
-def _is_number(value: object) -> bool:
-    return value is None or type(value) in (int, float)
 
 
 def _float(value: float) -> float:
@@ -266,12 +253,12 @@ def _read_outputs(
             for target in forest.targets
             for part in parts
         }
-    wanted: dict[str, tuple[str, str]] = {}
+    columns: dict[str, tuple[str, str]] = {}
     for index, output in enumerate(request.outputs):
         stem, _, last = output.name.rpartition(".")
         target, part = (stem, last) if last in BOUNDS else (output.name, "value")
         try:
-            wanted[output.name] = forest.bundle.target(target), part
+            columns[output.name] = forest.bundle.target(target), part
         except UnknownTargetError as error:
             errors.append(ProblemItem(pointer=f"/outputs/{index}/name", detail=str(error)))
-    return wanted
+    return columns

@@ -3,21 +3,30 @@
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Generic, TypeVar, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, to_json
 
 from acorn import strict_json
 from acorn.errors import InputError, UnknownSpaceError, abbreviate
-from acorn.schemas.prediction import ArchitectureSpec, PredictRequest
+from acorn.features.recipe import FeatureRecipe
+from acorn.schemas.prediction import PlainSpec, PredictRequest
 from acorn.schemas.problems import ProblemItem
+from acorn.schemas.proxies import ProxyRequest
 from acorn.spaces import Architecture
 from service.errors import InvalidRequestError, MalformedBodyError
-from service.prediction.isolated_process import parse
+from service.prediction.cases import Case
+from service.prediction.isolated_process import is_isolated, parse
 from service.repository.served_bundle import ServedBundle
+
+RequestT = TypeVar("RequestT", PredictRequest, ProxyRequest)
 
 RESOLVED = frozenset({"architectures", "dataset", "forest", "targets"})
 """Fields of a request that a cache key holds as an id, a bundle and its targets."""
+
+FEW = 16
+"""Most architectures that are processed without a thread."""
 
 _MAX_FIELDS = 1_000
 """Most fields of a document whose unknown fields are listed; more would take too long."""
@@ -31,51 +40,54 @@ class Plan:
     ----------
     request : PredictRequest
         The request as it was sent.
-    architectures : list of Architecture
+    architectures : list of Case
         In the order of the request; several may be equivalent.
-    distinct : dict of str to Architecture
-        The first architecture of each equivalence class, by id.
+    distinct : dict of str to Case
+        The first architecture of each equivalence class under the same conditions, by key.
     forest : ServedBundle
         The bundle that answers.
     targets : tuple of str
         The targets to predict.
+    proxies : FeatureRecipe or None, default=None
+        The proxies that the request asks for, and their settings.
     """
 
     request: PredictRequest
-    architectures: list[Architecture]
-    distinct: dict[str, Architecture]
+    architectures: list[Case]
+    distinct: dict[str, Case]
     forest: ServedBundle
     targets: tuple[str, ...]
+    proxies: FeatureRecipe | None = None
 
-    def key(self, id_: str) -> Hashable:
+    def key(self, case: str) -> Hashable:
         """Make a cache key from everything that the answer for an architecture depends on.
 
         Parameters
         ----------
-        id_ : str
-            Canonical id of the architecture.
+        case : str
+            Key of the architecture and its conditions.
 
         Returns
         -------
         hashable
         """
-        return self.forest.digest, id_, self.targets, self._options
+        return self.forest.digest, case, self.targets, self._options
 
     @cached_property
     def _options(self) -> bytes:
-        # All other fields, so that a new one is in the key from the start: a field too many costs a
-        # cache hit, a field too few serves a wrong answer.
+        # All other fields, so that the key has a new field at once: an unnecessary field costs a
+        # cache hit; a missing field would give a wrong answer.
         names = [name for name in type(self.request).model_fields if name not in RESOLVED]
         return to_json({name: getattr(self.request, name) for name in names})
 
 
 @dataclass(frozen=True, slots=True)
-class ParsedRequest:
+class ParsedRequest(Generic[RequestT]):
     """A request that follows the schema.
 
     Attributes
     ----------
-    request : PredictRequest
+    request : PredictRequest or ProxyRequest
         The request as it was sent.
     architectures : dict of int to Architecture
         The architectures that their space can parse, by position in the request.
@@ -83,7 +95,7 @@ class ParsedRequest:
         One for each of the other architectures.
     """
 
-    request: PredictRequest
+    request: RequestT
     architectures: dict[int, Architecture]
     errors: list[ProblemItem]
 
@@ -115,13 +127,29 @@ def parse_json(body: bytes) -> object:
         raise MalformedBodyError(f"the body {error}") from None
 
 
-def parse_request(document: object, *, max_architectures: int) -> ParsedRequest:
+def is_quick(document: object) -> bool:
+    """Check whether a document can be parsed without a thread."""
+    items = document.get("architectures") if isinstance(document, dict) else None
+    if not isinstance(items, list):
+        return True
+    return len(items) <= FEW and not any(
+        isinstance(item, dict) and is_isolated(item.get("space"), item.get("arch"))
+        for item in items
+    )
+
+
+def parse_request(
+    document: object, schema: type[RequestT], *, max_architectures: int
+) -> ParsedRequest[RequestT]:
     """Validate a document against the schema, and parse its architectures.
 
     Parameters
     ----------
     document : object
         A JSON document.
+    schema : type
+        :class:`~acorn.schemas.prediction.PredictRequest` or
+        :class:`~acorn.schemas.proxies.ProxyRequest`.
     max_architectures : int
         Most architectures that it may have.
 
@@ -135,22 +163,23 @@ def parse_request(document: object, *, max_architectures: int) -> ParsedRequest:
         If the document violates the schema; lists every violation, and every architecture that its
         space cannot parse.
     """
-    _check_length(document, max_architectures)
+    _check_size(document, schema, max_architectures)
+    (spec,) = get_args(schema.model_fields["architectures"].annotation)
     try:
-        request = PredictRequest.model_validate(document)
+        request = schema.model_validate(document)
     except ValidationError as error:
         violations = error.error_count()
-        if violations > len(ArchitectureSpec.model_fields) * max_architectures:
+        if violations > len(spec.model_fields) * max_architectures:
             detail = f"got {violations} faults; expected a document of the schema"
             raise InvalidRequestError([ProblemItem(pointer="", detail=detail)]) from None
         items = [problem_item(details) for details in error.errors(include_url=False)]
-        _, unparsed = _parse_all(_valid_specs(document))
+        _, unparsed = _parse_all(_valid_specs(document, spec))
         raise InvalidRequestError(items + unparsed) from None
     return ParsedRequest(request, *_parse_all(enumerate(request.architectures)))
 
 
 def _parse_all(
-    specs: Iterable[tuple[int, ArchitectureSpec]],
+    specs: Iterable[tuple[int, PlainSpec]],
 ) -> tuple[dict[int, Architecture], list[ProblemItem]]:
     architectures: dict[int, Architecture] = {}
     errors: list[ProblemItem] = []
@@ -164,23 +193,29 @@ def _parse_all(
     return architectures, errors
 
 
-def _check_length(document: object, max_architectures: int) -> None:
+def _check_size(document: object, schema: type[BaseModel], max_architectures: int) -> None:
     """Reject a document that is too long, before its items are processed."""
     if isinstance(document, dict) and len(document) > _MAX_FIELDS:
-        known = ", ".join(PredictRequest.model_fields)
+        known = ", ".join(schema.model_fields)
         detail = f"got {len(document)} fields; expected none but {known}"
         raise InvalidRequestError([ProblemItem(pointer="", detail=detail)])
     items = document.get("architectures") if isinstance(document, dict) else None
-    if isinstance(items, list) and len(items) > max_architectures:
-        detail = f"got {len(items)} architectures; expected at most {max_architectures}"
+    if isinstance(items, list):
+        check_length(len(items), max_architectures)
+
+
+def check_length(n: int, most: int) -> None:
+    """Raise InvalidRequestError if a list of ``n`` architectures is too long."""
+    if n > most:
+        detail = f"got {n} architectures; expected at most {most}"
         raise InvalidRequestError([ProblemItem(pointer="/architectures", detail=detail)])
 
 
-def _valid_specs(document: object) -> Iterable[tuple[int, ArchitectureSpec]]:
+def _valid_specs(document: object, spec: type[PlainSpec]) -> Iterable[tuple[int, PlainSpec]]:
     items = document.get("architectures") if isinstance(document, dict) else None
     for index, item in enumerate(items if isinstance(items, list) else []):
         try:
-            yield index, ArchitectureSpec.model_validate(item)
+            yield index, spec.model_validate(item)
         except ValidationError:
             continue  # listed among the violations of the schema
 
@@ -198,9 +233,11 @@ def problem_item(details: ErrorDetails) -> ProblemItem:
     ProblemItem
     """
     pointer = "".join(f"/{strict_json.escape(str(part))}" for part in details["loc"])
-    message = details["msg"]
-    if details["type"] == "missing":
-        return ProblemItem(pointer=pointer, detail="this field is required")
-    if details["type"] == "extra_forbidden":
-        return ProblemItem(pointer=pointer, detail="got a field that is not known")
-    return ProblemItem(pointer=pointer, detail=f"got {abbreviate(details['input'])}; {message}")
+    match details["type"]:
+        case "missing":
+            detail = "this field is required"
+        case "extra_forbidden":
+            detail = "got a field that is not known"
+        case _:
+            detail = f"got {abbreviate(details['input'])}; {details['msg']}"
+    return ProblemItem(pointer=pointer, detail=detail)

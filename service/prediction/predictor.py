@@ -4,54 +4,43 @@ Independent of HTTP and of processes; used by the server and the command line.
 """
 
 import asyncio
-import copy
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
-from acorn.datasets import get_dataset
 from acorn.errors import AcornError, InputError, UnknownTargetError
-from acorn.features.feature_table import FeatureRow
+from acorn.features.feature_table import FeatureTable
 from acorn.schemas.prediction import (
-    FeatureSource,
     ForestName,
     Prediction,
     PredictRequest,
     PredictResponse,
+    ProxyProvenance,
 )
 from acorn.schemas.problems import ProblemItem
-from acorn.spaces import Architecture
-from service.errors import (
-    DeadlineError,
-    InvalidRequestError,
-    QueueFullError,
-    ServiceError,
-    TooMuchWorkError,
-    UnavailableError,
+from service.errors import InvalidRequestError
+from service.prediction.answers import answer, submitted_cost
+from service.prediction.cases import Case, make_cases
+from service.prediction.feature_path import (
+    ArchFeatures,
+    Compute,
+    FeaturePath,
+    OnLookup,
+    SizeLimits,
+    combined_error,
 )
-from service.prediction.answers import ArchFeatures, answer, submitted_cost
 from service.prediction.isolated_process import is_isolated
-from service.prediction.plan import Plan, parse_request
+from service.prediction.plan import FEW, Plan, is_quick, parse_request
+from service.prediction.proxies import ProxyAnswers, proxy_recipe
 from service.prediction.rendering import Renderer
-from service.prediction.size_limits import SizeLimits
 from service.repository.model_repository import ModelRepository
 from service.repository.served_bundle import ServedBundle
 from service.storage.cache import FeatureCache
-from service.workers import Outcome
-from service.workers.feature_work import FeatureTask
 
 T = TypeVar("T")
-
-FEW = 16
-"""Most architectures that are processed without a thread."""
-
-Compute = Callable[
-    [Mapping[str, FeatureTask]], Awaitable[Mapping[str, Outcome[FeatureRow] | AcornError]]
-]
-"""Computes the features of architectures, as :meth:`service.workers.WorkerPool.compute` does."""
 
 
 class Predictor:
@@ -75,6 +64,13 @@ class Predictor:
         Largest networks to compute; None is no limit.
     precompute : bool, default=False
         Whether to predict the whole table of a forest in the background after its first request.
+    device : str, default="auto"
+        Device of the workers, as responses with proxies name it.
+
+    Attributes
+    ----------
+    proxies : ProxyAnswers
+        Answers requests for proxies alone.
     """
 
     def __init__(
@@ -85,19 +81,27 @@ class Predictor:
         *,
         max_architectures: int,
         max_explanations: int,
-        on_lookup: Callable[[FeatureSource, int], None] = lambda _source, _n: None,
+        on_lookup: OnLookup = lambda _source, _n: None,
         sizes: SizeLimits | None = None,
         precompute: bool = False,
+        device: str = "auto",
     ) -> None:
         self._repository = repository
-        self._cache = cache
-        self._compute = compute
         self._max_architectures = max_architectures
         self._max_explanations = max_explanations
         self._on_lookup = on_lookup
-        self._sizes = sizes
         self._renderer = Renderer()
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="acorn-forest")
+        self._features = FeaturePath(
+            cache, compute, self._threads, on_lookup=on_lookup, sizes=sizes
+        )
+        self.proxies = ProxyAnswers(
+            self._features,
+            self._tables,
+            self._threads,
+            max_architectures=max_architectures,
+            device=device,
+        )
         self._precompute = precompute
         self._background = ThreadPoolExecutor(1, thread_name_prefix="acorn-precompute")
         self._closed = threading.Event()
@@ -124,16 +128,22 @@ class Predictor:
         plan = await self.plan(document)
         known = await self._all_features(plan, plan.distinct)
         return await self._in_thread(
-            answer, plan.request, plan.architectures, plan.forest, plan.targets, known
+            answer,
+            plan.request,
+            plan.architectures,
+            plan.forest,
+            plan.targets,
+            known,
+            self._provenance(plan),
         )
 
     async def plan(self, document: object) -> Plan:
         """Validate a request, and choose its forest; raises as :meth:`predict` does."""
         # A long request is parsed in a thread, since it would block the event loop.
-        if _is_quick(document):
+        if is_quick(document):
             return self._plan(document)
         plan = await self._in_thread(self._plan, document)
-        if any(is_isolated(each.space) for each in plan.architectures):
+        if any(is_isolated(arch.space, arch.arch) for arch in plan.architectures):
             await self._in_thread(_count_costs, plan)
         return plan
 
@@ -158,20 +168,23 @@ class Predictor:
         if len(texts) < len(plan.distinct):
             return None
         self._count(plan, texts)
-        return self._renderer.write(plan, texts, {})
+        return self._renderer.write(plan, texts, {}, self._provenance(plan))
 
     async def respond(self, plan: Plan) -> bytes:
         """Answer a request as JSON: the response of :meth:`predict` as text; raises as it does."""
         texts = self._renderer.cached_texts(plan)
         self._count(plan, texts)
-        missing = {id_: each for id_, each in plan.distinct.items() if id_ not in texts}
+        missing = {key: case for key, case in plan.distinct.items() if key not in texts}
         known = await self._all_features(plan, missing) if missing else {}
         if len(plan.architectures) == 1 and plan.request.explain == "none":
-            return self._renderer.write(plan, texts, known)
-        return await self._in_thread(self._renderer.write, plan, texts, known)
+            return self._renderer.write(plan, texts, known, self._provenance(plan))
+        return await self._in_thread(
+            self._renderer.write, plan, texts, known, self._provenance(plan)
+        )
 
     def _count(self, plan: Plan, texts: Mapping[str, bytes]) -> None:
-        in_table = sum(id_ in plan.forest.bundle.table for id_ in texts)
+        table = plan.forest.bundle.table
+        in_table = sum(plan.distinct[key].row_id in table for key in texts)
         self._on_lookup("table", in_table)
         self._on_lookup("cache", len(texts) - in_table)
 
@@ -217,16 +230,16 @@ class Predictor:
             If no present forest can answer it.
         """
         plan = await self._in_thread(partial(self._plan, document, total=0))
-        known, failures = await self._features(plan.forest, plan.distinct, compute)
-        valid = [each for each in plan.architectures if each.id not in failures]
+        known, failures = await self._find(plan, plan.distinct, compute)
+        valid = [case for case in plan.architectures if case.key not in failures]
         predictions: Iterator[Prediction] = iter(())
         if valid:
             response = await self._in_thread(
                 answer, plan.request, valid, plan.forest, plan.targets, known
             )
             predictions = iter(response.predictions)
-        name = ForestName(name=plan.forest.name, version=plan.forest.bundle.version)
-        return name, [failures.get(each.id) or next(predictions) for each in plan.architectures]
+        answers = [failures.get(case.key) or next(predictions) for case in plan.architectures]
+        return plan.forest.answer_name, answers
 
     def close(self) -> None:
         """Stop the threads."""
@@ -239,103 +252,76 @@ class Predictor:
 
     def _plan(self, document: object, *, total: int | None = None) -> Plan:
         most = self._max_architectures if total is None else sys.maxsize
-        parsed = parse_request(document, max_architectures=most)
+        parsed = parse_request(document, PredictRequest, max_architectures=most)
         request, errors = parsed.request, list(parsed.errors)
         forest, refusals = self._repository.snapshot.choose(request, parsed.architectures)
         errors += refusals
         targets = list(dict.fromkeys(request.targets or ()))
+        cases: list[Case] = []
         if forest is not None:
+            cases, condition_errors = make_cases(request, parsed.architectures, forest.bundle)
+            errors += condition_errors
             errors += _unknown_targets(forest, request.targets or ())
             targets = targets or list(forest.targets)
-        n = len(request.architectures) if total is None else total
-        errors += self._explain_errors(request, n * len(targets))
+        proxies = None
+        if request.proxies is not None:
+            dataset = forest.bundle.dataset if forest is not None else request.dataset
+            proxies, unknown = proxy_recipe(dataset, request.proxies, seed=0)
+            errors += unknown
+        n = len(targets) * (len(request.architectures) if total is None else total)
+        if request.explain != "none" and n > self._max_explanations:
+            detail = (
+                f"got {n} architectures times targets to explain; "
+                f"expected at most {self._max_explanations}"
+            )
+            errors.append(ProblemItem(pointer="/explain", detail=detail))
         if errors or forest is None:
             raise InvalidRequestError(errors)
-        architectures = [*parsed.architectures.values()]
-        distinct = {architecture.id: architecture for architecture in architectures}
-        return Plan(request, architectures, distinct, forest, tuple(targets))
+        distinct = {case.key: case for case in cases}
+        return Plan(request, cases, distinct, forest, tuple(targets), proxies)
 
-    def _explain_errors(self, request: PredictRequest, explanations: int) -> list[ProblemItem]:
-        if request.explain == "none" or explanations <= self._max_explanations:
-            return []
-        detail = (
-            f"got {explanations} architectures times targets to explain; "
-            f"expected at most {self._max_explanations}"
-        )
-        return [ProblemItem(pointer="/explain", detail=detail)]
-
-    async def _all_features(
-        self, plan: Plan, architectures: Mapping[str, Architecture]
-    ) -> dict[str, ArchFeatures]:
+    async def _all_features(self, plan: Plan, cases: Mapping[str, Case]) -> dict[str, ArchFeatures]:
         """Find or compute features; raise one error if any architecture fails."""
-        known, failures = await self._features(plan.forest, architectures, self._compute)
+        known, failures = await self._find(plan, cases)
         if failures:
-            raise _failure(plan.architectures, failures)
+            raise combined_error(plan.architectures, failures)
         return known
 
-    async def _features(
-        self, forest: ServedBundle, architectures: Mapping[str, Architecture], compute: Compute
+    async def _find(
+        self, plan: Plan, cases: Mapping[str, Case], compute: Compute | None = None
     ) -> tuple[dict[str, ArchFeatures], dict[str, AcornError]]:
-        """Find or compute features; returns features and errors, both by id."""
-        known = {
-            id_: ArchFeatures(row, "table") for id_, row in forest.table_rows(architectures).items()
-        }
-        self._on_lookup("table", len(known))
-        if known and self._precompute and forest.precomputed.start():
-            self._background.submit(forest.precomputed.compute, self._closed)
-        unknown = {id_: each for id_, each in architectures.items() if id_ not in known}
-        if not unknown:
-            return known, {}
-        recipe = forest.recipe
-        cached = await self._cache.find([*unknown], recipe)
-        self._on_lookup("cache", len(cached))
-        known |= {id_: ArchFeatures(row, "cache") for id_, row in cached.items()}
-        new = {id_: each for id_, each in unknown.items() if id_ not in cached}
+        """Find or compute features, and the proxies of the request; by key of the case."""
+        proxies: dict[str, ArchFeatures] = {}
         failures: dict[str, AcornError] = {}
-        if new and self._sizes is not None:
-            failures |= await self._in_thread(self._sizes.refuse, new, forest.bundle.dataset)
-        tasks = {
-            f"{id_}@{forest.key}": FeatureTask(each.space, each.canonical, recipe)
-            for id_, each in new.items()
-            if id_ not in failures
-        }
-        if not tasks:
-            return known, failures
-        try:
-            outcomes = await compute(tasks)
-        except TooMuchWorkError as error:
-            item = ProblemItem(pointer="/architectures", detail=str(error))
-            raise InvalidRequestError([item]) from None
-        done = 0
-        for key, outcome in outcomes.items():
-            id_ = key.removesuffix(f"@{forest.key}")
-            if isinstance(outcome, Outcome):
-                known[id_] = ArchFeatures(
-                    outcome.result, "computed", outcome.queue_seconds, outcome.seconds
-                )
-                done += 1
-            else:
-                failures[id_] = outcome
-        self._on_lookup("computed", done)
+        if plan.proxies is not None:  # first: their rows have all structure features
+            proxies, failures = await self.proxies.find(cases, plan.proxies, compute)
+            cases = {key: case for key, case in cases.items() if key in proxies}
+        forest = plan.forest
+        tables = [forest.bundle.table]
+        known, failed = await self._features.find(cases, forest.recipe, tables, compute)
+        is_known = any(features.source == "table" for features in known.values())
+        if is_known and self._precompute and forest.precomputed.start():
+            self._background.submit(forest.precomputed.compute, self._closed)
+        if proxies:
+            known = {key: features.with_proxies(proxies[key]) for key, features in known.items()}
+        for key, error in failed.items():
+            case = cases[key]
+            failures[key] = forest.bundle.missing_row(case.id, case.conditions, error)
         return known, failures
 
+    def _tables(self) -> list[FeatureTable]:
+        return [forest.bundle.table for forest in self._repository.snapshot]
 
-def _is_quick(document: object) -> bool:
-    items = document.get("architectures") if isinstance(document, dict) else None
-    if not isinstance(items, list):
-        return True
-    return len(items) <= FEW and not any(
-        isinstance(item, dict) and is_isolated(item.get("space")) for item in items
-    )
+    def _provenance(self, plan: Plan) -> ProxyProvenance | None:
+        return None if plan.proxies is None else self.proxies.provenance(plan.proxies)
 
 
 def _count_costs(plan: Plan) -> None:
     """Compute costs that take long now, so that they are cached when the response is written."""
-    dataset = get_dataset(plan.forest.bundle.dataset)
     errors = []
-    for index, each in enumerate(plan.architectures):
+    for index, case in enumerate(plan.architectures):
         try:
-            submitted_cost(each, dataset)
+            submitted_cost(case, plan.forest.bundle)
         except InputError as error:  # too large, or not for images of this size
             pointer = f"/architectures/{index}/arch"
             errors.append(ProblemItem(pointer=pointer, detail=str(error)))
@@ -351,35 +337,3 @@ def _unknown_targets(forest: ServedBundle, targets: Sequence[str]) -> list[Probl
         except UnknownTargetError as error:
             errors.append(ProblemItem(pointer=f"/targets/{index}", detail=str(error)))
     return errors
-
-
-def _severity(error: AcornError) -> int:
-    """Rank an error by who can act: the client, the client later, nobody, the operator."""
-    match error:
-        case InputError():
-            return 0
-        case QueueFullError():
-            return 1
-        case UnavailableError():
-            return 3
-        case DeadlineError():
-            return 4
-        case _:
-            return 2
-
-
-def _failure(architectures: list[Architecture], failures: Mapping[str, AcornError]) -> AcornError:
-    """Combine errors into one of the most severe class, which lists every item."""
-    items = [
-        ProblemItem(pointer=f"/architectures/{index}", detail=str(failures[each.id]))
-        for index, each in enumerate(architectures)
-        if each.id in failures
-    ]
-    worst = max(failures.values(), key=_severity)
-    if isinstance(worst, InputError):
-        return InvalidRequestError(items)
-    if isinstance(worst, ServiceError):
-        error = copy.copy(worst)  # its class may have other arguments
-        error.errors = items
-        return error
-    return worst

@@ -1,8 +1,8 @@
 """Responses as JSON text, with a cache for the parts that are the same in every response.
 
-A bundle's prediction for an architecture never changes; only the cost of the submitted network, the
-source of its features and the times belong to one request. The text of the former is cached, and
-that of the latter is appended.
+A bundle's prediction for an architecture never changes. Its text is cached. The cost of the
+submitted network, the source of its features and the times depend on the request. Their text is
+appended.
 """
 
 import threading
@@ -12,19 +12,31 @@ from collections.abc import Hashable, Mapping
 from cachetools import LRUCache
 from pydantic import TypeAdapter
 
-from acorn.datasets import get_dataset
-from acorn.schemas.prediction import FeatureSource, Importance, RequestDetails, Seconds
-from service.prediction.answers import ArchFeatures, answer, importances_of, submitted_cost
+from acorn.schemas.prediction import (
+    FeatureSource,
+    Importance,
+    ProxyProvenance,
+    RequestDetails,
+    Seconds,
+    TargetDetail,
+)
+from service.prediction.answers import MOST_IMPORTANCES, answer, submitted_cost
+from service.prediction.feature_path import ArchFeatures
 from service.prediction.plan import Plan
 
 CACHE_BYTES = 64 * 2**20
 
+_RESPONSE = (
+    b'{"forest":%b,"target_details":%b,"predictions":[%b],"importances":%b,'
+    b'"feature_details":%b,"settings":%b}'
+)
 _REQUEST_DETAILS = set(RequestDetails.model_fields)
 _IMPORTANCES = TypeAdapter(dict[str, list[Importance]])
+_DETAILS = TypeAdapter(dict[str, TargetDetail])
 
 
 class TextCache:
-    """A thread-safe cache of texts; the least recently used leave first.
+    """A thread-safe cache of texts; the least recently used are removed first.
 
     Parameters
     ----------
@@ -67,13 +79,17 @@ class Renderer:
         Returns
         -------
         dict of str to bytes
-            The cached texts, by id.
+            The cached texts, by key of the case.
         """
-        texts = ((id_, self._texts.get(plan.key(id_))) for id_ in plan.distinct)
-        return {id_: text for id_, text in texts if text is not None}
+        texts = ((key, self._texts.get(plan.key(key))) for key in plan.distinct)
+        return {key: text for key, text in texts if text is not None}
 
     def write(
-        self, plan: Plan, cached: Mapping[str, bytes], features_by_id: Mapping[str, ArchFeatures]
+        self,
+        plan: Plan,
+        cached: Mapping[str, bytes],
+        features_by_key: Mapping[str, ArchFeatures],
+        provenance: ProxyProvenance | None = None,
     ) -> bytes:
         """Write a response.
 
@@ -83,8 +99,10 @@ class Renderer:
             What to answer.
         cached : mapping of str to bytes
             The result of :meth:`cached_texts`.
-        features_by_id : mapping of str to ArchFeatures
-            Features of the plan's other architectures.
+        features_by_key : mapping of str to ArchFeatures
+            Features of the plan's other architectures, by key of the case.
+        provenance : ProxyProvenance, default=None
+            What the proxies of the request were computed with.
 
         Returns
         -------
@@ -94,37 +112,45 @@ class Renderer:
         start = time.perf_counter()
         texts = dict(cached)
         origins: dict[str, tuple[FeatureSource, Seconds]] = {}
-        new = [arch for id_, arch in plan.distinct.items() if id_ not in cached]
+        new = {key: case for key, case in plan.distinct.items() if key not in cached}
         if new:
-            response = answer(plan.request, new, plan.forest, plan.targets, features_by_id)
-            for prediction in response.predictions:
-                id_ = prediction.id
-                texts[id_] = prediction.model_dump_json(exclude=_REQUEST_DETAILS).encode()
-                self._texts.put(plan.key(id_), texts[id_])
-                origins[id_] = prediction.feature_source, prediction.seconds
+            cases = [*new.values()]
+            response = answer(plan.request, cases, plan.forest, plan.targets, features_by_key)
+            for key, prediction in zip(new, response.predictions, strict=True):
+                texts[key] = prediction.model_dump_json(exclude=_REQUEST_DETAILS).encode()
+                self._texts.put(plan.key(key), texts[key])
+                origins[key] = prediction.feature_source, prediction.seconds
         importances = self._importances(plan)
         share = (time.perf_counter() - start) / len(plan.distinct)
-        for id_ in cached:
-            source: FeatureSource = "table" if id_ in plan.forest.bundle.table else "cache"
-            origins[id_] = source, Seconds(queue=0.0, features=0.0, forest=share)
-        dataset = get_dataset(plan.forest.bundle.dataset)
+        bundle = plan.forest.bundle
+        for key in cached:
+            in_table = plan.proxies is None and plan.distinct[key].row_id in bundle.table
+            source: FeatureSource = "table" if in_table else "cache"
+            origins[key] = source, Seconds(queue=0.0, features=0.0, forest=share)
         predictions = []
-        for arch in plan.architectures:
-            source, seconds = origins[arch.id]
+        for case in plan.architectures:
+            source, seconds = origins[case.key]
             details = RequestDetails(
-                submitted=submitted_cost(arch, dataset), feature_source=source, seconds=seconds
+                submitted=submitted_cost(case, bundle), feature_source=source, seconds=seconds
             )
-            predictions.append(texts[arch.id][:-1] + b"," + details.model_dump_json().encode()[1:])
-        return b'{"forest":%b,"predictions":[%b],"importances":%b}' % (
+            predictions.append(texts[case.key][:-1] + b"," + details.model_dump_json().encode()[1:])
+        features = b"null"
+        if plan.request.explain != "none":
+            features = plan.forest.feature_details_json
+        return _RESPONSE % (
             plan.forest.answer_name.model_dump_json().encode(),
+            _DETAILS.dump_json(plan.forest.target_details(plan.targets)),
             b",".join(predictions),
             importances,
+            features,
+            b"null" if provenance is None else provenance.model_dump_json().encode(),
         )
 
     def _importances(self, plan: Plan) -> bytes:
         key = (plan.forest.digest, plan.targets)
         text = self._texts.get(key)
         if text is None:
-            text = _IMPORTANCES.dump_json(importances_of(plan.forest, plan.targets))
+            importances = plan.forest.importances(plan.targets, most=MOST_IMPORTANCES)
+            text = _IMPORTANCES.dump_json(importances)
             self._texts.put(key, text)
         return text

@@ -5,18 +5,12 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from acorn.datasets import DATASETS
+from acorn.datasets import get_dataset
 from acorn.errors import AcornError, BundleError, InputError, UnknownDatasetError, abbreviate
 from acorn.forests import Bundle
-from acorn.schemas.prediction import (
-    ForestDetail,
-    ForestList,
-    PredictRequest,
-    RefusedForest,
-    Reload,
-)
+from acorn.schemas.prediction import ForestDetail, ForestList, PredictRequest, RefusedForest, Reload
 from acorn.schemas.problems import ProblemItem
-from acorn.spaces import Architecture
+from acorn.spaces import SPACES, Architecture
 from service.errors import NotFoundError, UnavailableError
 from service.repository.served_bundle import ServedBundle
 
@@ -126,20 +120,23 @@ class Snapshot:
             return None, [ProblemItem(pointer="/forest", detail=str(error))]
         errors = []
         dataset = request.dataset
-        if named is not None and "dataset" not in request.model_fields_set:
-            dataset = named.bundle.dataset
-        elif dataset not in DATASETS:
-            detail = str(UnknownDatasetError(dataset, DATASETS))
-            return None, [ProblemItem(pointer="/dataset", detail=detail)]
-        elif named is not None and dataset != named.bundle.dataset:
+        try:
+            if dataset is not None:
+                get_dataset(dataset)
+        except UnknownDatasetError as error:
+            return None, [ProblemItem(pointer="/dataset", detail=str(error))]
+        if named is not None and dataset not in (None, named.bundle.dataset):
             detail = f"got {dataset}; expected {named.bundle.dataset}, the dataset of {named.name}"
             errors.append(ProblemItem(pointer="/dataset", detail=detail))
         chosen = named
+        spaces = {architecture.space for architecture in architectures.values()}
+        by_space = {space: named or self._for_space(space, dataset) for space in spaces}
         for index, architecture in architectures.items():
-            served = named or self._for_space(architecture.space, dataset)
+            served = by_space[architecture.space]
             pointer = f"/architectures/{index}/space"
             if served is None or not served.covers(architecture.space):
-                detail = f"no forest for {architecture.space} on {dataset}; {self._expected()}"
+                subject = " on ".join(filter(None, (architecture.space, dataset)))
+                detail = f"no forest for {subject}; {self._expected()}"
                 errors.append(ProblemItem(pointer=pointer, detail=detail))
                 continue
             chosen = chosen or served
@@ -154,14 +151,25 @@ class Snapshot:
     def _is_default(self, served: ServedBundle) -> dict[str, bool]:
         return {"default": self.newest[served.name] is served}
 
-    def _for_space(self, space: str, dataset: str) -> ServedBundle | None:
-        """Find the bundle of the space itself, else the universal one."""
+    def _for_space(self, space: str, dataset: str | None) -> ServedBundle | None:
+        """Find the bundle of the space itself, else the universal one.
+
+        Without a dataset, that of the first dataset of the space that has one.
+        """
         suitable = [
             served
             for served in self.newest.values()
-            if served.bundle.dataset == dataset and served.covers(space)
+            if dataset in (None, served.bundle.dataset) and served.covers(space)
         ]
-        return min(suitable, key=lambda served: served.bundle.space != space, default=None)
+        place = {name: number for number, name in enumerate(SPACES[space].datasets)}
+        return min(
+            suitable,
+            key=lambda served: (
+                place.get(served.bundle.dataset, len(place)),
+                served.bundle.space != space,
+            ),
+            default=None,
+        )
 
     def _expected(self) -> str:
         names = ", ".join(self._by_full_name)
@@ -188,10 +196,11 @@ class ModelRepository:
     Raises
     ------
     InputError
-        If the folder does not exist.
+        If the folder does not exist, or a plugin cannot be used.
     """
 
     def __init__(self, folder: Path) -> None:
+        SPACES.load_plugins()  # else the error of a plugin would be taken for one of a bundle
         self._folder = folder
         self._reloading = threading.Lock()
         self.snapshot = _read(folder, Snapshot([]))
@@ -270,15 +279,11 @@ def _read(folder: Path, before: Snapshot) -> Snapshot:
         bundles[served.full_name] = served
     refused = []
     for path, reason in reasons.items():
-        kept = before.at(path)
-        if kept is not None and bundles.setdefault(kept.full_name, kept) is not kept:
-            kept = None
-        logger.error(
-            "the bundle %s is refused: %s%s",
-            path,
-            reason,
-            f"; {kept.full_name}, which it held before, stays in service" if kept else "",
-        )
-        serving = kept.full_name if kept else None
+        former = before.at(path)
+        if former is not None and bundles.setdefault(former.full_name, former) is not former:
+            former = None
+        serving = former.full_name if former else None
+        suffix = f"; {serving}, which it held before, stays in service" if serving else ""
+        logger.error("the bundle %s is refused: %s%s", path, reason, suffix)
         refused.append(RefusedForest(name=path.name, reason=reason, serving=serving))
     return Snapshot([*bundles.values()], refused)

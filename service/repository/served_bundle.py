@@ -2,18 +2,30 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from packaging.version import InvalidVersion, Version
+from pydantic import TypeAdapter
 
-from acorn.features.feature_table import FeatureRow
+from acorn.datasets import get_dataset
+from acorn.features.descriptions import describe
 from acorn.features.recipe import FeatureRecipe
 from acorn.forests import Bundle
-from acorn.schemas.prediction import ForestDetail, ForestInfo, ForestName, Importance
-from acorn.spaces import SPACES, UNIVERSAL
+from acorn.schemas.prediction import (
+    FeatureDetail,
+    ForestDetail,
+    ForestInfo,
+    ForestName,
+    Importance,
+    TargetDetail,
+)
+from acorn.spaces import SPACES, UNIVERSAL, recognise_ids
 from service.prediction.precomputed import Precomputed
 from service.workers.feature_work import FeatureTask
+
+_FEATURE_DETAILS = TypeAdapter(dict[str, FeatureDetail])
 
 
 class ServedBundle:
@@ -49,9 +61,10 @@ class ServedBundle:
         self.full_name = f"{bundle.name}@{bundle.version}"
         self.digest = hashlib.sha256(bundle.manifest.to_bytes()).hexdigest()
         self.targets = bundle.targets
-        self.recipe = FeatureRecipe(bundle.table.settings, bundle.feature_names)
+        self.recipe = FeatureRecipe(bundle.table.settings, bundle.network_features)
         self.key = self.recipe.key
         self.precomputed = Precomputed(bundle)
+        recognise_ids(bundle.table.ids)
 
     @property
     def answer_name(self) -> ForestName:
@@ -70,28 +83,25 @@ class ServedBundle:
     @property
     def example(self) -> FeatureTask:
         """A network to warm up workers with."""
-        space = SPACES.get(self.bundle.space, next(iter(SPACES.values())))
+        covered = (space for name, space in SPACES.items() if self.covers(name))
+        first = next(iter(SPACES.values()))
+        space = min(covered, key=lambda space: space.needs_package is not None, default=first)
         return FeatureTask(space.name, space.parse(space.example).canonical, self.recipe)
 
     def covers(self, space: str) -> bool:
         """Tell whether the bundle predicts for a space."""
-        return self.bundle.space in (space, UNIVERSAL)
+        if self.bundle.space == UNIVERSAL:
+            return space in SPACES and SPACES[space].takes(get_dataset(self.bundle.dataset))
+        return self.bundle.space == space
 
-    def table_rows(self, ids: Iterable[str]) -> dict[str, FeatureRow]:
-        """Look up feature rows in the bundle's table.
+    @cached_property
+    def table_spaces(self) -> list[str]:
+        """Spaces of the architectures in the bundle's table, sorted."""
+        return sorted({id_.partition("/")[0] for id_ in self.bundle.table.ids} & {*SPACES})
 
-        Parameters
-        ----------
-        ids : iterable of str
-            Canonical ids.
-
-        Returns
-        -------
-        dict of str to FeatureRow
-            The rows that the table has, by id.
-        """
-        rows = ((id_, self.bundle.table.row(id_)) for id_ in ids)
-        return {id_: row for id_, row in rows if row is not None}
+    def target_details(self, targets: Iterable[str]) -> dict[str, TargetDetail]:
+        """Describe targets of the bundle, by the names given."""
+        return {target: TargetDetail.of(self.bundle.describe(target)) for target in targets}
 
     @property
     def info(self) -> ForestInfo:
@@ -102,8 +112,11 @@ class ServedBundle:
             space=self.bundle.space,
             dataset=self.bundle.dataset,
             targets=list(self.bundle.targets),
+            target_details=self.target_details(self.bundle.targets),
             features=len(self.bundle.feature_names),
             table_rows=len(self.bundle.table),
+            table_spaces=self.table_spaces,
+            conditions=list(self.bundle.conditions),
             digest=self.digest,
         )
 
@@ -113,10 +126,25 @@ class ServedBundle:
         return ForestDetail(
             **self.info.model_dump(),
             feature_names=list(self.bundle.feature_names),
+            feature_details=self.feature_details,
             settings=self.bundle.settings,
             importances=self.importances(self.bundle.targets),
             manifest=self.bundle.manifest.model_dump(mode="json"),
         )
+
+    @cached_property
+    def feature_details(self) -> dict[str, FeatureDetail]:
+        """What each feature is, in the order of the bundle."""
+        return {
+            name: FeatureDetail(title=column.title, text=column.text, group=column.group)
+            for name in self.bundle.feature_names
+            for column in [describe(name)]
+        }
+
+    @cached_property
+    def feature_details_json(self) -> bytes:
+        """The same as a JSON object."""
+        return _FEATURE_DETAILS.dump_json(self.feature_details)
 
     def importances(
         self, targets: Sequence[str], *, most: int | None = None

@@ -1,1 +1,1 @@
-"""The database: computed features and jobs."""
+"""The database with computed features and jobs, and the cache of features."""

@@ -47,20 +47,20 @@ class FeatureCache:
             By id.
         """
         settings = recipe.settings.digest
-        found = {id_: self._recent[id_, settings] for id_ in ids if (id_, settings) in self._recent}
-        missing = [id_ for id_ in ids if id_ not in found]
+        rows = {id_: self._recent[id_, settings] for id_ in ids if (id_, settings) in self._recent}
+        missing = [id_ for id_ in ids if id_ not in rows]
         if missing:
             loop = asyncio.get_running_loop()
             stored = await loop.run_in_executor(self._threads, self._store.get, missing, settings)
             for row in stored.values():
                 self._keep(row, settings)
-            found |= stored
+            rows |= stored
         # A row that was computed for a forest with fewer features has to be computed again.
         names = set(recipe.names)
-        return {id_: row for id_, row in found.items() if names <= row.values.keys()}
+        return {id_: row for id_, row in rows.items() if names <= row.values.keys()}
 
     def remember(self, row: FeatureRow, recipe: FeatureRecipe) -> None:
-        """Keep a new row in memory, and write it to the store.
+        """Keep a new row in memory, with the features known before, and write it to the store.
 
         Parameters
         ----------
@@ -69,6 +69,8 @@ class FeatureCache:
             The recipe that the row was computed by.
         """
         settings = recipe.settings.digest
+        if (older := self._recent.get((row.id, settings))) is not None:
+            row = row.merged(older)
         self._keep(row, settings)
         self._threads.submit(
             self._store.put, row, dataset=recipe.settings.dataset, settings=settings

@@ -68,7 +68,8 @@ class Database:
             parsed = sa.make_url(url)
             if parsed.drivername == "postgresql":
                 parsed = parsed.set(drivername="postgresql+psycopg")
-            wait = {"connect_timeout": CONNECT_SECONDS} if _is_postgresql(parsed) else {}
+            is_postgresql = parsed.get_backend_name() == "postgresql"
+            wait = {"connect_timeout": CONNECT_SECONDS} if is_postgresql else {}
             self._engine = sa.create_engine(
                 parsed,
                 pool_pre_ping=True,
@@ -114,15 +115,10 @@ class Database:
             self._prepare()
             with self._begin(write=write) as connection:
                 yield connection
-        except sa.exc.DataError as error:  # the values are wrong, not the database
-            self.failures += 1
-            raise DatabaseError(str(error), passing=False) from error
         except (sa.exc.SQLAlchemyError, OSError) as error:
             self.failures += 1
-            raise DatabaseError(str(error)) from error
-        except DatabaseError:
-            self.failures += 1
-            raise
+            are_values_wrong = isinstance(error, sa.exc.DataError)
+            raise DatabaseError(str(error), passing=not are_values_wrong) from error
 
     def now(self, connection: sa.Connection) -> float:
         """Return seconds since 1970 by the clock that all servers on the database share."""
@@ -152,10 +148,6 @@ class Database:
                 Path(database).parent.mkdir(parents=True, exist_ok=True)
             upgrade(self._begin)
             self._prepared = True
-
-
-def _is_postgresql(url: sa.URL) -> bool:
-    return url.get_backend_name() == "postgresql"
 
 
 def _tune_sqlite(connection: object, _record: object) -> None:

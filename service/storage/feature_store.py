@@ -75,7 +75,7 @@ class FeatureStore:
         return self._attempt("read", read) or {}
 
     def put(self, row: FeatureRow, *, dataset: str, settings: str) -> None:
-        """Write a row; replaces a former row of the same id and settings.
+        """Write a row; the features of a former row of the same id and settings are kept.
 
         Parameters
         ----------
@@ -84,22 +84,30 @@ class FeatureStore:
         settings : str
             Digest of the settings.
         """
-        record = {
-            "key": _key(row.id),
-            "settings": settings,
-            "id": row.id,
-            "dataset": dataset,
-            "values": json.dumps(row.values),
-            "reasons": json.dumps(row.reasons),
-            "seconds": row.seconds,
-            "errors": json.dumps(row.errors) if row.errors else None,
-        }
-        statement = self._database.insert(features).values(record)
-        statement = statement.on_conflict_do_update(
-            index_elements=["key", "settings"],
-            set_={name: record[name] for name in ("values", "reasons", "seconds", "errors")},
-        )
-        self._attempt("write", lambda connection: connection.execute(statement), write=True)
+        key = _key(row.id)
+        former = sa.select(features).where(features.c.settings == settings, features.c.key == key)
+
+        def write(connection: sa.Connection) -> None:
+            older = next(map(_row, connection.execute(former)), None)
+            merged = row if older is None else row.merged(older)
+            record = {
+                "key": key,
+                "settings": settings,
+                "id": row.id,
+                "dataset": dataset,
+                "values": json.dumps(merged.values),
+                "reasons": json.dumps(merged.reasons),
+                "seconds": merged.seconds,
+                "errors": json.dumps(merged.errors) if merged.errors else None,
+            }
+            statement = self._database.insert(features).values(record)
+            statement = statement.on_conflict_do_update(
+                index_elements=["key", "settings"],
+                set_={name: record[name] for name in ("values", "reasons", "seconds", "errors")},
+            )
+            connection.execute(statement)
+
+        self._attempt("write", write, write=True)
 
     def close(self) -> None:
         """Close the database."""

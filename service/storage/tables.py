@@ -11,7 +11,7 @@ database, and replicas can be replaced one by one.
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateColumn
@@ -94,7 +94,8 @@ def _add(column: sa.Column[Any]) -> Callable[[sa.Connection], None]:
 
     def step(connection: sa.Connection) -> None:
         table = column.table.name
-        if column.name not in {each["name"] for each in sa.inspect(connection).get_columns(table)}:
+        columns = sa.inspect(connection).get_columns(table)
+        if column.name not in {existing["name"] for existing in columns}:
             compiled = CreateColumn(column).compile(connection)
             connection.execute(sa.text(f"ALTER TABLE {table} ADD COLUMN {compiled}"))
 
@@ -111,19 +112,13 @@ STEPS = (
 _LOCK = 0x41636F726E  # an arbitrary number
 
 
-class Begin(Protocol):
-    """Begins a transaction."""
-
-    def __call__(self, *, write: bool) -> AbstractContextManager[sa.Connection]: ...  # noqa: D102
-
-
-def upgrade(begin: Begin) -> None:
+def upgrade(begin: Callable[..., AbstractContextManager[sa.Connection]]) -> None:
     """Upgrade a database to the present version; writes nothing if it has this version.
 
     Parameters
     ----------
-    begin : Begin
-        Begins a transaction.
+    begin : callable
+        Begins a transaction; the argument ``write`` tells whether it writes.
 
     Raises
     ------

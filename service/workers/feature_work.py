@@ -6,13 +6,14 @@ process of a single command.
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from acorn.errors import AcornError
 from acorn.features.feature_table import FeatureRow
 from acorn.features.recipe import FeatureRecipe
 from acorn.spaces import get_space
+from acorn.spaces.plugins import name_plugins, named_plugins
 from service.observability.logs import LogFormat, configure_logging
 
 logger = logging.getLogger(__name__)
@@ -30,11 +31,14 @@ class FeatureTask:
         Canonical form of the architecture.
     recipe : FeatureRecipe
         What to compute.
+    image_size : int or None, default=None
+        Height and width of the images; None for those of the dataset.
     """
 
     space: str
     canonical: str
     recipe: FeatureRecipe
+    image_size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,9 @@ class FeatureWorkFactory:
         Lowest level that a worker logs.
     log_format : str, default="text"
         text, json or auto, as :func:`service.observability.logs.configure_logging` takes it.
+    plugins : tuple of str, default=those of this process
+        Modules with spaces of the user's own, which a worker imports. Processes inherit their names
+        with the environment; actors on other machines do not.
     warm : tuple of FeatureTask, default=()
         Tasks that are computed before the worker is ready, since the first network of a process
         takes seconds longer than the next.
@@ -61,6 +68,7 @@ class FeatureWorkFactory:
     threads: int = 1
     log_level: str = "warning"
     log_format: LogFormat = "text"
+    plugins: tuple[str, ...] = field(default_factory=named_plugins)
     warm: tuple[FeatureTask, ...] = ()
 
     def __call__(self, index: int) -> Callable[[FeatureTask], FeatureRow]:
@@ -69,6 +77,7 @@ class FeatureWorkFactory:
 
         from acorn.devices import find_device
 
+        name_plugins(self.plugins)
         configure_logging(self.log_level, self.log_format)
         torch.set_num_threads(self.threads)
         work = partial(_compute, str(find_device(self.device, index=index)))
@@ -84,4 +93,4 @@ def _compute(device: str, task: FeatureTask) -> FeatureRow:
     from acorn.features.extractor import get_extractor
 
     extractor = get_extractor(task.recipe, device)
-    return extractor.compute(get_space(task.space), task.canonical)
+    return extractor.compute(get_space(task.space), task.canonical, image_size=task.image_size)

@@ -9,7 +9,7 @@ Failures:
 - no worker takes a job in time: :class:`~service.errors.UnavailableError`;
 - a job takes too long: :class:`~service.errors.DeadlineError`, and its worker is replaced;
 - a worker dies: its job is tried once more; the second death quarantines the key;
-- the work function raises: the caller gets its error, and the worker goes on.
+- the work function raises: the caller gets its error, and the worker continues.
 """
 
 import asyncio
@@ -17,17 +17,13 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
 
 from acorn.errors import AcornError
 from acorn.schemas.prediction import WorkersState
-from service.errors import (
-    ComputationError,
-    DeadlineError,
-    QuarantinedError,
-    UnavailableError,
-)
+from service.errors import ComputationError, DeadlineError, QuarantinedError, UnavailableError
 from service.workers.process import WorkerProcess
 from service.workers.protocol import (
     Done,
@@ -41,7 +37,7 @@ from service.workers.protocol import (
     WorkFactory,
 )
 from service.workers.quarantine import Quarantine
-from service.workers.queue import Job, JobQueue, Outcome
+from service.workers.queue import Job, JobQueue, Outcome, Timed
 
 logger = logging.getLogger(__name__)
 
@@ -53,34 +49,35 @@ LAST_BACKOFF_SECONDS = 30.0
 FAILED_STARTS_TO_GIVE_UP = 3
 
 
-@dataclass(frozen=True, slots=True)
-class PoolLimits:
-    """Sizes and deadlines of a pool.
+class PoolLimits(BaseModel):
+    """Sizes and deadlines of a pool, named as the settings of the server.
 
     Attributes
     ----------
     workers : int, default=1
     queue_size : int, default=256
         Jobs that may wait.
-    waiting, computing, starting : float, default=120.0
-        Longest wait and computation of a job, and longest start of a worker, in seconds.
+    waiting_seconds, computing_seconds, starting_seconds : float, default=120.0
+        Longest wait and computation of a job, and longest start of a worker.
     recycle_after : int, default=1000
         Jobs after which a worker is replaced.
     recycle_bytes : int, default=None
         Bytes above which a worker is replaced after its job; None sets no limit.
     """
 
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
     workers: int = 1
     queue_size: int = 256
-    waiting: float = 120.0
-    computing: float = 120.0
-    starting: float = 120.0
+    waiting_seconds: float = 120.0
+    computing_seconds: float = 120.0
+    starting_seconds: float = 120.0
     recycle_after: int = 1_000
     recycle_bytes: int | None = None
 
 
-class _Slot(Generic[P, R]):
-    """A place for a worker; its processes come and go.
+class _Slot(Timed, Generic[P, R]):
+    """A place for a worker, which a new worker takes when the former one ends.
 
     Attributes
     ----------
@@ -103,7 +100,6 @@ class _Slot(Generic[P, R]):
     def __init__(self) -> None:
         self.failed_starts = 0
         self.reason = ""
-        self._timer: asyncio.TimerHandle | None = None
         self.vacate()
 
     def vacate(self) -> None:
@@ -119,12 +115,6 @@ class _Slot(Generic[P, R]):
         """Whether it can take a job."""
         return self.started and not self.leaving and self.job is None
 
-    def set_timer(self, timer: asyncio.TimerHandle | None) -> None:
-        """Replace the present timer, which is cancelled."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = timer
-
 
 class WorkerPool(Generic[P, R]):
     """Computes results on workers; the module describes what happens on failures.
@@ -135,7 +125,7 @@ class WorkerPool(Generic[P, R]):
         Makes the work function in each worker.
     limits : PoolLimits
         Sizes and deadlines.
-    on_result : callable, default=None
+    on_result : callable
         Called in the event loop with the key, payload and result of every finished job, before its
         waiters get the result, and also if there are no waiters any more.
     on_concluded : callable
@@ -149,7 +139,7 @@ class WorkerPool(Generic[P, R]):
         factory: WorkFactory[P, R],
         limits: PoolLimits,
         *,
-        on_result: Callable[[str, P, R], None] | None = None,
+        on_result: Callable[[str, P, R], None] = lambda _key, _payload, _result: None,
         on_concluded: Callable[[Outcome[R] | AcornError], None] = lambda _: None,
         start_worker: StartWorker = WorkerProcess,
     ) -> None:
@@ -160,7 +150,9 @@ class WorkerPool(Generic[P, R]):
         self._on_concluded = on_concluded
         self._slots = [_Slot[P, R]() for _ in range(limits.workers)]
         self._queue = JobQueue[P, R](
-            size=limits.queue_size, waiting_seconds=limits.waiting, on_concluded=on_concluded
+            size=limits.queue_size,
+            waiting_seconds=limits.waiting_seconds,
+            on_concluded=on_concluded,
         )
         self._quarantine = Quarantine()
         # Sending a payload larger than the pipe blocks until the worker reads it.
@@ -301,7 +293,9 @@ class WorkerPool(Generic[P, R]):
             if slot.idle and slot.process is not None and (job := self._queue.take()) is not None:
                 slot.job = job
                 loop = asyncio.get_running_loop()
-                job.set_timer(loop.call_later(self._limits.computing, self._expire, slot, job))
+                job.set_timer(
+                    loop.call_later(self._limits.computing_seconds, self._expire, slot, job)
+                )
                 self._senders.submit(
                     slot.process.send, Task(job.number, job.payload, job.request_id)
                 )
@@ -329,8 +323,7 @@ class WorkerPool(Generic[P, R]):
 
     def _on_done(self, job: Job[P, R], result: R) -> None:
         self._quarantine.clear(job.key)
-        if self._on_result is not None:
-            self._on_result(job.key, job.payload, result)
+        self._on_result(job.key, job.payload, result)
         seconds = time.monotonic() - job.started
         self._queue.conclude(job, Outcome(result, job.started - job.queued, seconds))
 
@@ -351,14 +344,14 @@ class WorkerPool(Generic[P, R]):
             self._dismiss(slot)
 
     def _expire(self, slot: _Slot[P, R], job: Job[P, R]) -> None:
-        detail = f"it took longer than {self._limits.computing:g} s to compute"
+        detail = f"it took longer than {self._limits.computing_seconds:g} s to compute"
         logger.warning("%s: %s; its worker is replaced", job.key, detail, extra=_about(job))
         self._quarantine.strike(job.key, detail)
         slot.job = None
         self._queue.conclude(job, DeadlineError(detail))
         self._kill(slot)
 
-    # Workers that come and go
+    # Start and end of workers
 
     def _spawn(self, slot: _Slot[P, R]) -> None:
         slot.vacate()
@@ -369,10 +362,10 @@ class WorkerPool(Generic[P, R]):
             on_gone=self._on_gone,
         )
         loop = asyncio.get_running_loop()
-        slot.set_timer(loop.call_later(self._limits.starting, self._expire_start, slot))
+        slot.set_timer(loop.call_later(self._limits.starting_seconds, self._expire_start, slot))
 
     def _expire_start(self, slot: _Slot[P, R]) -> None:
-        slot.reason = f"a worker did not start within {self._limits.starting:g} s"
+        slot.reason = f"a worker did not start within {self._limits.starting_seconds:g} s"
         self._kill(slot)
 
     def _dismiss(self, slot: _Slot[P, R]) -> None:
@@ -416,9 +409,7 @@ class WorkerPool(Generic[P, R]):
         if self._stopping:
             self._queue.conclude(job, UnavailableError("the server is stopping", retry_after=1))
         elif self._quarantine.strike(job.key, "worker processes died computing it"):
-            logger.error(
-                "%s is quarantined: it took a second worker down", job.key, extra=_about(job)
-            )
+            logger.error("%s is quarantined: it ended a second worker", job.key, extra=_about(job))
             detail = "worker processes died computing it, also when it was tried again"
             self._queue.conclude(job, QuarantinedError(detail))
         else:

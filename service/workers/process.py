@@ -1,11 +1,10 @@
 """A worker process, as the server sees it."""
 
-import asyncio
 import logging
 import multiprocessing
 import threading
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from service.workers.protocol import Stop, Task, WorkerHandle, WorkFactory
 from service.workers.worker import worker_main
@@ -19,7 +18,7 @@ R = TypeVar("R")
 _context = multiprocessing.get_context("spawn")
 
 
-class WorkerProcess(Generic[P, R]):
+class WorkerProcess(WorkerHandle[P]):
     """A spawned worker process and the thread that receives its messages.
 
     It has the parameters of :class:`~service.workers.protocol.StartWorker`.
@@ -33,10 +32,7 @@ class WorkerProcess(Generic[P, R]):
         on_message: Callable[[WorkerHandle[P], object], None],
         on_gone: Callable[[WorkerHandle[P]], None],
     ) -> None:
-        self.index = index
-        self._loop = asyncio.get_running_loop()
-        self._on_message = on_message
-        self._on_gone = on_gone
+        super().__init__(index, on_message=on_message, on_gone=on_gone)
         self._connection, theirs = _context.Pipe()
         self._process = _context.Process(
             target=worker_main,
@@ -45,16 +41,9 @@ class WorkerProcess(Generic[P, R]):
             daemon=True,
         )
         self._process.start()
+        self.pid = self._process.pid
         theirs.close()  # so that the pipe closes when the process ends
-        self._listener = threading.Thread(
-            target=self._listen, name=f"acorn-listener-{index}", daemon=True
-        )
-        self._listener.start()
-
-    @property
-    def pid(self) -> int | None:
-        """Process id."""
-        return self._process.pid
+        threading.Thread(target=self._listen, name=f"acorn-listener-{index}", daemon=True).start()
 
     def send(self, message: Task[P] | Stop) -> None:
         """Send a message; may block on a worker that does not read."""
@@ -80,9 +69,3 @@ class WorkerProcess(Generic[P, R]):
         self._process.join()
         self._connection.close()
         self._post(self._on_gone, self)
-
-    def _post(self, callback: Callable[..., None], *args: object) -> None:
-        try:
-            self._loop.call_soon_threadsafe(callback, *args)
-        except RuntimeError:
-            logger.debug("worker %d outlived the event loop", self.index)

@@ -1,9 +1,12 @@
-"""What the pool and its workers exchange: messages, and the interfaces of a worker.
+"""The messages between the pool and its workers, and the interfaces of a worker.
 
-The pool knows nothing of where its workers run: in processes of this machine
+The pool does not know where its workers run: in processes of this machine
 (:mod:`service.workers.process`) or of a Ray cluster (:mod:`service.workers.ray_worker`).
 """
 
+import asyncio
+import contextlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
@@ -75,22 +78,46 @@ class WorkFactory(Protocol[P_contra, R_co]):
         """Make the work function."""
 
 
-class WorkerHandle(Protocol[P]):
-    """A worker, as the server sees it."""
+class WorkerHandle(ABC, Generic[P]):
+    """A worker, as the server sees it.
 
-    @property
-    def index(self) -> int:
-        """Its place in the pool."""
+    Parameters
+    ----------
+    index, on_message, on_gone
+        See :class:`StartWorker`.
 
-    @property
-    def pid(self) -> int | None:
-        """Process id, on whichever machine; None before it is known."""
+    Attributes
+    ----------
+    pid : int or None
+        Process id on the machine of the worker; None until it is known.
+    """
 
+    pid: int | None = None
+
+    def __init__(
+        self,
+        index: int,
+        *,
+        on_message: Callable[["WorkerHandle[P]", object], None],
+        on_gone: Callable[["WorkerHandle[P]"], None],
+    ) -> None:
+        self.index = index
+        self._on_message = on_message
+        self._on_gone = on_gone
+        self._loop = asyncio.get_running_loop()
+
+    @abstractmethod
     def send(self, message: Task[P] | Stop) -> None:
         """Send a message; may block."""
 
+    @abstractmethod
     def kill(self) -> None:
         """End the worker at once; ``on_gone`` follows."""
+
+    def _post(self, callback: Callable[..., None], *args: object) -> None:
+        """Call a function in the event loop, from any thread."""
+        with contextlib.suppress(RuntimeError):  # the event loop has ended
+            self._loop.call_soon_threadsafe(callback, *args)
 
 
 class StartWorker(Protocol):

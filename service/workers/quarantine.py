@@ -1,4 +1,4 @@
-"""Which networks ended worker processes, and are not tried again for a while."""
+"""The quarantine: networks that ended worker processes are not tried again for a while."""
 
 import time
 from collections.abc import Callable
@@ -13,13 +13,13 @@ CAPACITY = 10_000
 class Quarantine:
     """Counts the workers that each key has ended; bounded, and forgets after an hour.
 
-    A worker may die for another reason (out of memory, an operator), so one loss is no proof: a key
-    is held from the second on.
+    A worker may end for another reason, such as an operator who kills it. Therefore a key is held
+    only after its second worker.
 
     Parameters
     ----------
     clock : callable, default=time.monotonic
-        Gives the present time in seconds.
+        Returns the present time in seconds.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:

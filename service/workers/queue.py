@@ -1,7 +1,7 @@
-"""The bounded queue of jobs in front of the workers.
+"""The bounded queue of jobs for the workers.
 
-Background jobs wait in a line of their own, behind all others and without a time limit: their
-sender keeps their number small.
+Background jobs wait in a queue of their own, behind all others and without a time limit; their
+sender limits their number.
 """
 
 import asyncio
@@ -13,12 +13,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from acorn.errors import AcornError
-from service.errors import (
-    AbandonedError,
-    QueueFullError,
-    TooMuchWorkError,
-    UnavailableError,
-)
+from service.errors import AbandonedError, QueueFullError, TooMuchWorkError, UnavailableError
 from service.observability.logs import request_id
 
 P = TypeVar("P")
@@ -45,8 +40,20 @@ class Outcome(Generic[R]):
     seconds: float
 
 
-class Job(Generic[P, R]):
-    """One payload under way; its future always gets a value, which may be an error.
+class Timed:
+    """An object that has at most one timer at a time."""
+
+    _timer: asyncio.TimerHandle | None = None
+
+    def set_timer(self, timer: asyncio.TimerHandle | None) -> None:
+        """Replace the present timer, which is cancelled."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = timer
+
+
+class Job(Timed, Generic[P, R]):
+    """A payload in progress; its future always gets a value, which may be an error.
 
     ``request_id`` is the id of the request that asked for it first.
     """
@@ -63,17 +70,10 @@ class Job(Generic[P, R]):
         self.waiters = 0
         self.queued = time.monotonic()
         self.started = 0.0
-        self._timer: asyncio.TimerHandle | None = None
-
-    def set_timer(self, timer: asyncio.TimerHandle | None) -> None:
-        """Replace the present timer, which is cancelled."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = timer
 
 
 class JobQueue(Generic[P, R]):
-    """Jobs by key: those that wait, in order, and those that a worker has taken.
+    """Jobs by key: those that wait, in order, and those that a worker computes.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ class JobQueue(Generic[P, R]):
         return len(self._waiting) + len(self._background)
 
     def __contains__(self, key: str) -> bool:
-        """Tell whether a job of this key waits or is under way."""
+        """Tell whether a job of this key waits or is computed."""
         return key in self._jobs
 
     def __getitem__(self, key: str) -> Job[P, R]:
@@ -152,7 +152,7 @@ class JobQueue(Generic[P, R]):
         self._numbers += 1
         job = Job[P, R](key, payload, self._numbers, background=background)
         self._jobs[key] = job
-        self._line(job).append(job)
+        self._queue_of(job).append(job)
         self._limit_waiting(job)
 
     def promote(self, job: Job[P, R]) -> None:
@@ -164,16 +164,16 @@ class JobQueue(Generic[P, R]):
             self._limit_waiting(job)
 
     def put_back(self, job: Job[P, R]) -> None:
-        """Queue a job again, ahead of all others of its line."""
-        self._line(job).appendleft(job)
+        """Queue a job again, before all others of its queue."""
+        self._queue_of(job).appendleft(job)
         self._limit_waiting(job)
 
     def take(self) -> Job[P, R] | None:
         """Take the first waiting job; it must be concluded or put back."""
-        line = self._waiting or self._background
-        if not line:
+        jobs = self._waiting or self._background
+        if not jobs:
             return None
-        job = line.popleft()
+        job = jobs.popleft()
         job.started = time.monotonic()
         job.set_timer(None)
         return job
@@ -191,17 +191,17 @@ class JobQueue(Generic[P, R]):
     def release(self, job: Job[P, R]) -> None:
         """Remove a waiter; a waiting job without waiters is dropped."""
         job.waiters -= 1
-        if job.waiters == 0 and job in self._line(job):
-            self._line(job).remove(job)
+        if job.waiters == 0 and job in self._queue_of(job):
+            self._queue_of(job).remove(job)
             self.conclude(job, AbandonedError("all clients that asked have left"))
 
     def empty(self, error: AcornError) -> None:
         """End all waiting jobs with an error."""
-        for line in (self._waiting, self._background):
-            while line:
-                self.conclude(line.popleft(), error)
+        for jobs in (self._waiting, self._background):
+            while jobs:
+                self.conclude(jobs.popleft(), error)
 
-    def _line(self, job: Job[P, R]) -> deque[Job[P, R]]:
+    def _queue_of(self, job: Job[P, R]) -> deque[Job[P, R]]:
         return self._background if job.background else self._waiting
 
     def _limit_waiting(self, job: Job[P, R]) -> None:

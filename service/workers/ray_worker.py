@@ -3,14 +3,12 @@
 Imported only if the server runs on Ray, which is an extra.
 """
 
-import asyncio
-import contextlib
 import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import ray
 
@@ -61,7 +59,7 @@ class RayWorkers:
         return RayWorker(actor.remote(), factory, index, on_message=on_message, on_gone=on_gone)
 
 
-class RayWorker(Generic[P]):
+class RayWorker(WorkerHandle[P]):
     """An actor, as the server sees it.
 
     Parameters
@@ -81,12 +79,8 @@ class RayWorker(Generic[P]):
         on_message: Callable[[WorkerHandle[P], object], None],
         on_gone: Callable[[WorkerHandle[P]], None],
     ) -> None:
-        self.index = index
-        self.pid: int | None = None
+        super().__init__(index, on_message=on_message, on_gone=on_gone)
         self._actor = actor
-        self._loop = asyncio.get_running_loop()
-        self._on_message = on_message
-        self._on_gone = on_gone
         actor.live.remote().future().add_done_callback(self._note_gone)
         self._expect(actor.start.remote(factory, index))
 
@@ -121,7 +115,3 @@ class RayWorker(Generic[P]):
 
     def _note_gone(self, _end: "Future[None]") -> None:
         self._post(self._on_gone, self)
-
-    def _post(self, callback: Callable[..., None], *args: object) -> None:
-        with contextlib.suppress(RuntimeError):  # the event loop has ended
-            self._loop.call_soon_threadsafe(callback, *args)

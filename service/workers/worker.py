@@ -1,7 +1,7 @@
-"""What runs inside a worker: make the work function once, then answer tasks until told to end.
+"""The code inside a worker: make the work function once, then answer tasks until it is stopped.
 
-A worker process ends with its parent: it ends when the pipe closes and, if it is busy then, when a
-watching thread sees that the parent process is gone.
+A worker process ends with its parent: when the pipe closes or, if it is busy then, when a thread
+that watches the parent sees its end.
 """
 
 import logging
@@ -26,7 +26,7 @@ R = TypeVar("R")
 
 
 class Worker(Generic[P, R]):
-    """Applies the work function to one task after the other, wherever these come from."""
+    """Applies the work function to one task after the other."""
 
     def start(self, factory: WorkFactory[P, R], index: int) -> Started | NotStarted:
         """Make the work function."""

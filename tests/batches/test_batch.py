@@ -37,6 +37,7 @@ def test_shapes_types_and_labels(dataset: Dataset) -> None:
     assert batch.labels.tolist() == [k % dataset.num_classes for k in range(12)]
 
 
+@pytest.mark.slow
 def test_a_fresh_process_makes_the_same_batch() -> None:
     program = (
         "from acorn.batches import embedded_batch\n"

@@ -414,6 +414,7 @@ def test_a_missing_part(tmp_path: Path) -> None:
         load_batch(write_cifar10(tmp_path, [GOOD, GOOD]), CIFAR10)
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(position=st.integers(0, 250), byte=st.integers(0, 255))
 def test_a_damaged_pickle_is_refused_or_read(tmp_path: Path, position: int, byte: int) -> None:

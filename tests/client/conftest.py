@@ -10,17 +10,11 @@ from service.http.middleware.keys import hash_line, new_key
 from tests.client.awaited import Awaited
 from tests.service.quick_servers import quick_server
 from tests.service.servers import Server
-from tests.service.small_forest import SmallForest, make
+from tests.service.small_forest import SmallForest
 
 KEY = new_key()
 MOST = 16
 Kind = Callable[..., Any]
-
-
-@pytest.fixture(scope="session")
-def small(tmp_path_factory: pytest.TempPathFactory) -> SmallForest:
-    """A folder with one bundle, and cells that it knows or does not know."""
-    return make(tmp_path_factory.mktemp("small") / "forests")
 
 
 @pytest.fixture(params=[Client, Awaited], ids=["waiting", "awaited"])

@@ -53,6 +53,7 @@ def strict(small: SmallForest, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield server
 
 
+@pytest.mark.slow
 def test_a_server_that_is_asked_too_often(
     strict: Server, small: SmallForest, kind: Kind, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -66,7 +67,7 @@ def test_a_server_that_is_asked_too_often(
     cells = small.known[:20]
     with kind(strict.url, deadline=0.2) as client, pytest.raises(TooManyRequests) as caught:
         list(client.iter_predict(cells, space="nats_tss", chunk=1))
-    assert caught.value.retry_after >= 1
+    assert (caught.value.retry_after or 0) >= 1
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +79,7 @@ def narrow(small: SmallForest, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield server
 
 
+@pytest.mark.slow
 def test_a_full_queue_empties(
     narrow: Server, small: SmallForest, kind: Kind, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -148,7 +150,7 @@ def test_proxies_are_understood_as_far_as_they_can_be(
         assert seen == ["503"]  # a question of health gets one answer
         assert caught.value.retry_after is None
     with answering(answer("502 Bad Gateway")) as url, kind(url) as client:
-        with statuses(caplog) as seen, pytest.raises(ServerProblem, match="says nothing"):
+        with statuses(caplog) as seen, pytest.raises(ServerProblem, match="has no text"):
             client.forests()
         assert seen == ["502"]
     for odd in (fine, answer("200 OK", page), answer("200 OK", ready), answer("204 No Content")):

@@ -24,7 +24,7 @@ def test_one_architecture_in_every_form(client: Any, small: SmallForest) -> None
         client.predict(cell, space="nats_tss"),
         client.predict(spec),
         client.predict([spec]),
-        client.predict(ArchitectureSpec(**spec)),
+        client.predict(ArchitectureSpec(space="nats_tss", arch=cell)),
         client.predict(each for each in [spec]),
     ]
     for answer in answers:
@@ -53,9 +53,9 @@ def test_options_reach_the_server(client: Any, small: SmallForest) -> None:
 
 
 def test_what_is_no_architecture_is_not_sent(client: Any) -> None:
-    for wrong in (True, 1.5, None, [True], [None], [1, 2.5]):
+    for architecture in (True, 1.5, None, [True], [None], [1, 2.5]):
         with pytest.raises(InputError, match="as an architecture"):
-            client.predict(wrong, space="nats_sss")
+            client.predict(architecture, space="nats_sss")
     for wrong in (3, [None], {"space": "nats_tss"}, "|oops|", [["nats_tss", "x"]]):
         with pytest.raises(InputError, match="as an architecture"):
             client.predict(wrong)

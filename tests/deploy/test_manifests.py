@@ -10,9 +10,9 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from acorn.schemas.prediction import ForestInfo, WorkersState
+from acorn.schemas.prediction import WorkersState
 from deploy.dockerfile import assignments, read_stages
-from service.observability.metrics import Metrics
+from service.observability.metrics import Metrics, ServerState
 from service.settings import Settings, load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -131,18 +131,19 @@ def queries() -> list[str]:
     return [*shown, *chosen, *(rule["expr"] for group in groups for rule in group["rules"])]
 
 
-class Idle:
-    """A server at rest, for its metrics."""
-
-    workers = WorkersState(ready=1, wanted=1, waiting=0, computing=0, restarts=0)
-    quarantined = store_failures = refused_forests = 0
-    is_ready = True
-    forest_infos: tuple[ForestInfo, ...] = ()
+IDLE = ServerState(
+    is_ready=True,
+    workers=WorkersState(ready=1, wanted=1, waiting=0, computing=0, restarts=0),
+    quarantined=0,
+    store_failures=0,
+    forests=(),
+    refused_forests=0,
+)
 
 
 def test_every_metric_of_dashboard_and_alerts_is_one_of_the_servers() -> None:
     metrics = Metrics()
-    metrics.watch(Idle())  # type: ignore[arg-type]
+    metrics.watch(lambda: IDLE)
     text, _ = metrics.exposition("text/plain")
     endings = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum"), "gauge": ("",)}
     known = {

@@ -15,6 +15,7 @@ import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -185,14 +186,14 @@ def until_ready(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
     raise AssertionError(log.read_text())
 
 
-def predict(client: httpx.Client, architecture: dict[str, object]) -> dict[str, object]:
+def predict(client: httpx.Client, architecture: dict[str, object]) -> dict[str, Any]:
     document = {"architectures": [architecture], "targets": ["clean"], "features": False}
     answer = client.post("/predict", json=document)
     assert answer.status_code == 200, answer.text
     return dict(answer.json()["predictions"][0])
 
 
-def graph() -> dict[str, object]:
+def graph() -> dict[str, Any]:
     """A network that no table has, so that a worker process computes its features."""
     nodes = [
         {"name": "conv", "op": "conv", "inputs": ["input"], "out_channels": 12, "kernel": 3},

@@ -1,4 +1,4 @@
-"""Write the API reference, one page for each room of the library, from its docstrings.
+"""Write the API reference, one page for each package of the library, from its docstrings.
 
 ``python -m tests.docs.api_reference FOLDER`` writes the pages. ``make docs`` calls it.
 """
@@ -38,14 +38,14 @@ Member = griffe.Object | griffe.Alias
 
 @cache
 def library() -> griffe.Object:
-    """Read the library's sources, without importing it."""
+    """Parse the sources of the library without importing it."""
     package = griffe.load("acorn", search_paths=[ROOT], docstring_parser="numpy")
     assert isinstance(package, griffe.Object)
     return package
 
 
 def public(room: str) -> dict[str, Member]:
-    """Public functions and classes of a room, by name."""
+    """Return the public functions and classes of a package, by name."""
     inner = room.removeprefix("acorn").removeprefix(".")
     module = library()[inner] if inner else library()
     exports = [str(name) for name in module.exports or ()]
@@ -58,7 +58,7 @@ def public(room: str) -> dict[str, Member]:
 
 
 def _resolve(module: Member, name: str) -> Member | None:
-    """Find what a name of a room stands for, through its imports."""
+    """Resolve a name of a package through its imports."""
     member = module.members.get(name)
     if member is None and name in module.imports:  # a lazy import, under TYPE_CHECKING
         target = module.imports[name].removeprefix("acorn.")
@@ -69,7 +69,7 @@ def _resolve(module: Member, name: str) -> Member | None:
 
 
 def methods(owner: Member) -> dict[str, Member]:
-    """Public methods and properties that a class defines itself."""
+    """Return the public methods and properties that a class defines."""
     return {
         name: member
         for name, member in owner.members.items()
@@ -79,7 +79,7 @@ def methods(owner: Member) -> dict[str, Member]:
 
 
 def page(room: str) -> str:
-    """Write the page of a room."""
+    """Write the page of a package."""
     inner = room.removeprefix("acorn").removeprefix(".")
     module = library()[inner] if inner else library()
     lines = [f"# {room}\n", *_text(module)]
@@ -92,9 +92,10 @@ def page(room: str) -> str:
 
 
 def _entry(name: str, member: Member) -> Iterator[str]:
-    if member.is_function:
+    member = member.final_target if isinstance(member, griffe.Alias) else member
+    if isinstance(member, griffe.Function):
         yield f"```python\n{member.signature(name=name)}\n```\n"
-    elif member.is_class and member.parameters:
+    elif isinstance(member, griffe.Class) and member.parameters:
         given = [each for each in member.parameters if not each.name.startswith(("self", "_"))]
         arguments = [f"{each.name}: {each.annotation}" for each in given]
         yield f"```python\n{name}({', '.join(arguments)})\n```\n"
@@ -119,7 +120,7 @@ def _text(member: Member) -> Iterator[str]:
 
 
 def _markdown(text: str) -> str:
-    """Turn the markup of a docstring into Markdown."""
+    """Convert the markup of a docstring to Markdown."""
     text = re.sub(r":\w+:`~(?:[\w.]+\.)?(\w+)`", r"`\1`", text)
     text = re.sub(r":\w+:`([^`]+)`", r"`\1`", text)
     text = re.sub(r"^(>>>.*(?:\n(?!\n).*)*)", r"```python\n\1\n```", text, flags=re.MULTILINE)
@@ -127,7 +128,7 @@ def _markdown(text: str) -> str:
 
 
 def write(folder: Path) -> None:
-    """Write the pages of all rooms into a folder."""
+    """Write the pages of all packages into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for room in ROOMS:
         (folder / f"{room}.md").write_text(page(room), "utf-8")

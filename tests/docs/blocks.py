@@ -28,15 +28,15 @@ class Block:
     Attributes
     ----------
     page
-        Where it stands.
+        File of the block.
     line
-        Line of its fence, counted from 1.
+        Line of the opening fence, counted from 1.
     language
         First word of its info string.
     title
-        What follows ``title=`` in it; a file's name.
+        Text after ``title=`` in the info string: a file name.
     text
-        What is between the fences.
+        Text between the fences.
     """
 
     page: Path
@@ -50,7 +50,7 @@ class Block:
 
 
 def blocks(page: Path) -> list[Block]:
-    """All blocks of a page, in order."""
+    """Return all blocks of a page, in order."""
     tokens = MarkdownIt().parse(page.read_text("utf-8"))
     return [
         Block(page, (token.map or [0])[0] + 1, *_info(token.info), token.content)
@@ -60,18 +60,18 @@ def blocks(page: Path) -> list[Block]:
 
 
 def _info(text: str) -> tuple[str, str]:
-    """Language and title of a fence."""
+    """Return the language and the title of a fence."""
     language, _, rest = text.partition(" ")
     return language, rest.removeprefix("title=").strip('"')
 
 
 def script(block: Block) -> str:
-    """What a block of a shell says to type: a console's lines after ``$``, without its output."""
+    """Return the commands of a shell block: for a console, the lines after ``$``."""
     return block.text if block.language == "bash" else "\n".join([*typed(block), ""])
 
 
 def typed(block: Block) -> Iterator[str]:
-    """Give the commands of a console's block, one by one."""
+    """Yield the commands of a console block."""
     rest = iter(block.text.splitlines())
     for line in rest:
         if not line.startswith("$ "):
@@ -83,7 +83,7 @@ def typed(block: Block) -> Iterator[str]:
 
 
 def _is_open(command: str) -> bool:
-    """Whether a command goes on in the next line."""
+    """Return whether a command continues on the next line."""
     if command.endswith("\\"):
         return True
     try:
@@ -94,13 +94,13 @@ def _is_open(command: str) -> bool:
 
 
 def read_elided(text: str) -> Any:
-    """Read JSON in which ``…`` stands for what is left out: members, items, ends of texts."""
+    """Parse JSON with ``…`` for omitted members, items and ends of texts."""
     marked = re.sub(rf"\[{MORE}\]", f'["{MORE}"]', text)
     return json.loads(re.sub(rf",\s*{MORE}\s*\}}", f', "{MORE}": 0}}', marked))
 
 
 def agrees(shown: Any, real: Any) -> bool:
-    """Whether what a page shows is what a program gave, as far as it is shown."""
+    """Return whether the JSON of a page agrees with the output, except for omitted parts."""
     if isinstance(shown, dict):
         keys = shown.keys() - {MORE}
         whole = MORE in shown or keys == real.keys()

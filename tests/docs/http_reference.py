@@ -1,6 +1,6 @@
-"""The page ``docs/http_reference.md``, written from the app's own OpenAPI document.
+"""The page ``docs/http_reference.md``, generated from the OpenAPI document of the application.
 
-``python tests/docs/http_reference.py`` writes it anew.
+``python tests/docs/http_reference.py`` writes it.
 """
 
 import json
@@ -16,11 +16,11 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "http_reference.md"
 HEAD = """# HTTP reference
 
-All addresses of the server, from the OpenAPI document that it serves at `/openapi.json`. Written by
-`python tests/docs/http_reference.py`, not by hand.
+For developers of clients: all addresses of the server, from the OpenAPI document at
+`/openapi.json`. `python tests/docs/http_reference.py` generates this page; do not edit it.
 
-Refusals are problem details, [Problem](#problem); [operations](operations.md#limits) says when
-each status comes. Who has to send a key, and how, is in [keys](operations.md#keys).
+Errors are problem details, [Problem](#problem). [Limits](operations.md#limits) has the cause of
+each status, and [keys](operations.md#keys) describes API keys.
 """
 
 Schema = dict[str, Any]
@@ -79,7 +79,7 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> Iterator[st
         about = _plain(response["description"]).replace("Successful Response", "").rstrip(".")
         answers.append(f"- {' '.join(filter(None, (f'**{status}**', about)))}: {kind}")
     yield from answers
-    yield f"- refusals: {', '.join(refusals)}\n" if refusals else ""
+    yield f"- errors: {', '.join(refusals)}\n" if refusals else ""
 
 
 def _schema(name: str, schema: Schema) -> Iterator[str]:
@@ -98,7 +98,7 @@ def _schema(name: str, schema: Schema) -> Iterator[str]:
 
 
 def _type(schema: Schema) -> str:
-    """Name a type in words, with links to the schemas of this page."""
+    """Describe a type, with links to the schemas of this page."""
     if reference := schema.get("$ref"):
         name = reference.rpartition("/")[2]
         return f"[{name}](#{name.lower()})"
@@ -119,7 +119,7 @@ def _type(schema: Schema) -> str:
 
 
 def _about(owner: Schema, schema: Schema) -> str:
-    """Say what something is, and its default and bounds."""
+    """Describe a member, with its default and bounds."""
     words = [_plain(owner.get("description", ""))] if owner.get("description") else []
     limits = {
         "minimum": "at least",

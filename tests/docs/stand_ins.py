@@ -1,7 +1,7 @@
-"""Programs for the commands of the documentation: what a test can afford is run, the rest checked.
+"""Programs for the commands of the documentation: quick ones run, the others are checked.
 
-``python stand_ins.py NAME ARGUMENT ...`` is called for the program ``NAME``. Commands that take
-long, or that need a container engine, must be spelt right: targets, options and files must exist.
+``python stand_ins.py NAME ARGUMENT ...`` is called for the program ``NAME``. For commands that take
+long, need a container engine or timm, the test checks that their targets, options and files exist.
 """
 
 import ast
@@ -19,7 +19,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = {"evaluate", "forests", "keys", "predict"}
-"""Commands of acorn that are run as they stand."""
+"""Commands of acorn that run unchanged."""
 SAMPLE = 32
 SMALL_FORESTS = """
 from acorn.learning import fitting
@@ -28,17 +28,20 @@ fitting.MOST_LEAVES, networks.MOST_STEPS = 1, 30
 from training.commands.main import main
 main()
 """
-"""Acorn with as few trees on the smooth labels of a whole space as there may be, and with networks
-that learn next to nothing."""
+"""Acorn with the minimum of trees on smooth labels, and with networks that are hardly trained."""
 
 
 def acorn(arguments: Sequence[str]) -> int:
-    """Parse any command; run those that are quick, and make features of few architectures."""
+    """Parse any command, run the quick ones, and compute features of few architectures."""
     import typer
 
     from training.commands.main import app
 
     parse(typer.main.get_command(app), arguments)
+    if arguments[0] in ("features", "train") and "timm" in arguments:
+        return 0  # these need the networks of timm, which is an extra
+    if "--label-budget" in arguments:
+        return 0  # this would train networks
     if arguments[0] == "features":
         few = [re.sub(r"^sample:\d+$", f"sample:{SAMPLE}", each) for each in arguments]
         cheap = ["--proxies", "params,flops", "--batch-size", "2", "--workers", "1"]
@@ -51,7 +54,7 @@ def acorn(arguments: Sequence[str]) -> int:
 
 
 def parse(command: Any, arguments: Sequence[str], parent: Any = None) -> None:
-    """Read a command line as acorn does, and run nothing. Usage errors are raised."""
+    """Parse a command line as acorn does, without running it. Usage errors are raised."""
     context = command.make_context(command.name or "acorn", list(arguments), parent=parent)
     rest = [*context._protected_args, *context.args] if hasattr(command, "commands") else []
     if rest:
@@ -60,14 +63,14 @@ def parse(command: Any, arguments: Sequence[str], parent: Any = None) -> None:
 
 
 def make(arguments: Sequence[str]) -> int:
-    """Targets must be in the Makefile."""
+    """Check that the targets are in the Makefile."""
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     wanted = [each for each in arguments if "=" not in each]
     return expect(set(wanted) <= set(targets), f"no target among {wanted}")
 
 
 def python(arguments: Sequence[str]) -> int:
-    """Benchmarks must exist and have the options; other programs are run."""
+    """Check that a benchmark exists and has the options; run other programs."""
     if arguments[0] != "-m":
         return run([sys.executable, *arguments])
     module, options = arguments[1], [a.partition("=")[0] for a in arguments if a.startswith("--")]
@@ -85,7 +88,7 @@ def python(arguments: Sequence[str]) -> int:
 
 
 def pip(arguments: Sequence[str]) -> int:
-    """Extras must be declared."""
+    """Check that the extras are declared."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = re.findall(r"\[([a-z,-]+)\]", " ".join(arguments))
     wanted = {name for each in extras for name in each.split(",")}
@@ -93,7 +96,7 @@ def pip(arguments: Sequence[str]) -> int:
 
 
 def docker(arguments: Sequence[str]) -> int:
-    """Services, build arguments and files must exist."""
+    """Check that services, build arguments and files exist."""
     compose = yaml.safe_load((ROOT / "compose.yaml").read_text())
     if arguments[0] == "compose":
         words = [a for a in arguments[2:] if not a.startswith("-")]
@@ -104,13 +107,13 @@ def docker(arguments: Sequence[str]) -> int:
 
 
 def kubectl(arguments: Sequence[str]) -> int:
-    """Files must exist."""
+    """Check that the files exist."""
     files = [b for a, b in pairs(arguments) if a in ("-f", "--filename")]
     return expect(all((ROOT / file).exists() for file in files), f"no file among {files}")
 
 
 def pairs(arguments: Sequence[str]) -> list[tuple[str, str]]:
-    """Each argument and the next, with ``--option=value`` taken apart."""
+    """Pair each argument with the next one, with ``--option=value`` split."""
     split: list[str] = []
     for each in arguments:
         split += each.split("=", 1) if each.startswith("--") else [each]
@@ -118,14 +121,14 @@ def pairs(arguments: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def run(command: Sequence[str]) -> int:
-    """Become another program."""
+    """Replace this process by another program."""
     os.execv(command[0], list(command))  # noqa: S606
 
 
-def expect(holds: bool, complaint: str) -> int:
-    """Give the exit code."""
+def expect(holds: bool, message: str) -> int:
+    """Return the exit code."""
     if not holds:
-        sys.stderr.write(complaint + "\n")
+        sys.stderr.write(message + "\n")
     return int(not holds)
 
 

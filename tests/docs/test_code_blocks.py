@@ -1,9 +1,9 @@
-"""Every code block of README and documentation runs, or is read, here.
+"""Every code block of README and documentation runs or is parsed.
 
-The commands of a page run in one shell, in a folder with label tables such as a reader has, against
-a real server of the released forests. Its Python runs as one program. Other programs than those of
-:data:`EVERYDAY` and of ``stand_ins.py`` do not exist there, so a page that needs a new one fails
-until it is said what is done about it. So does a block in an unknown language.
+The commands of a page run in one shell, in a folder with example label tables, against a real
+server of the released forests. The Python blocks of a page run as one program. Only the programs of
+:data:`EVERYDAY` and of ``stand_ins.py`` exist there, so a page with another program fails, and so
+does a block in an unknown language.
 """
 
 import json
@@ -14,6 +14,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -49,15 +50,18 @@ CHECKOUT_ONLY = frozenset(
         "tests/service/test_version.py",
     )
 )
-"""Files of a page that need a change of the checkout; ``test_extending.py`` makes and runs them."""
+"""Files that need a change of the checkout; ``test_extending.py`` creates and runs them."""
+
+TITLED = {"pyproject.toml": ("project",)}
+"""Tables of other files than the configuration file."""
 
 TABLES = ("evaluate", "features", "predict", "serve", "train")
-"""Commands that a configuration file may have a table for."""
+"""Commands with a table in the configuration file."""
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
-    """Where a reader sits: programs, and a server's address."""
+class Sandbox:
+    """The environment of a page: programs and a running server."""
 
     programs: Path
     host: str
@@ -75,14 +79,14 @@ class Desk:
             "PID": str(self.pid),
         }
 
-    def at_home(self, text: str) -> str:
-        """The same text, with this server's address in place of the usual one."""
+    def with_address(self, text: str) -> str:
+        """Replace the default address by that of this server."""
         return text.replace("localhost:8000", self.host).replace("127.0.0.1:8000", self.host)
 
 
 @pytest.fixture(scope="session")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    """A server of the released forests, and the programs that there are."""
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """A server of the released forests, and the allowed programs."""
     programs = tmp_path_factory.mktemp("programs")
     for name in EVERYDAY:
         if found := shutil.which(name):
@@ -91,19 +95,20 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         stand_in = f'exec {sys.executable} {ROOT}/tests/docs/stand_ins.py {name} "$@"'
         (programs / name).write_text(f"#!/bin/sh\n{stand_in}\n")
         (programs / name).chmod(0o755)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ACORN_ADMIN_KEYS", hash_line("documentation", ADMIN))
-        patch.setenv("ACORN_STARTING_SECONDS", "500")
-        with running("training.commands serve", ready="live") as server:
-            desk = Desk(programs, f"127.0.0.1:{server.port}", server.pid)
-            while httpx.get(f"http://{desk.host}/health/ready").status_code != 200:
-                time.sleep(0.2)
-            yield desk
+    with ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:  # only this server has the settings
+            patch.setenv("ACORN_ADMIN_KEYS", hash_line("documentation", ADMIN))
+            patch.setenv("ACORN_STARTING_SECONDS", "500")
+            server = stack.enter_context(running("training.commands serve", ready="live"))
+        page_sandbox = Sandbox(programs, f"127.0.0.1:{server.port}", server.pid)
+        while httpx.get(f"http://{page_sandbox.host}/health/ready").status_code != 200:
+            time.sleep(0.2)
+        yield page_sandbox
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with labels of the architectures that ``acorn features`` takes here."""
+    """A folder with labels of the architectures that ``acorn features`` computes in the test."""
     space, names = get_space("nats_tss"), ["arch", "cifar10.clean", "cifar10.pgd_linf_1.0"]
     archs = space.sample(SAMPLE, seed=0)
     rows = [(arch, 95 - 8 * arch.count("none"), 40 - 5 * arch.count("none")) for arch in archs]
@@ -128,26 +133,34 @@ def test_every_block_is_of_a_kind_that_is_checked(page: Path) -> None:
         elif block.language == "yaml":
             assert list(yaml.safe_load_all(block.text)), block
         elif block.language == "toml":
-            known = {*Settings.model_fields, *TABLES}
+            known = {*Settings.model_fields, *TABLES, *TITLED.get(block.title, ())}
             assert tomllib.loads(block.text).keys() <= known, block
         elif block.language == "console":
-            assert script(block).strip(), f"{block} has no line that begins with $"
+            assert script(block).strip(), f"{block}: got no line that begins with $; expected one"
 
 
 @pytest.mark.parametrize(
     "page", [p for p in PAGES if any(b.language in SHELL for b in blocks(p))], ids=name_of
 )
 @pytest.mark.slow
-def test_commands_run(page: Path, desk: Desk, folder: Path) -> None:
+def test_commands_run(page: Path, sandbox: Sandbox, folder: Path) -> None:
     found = blocks(page)
     typed = [block for block in found if block.language in SHELL]
+    for block in found:  # modules that the commands of the page import
+        if block.language == "python" and block.title and "/" not in block.title:
+            (folder / block.title).write_text(block.text)
     lines = ["set -euo pipefail", CURL]
     for number, block in enumerate(typed):
-        lines += [f"echo '{block}' >&2", "{", desk.at_home(script(block)), f"}} > {number}.out"]
+        lines += [
+            f"echo '{block}' >&2",
+            "{",
+            sandbox.with_address(script(block)),
+            f"}} > {number}.out",
+        ]
     done = subprocess.run(
         ["bash", "-c", "\n".join(lines)],
         cwd=folder,
-        env=desk.environment(folder),
+        env=sandbox.environment(folder),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -162,7 +175,7 @@ def test_commands_run(page: Path, desk: Desk, folder: Path) -> None:
 
 
 def shown_answers(found: list[Block]) -> list[tuple[Block, object]]:
-    """Pair each call of the server with the JSON that the page shows right after it."""
+    """Pair each call of the server with the JSON block that follows it."""
     return [
         (call, read_elided(answer.text))
         for call, answer in pairwise(found)
@@ -171,15 +184,18 @@ def shown_answers(found: list[Block]) -> list[tuple[Block, object]]:
 
 
 @pytest.mark.parametrize(
-    "page", [p for p in PAGES if any(b.language == "python" for b in blocks(p))], ids=name_of
+    "page",
+    [page for page in PAGES if any(block.language == "python" for block in blocks(page))],
+    ids=name_of,
 )
-def test_python_runs(page: Path, desk: Desk, folder: Path) -> None:
+@pytest.mark.slow
+def test_python_runs(page: Path, sandbox: Sandbox, folder: Path) -> None:
     programs = [b for b in blocks(page) if b.language == "python" and b.title not in CHECKOUT_ONLY]
     program = "\n".join(block.text for block in programs)
     done = subprocess.run(
-        [sys.executable, "-c", desk.at_home(program)],
+        [sys.executable, "-c", sandbox.with_address(program)],
         cwd=folder,
-        env=desk.environment(folder),
+        env=sandbox.environment(folder),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -1,4 +1,4 @@
-"""The worked examples of ``docs/extending.md`` are short, and do what it says in a checkout."""
+"""The examples of ``docs/extending.md`` are short and work in a checkout."""
 
 import json
 import os
@@ -37,10 +37,11 @@ EXAMPLES = {
     "service/http/routes/version.py": (),
     "tests/service/test_version.py": (),
 }
-"""Files of the page; for each, the lines that it needs elsewhere: file, next line, new line."""
+"""Files of the page; for each, the lines to add to other files: file, next line, new line."""
 
 HELPERS = (
-    *("tests/__init__.py", "tests/service/__init__.py", "tests/service/conftest.py"),
+    *("tests/__init__.py", "tests/conftest.py", "tests/service/__init__.py"),
+    *("tests/conditions.py", "tests/service/conftest.py"),
     *("tests/service/in_process.py", "tests/service/postgres.py", "tests/service/servers.py"),
     *("tests/service/serve_faulty.py", "tests/service/small_forest.py"),
     "tests/service/work_functions.py",
@@ -61,7 +62,7 @@ def test_they_are_under_forty_lines() -> None:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The package, without released forests, with all examples added as the page says."""
+    """A copy of the packages, without released forests, with all examples of the page."""
     folder = tmp_path_factory.mktemp("checkout")
     for name in ("acorn", "service", "training"):
         ignored = shutil.ignore_patterns("released", "__pycache__")
@@ -80,7 +81,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_commands_know_them(checkout: Path, tmp_path: Path) -> None:
+def test_commands_find_the_examples(checkout: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [
             *(sys.executable, "-m", "training.commands", "features", "--space", "stack"),

@@ -1,4 +1,4 @@
-"""The HTTP reference is that of the present app."""
+"""The HTTP reference agrees with the application."""
 
 from tests.docs.http_reference import PAGE, document, page
 

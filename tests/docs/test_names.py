@@ -18,14 +18,14 @@ NOT_MODULES = {"acorn.toml", "service.access"}
 
 
 def code(page: Path) -> list[str]:
-    """Text in backticks of a page, fenced blocks not included."""
+    """Return the inline code of a page."""
     tokens = MarkdownIt().enable("table").parse(page.read_text("utf-8"))
     children = [child for token in tokens for child in token.children or []]
     return [child.content for child in children if child.type == "code_inline"]
 
 
 def resolves(name: str) -> bool:
-    """Whether a dotted name is a module, or what a module or its class has."""
+    """Return whether a dotted name is a module or a member of a module or class."""
     try:
         resolve_name(name)
     except (AttributeError, ImportError):
@@ -42,7 +42,7 @@ def test_paths_and_names_exist(page: Path) -> None:
     assert [name for name in sorted(names) if not resolves(name)] == []
 
 
-def test_what_does_not_exist_is_seen() -> None:
+def test_missing_names_are_detected() -> None:
     assert resolves("acorn.compute_proxies")
     assert resolves("acorn.forests.Bundle.predict")
     assert not resolves("acorn.forests.Bundle.absent")

@@ -1,4 +1,4 @@
-"""Few commands lead to a prediction of one's own architecture."""
+"""A user needs at most four commands for a first prediction."""
 
 from itertools import takewhile
 from pathlib import Path

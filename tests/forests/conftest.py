@@ -2,6 +2,7 @@ import json
 import shutil
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ TARGETS = ["clean", "pgd_linf_1.0", "adv.pgd_linf_8"]
 FEATURES = [f"f{i}" for i in range(6)]
 
 
-def write(out):
+def write(out: Path) -> Bundle:
     """Two forests over three targets: `clean` is in both, each reads its own columns."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(80, len(FEATURES))).astype(np.float32)
@@ -84,7 +85,7 @@ def write(out):
 
 
 @pytest.fixture(scope="session")
-def sound(tmp_path_factory):
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sound bundle; not to be changed."""
     out = tmp_path_factory.mktemp("bundles") / "space-cifar10"
     write(out)
@@ -92,11 +93,11 @@ def sound(tmp_path_factory):
 
 
 @pytest.fixture
-def bundle(sound):
+def bundle(sound: Path) -> Bundle:
     return Bundle.load(sound)
 
 
 @pytest.fixture
-def copy(sound, tmp_path):
+def copy(sound: Path, tmp_path: Path) -> Path:
     """A bundle to spoil."""
     return shutil.copytree(sound, tmp_path / "copy")

@@ -2,22 +2,27 @@
 
 from itertools import combinations
 from math import factorial
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 
 from acorn.errors import InputError, TimeBudgetError
-from acorn.forests import Ensemble, Member, PackedForest
+from acorn.forests import Bundle, Ensemble, Member, PackedForest
 from acorn.forests._trees.shap import TreeShap
 from tests.forests.trees import predict
 
+ForestType = type[RandomForestRegressor] | type[ExtraTreesRegressor]
 KINDS = [ExtraTreesRegressor, RandomForestRegressor]
 
 
-def expectation(tree, node, x, known):
+def expectation(
+    tree: Any, node: int, x: NDArray[np.float32], known: tuple[int, ...]
+) -> NDArray[np.float64]:
     """Mean leaf when only the known features decide; every other test follows training's shares."""
     if tree.children_left[node] < 0:
         return tree.value[node, :, 0]
@@ -34,7 +39,9 @@ def expectation(tree, node, x, known):
     )
 
 
-def by_definition(forest, x):
+def by_definition(
+    forest: Any, x: NDArray[np.float32]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Shapley values, shape (features, outputs), over all subsets of features."""
     n = forest.n_features_in_
     game = {
@@ -50,7 +57,9 @@ def by_definition(forest, x):
     return game[()], found
 
 
-def data(rows=60, columns=5, outputs=2, seed=0, missing=0.1):
+def data(
+    rows: int = 60, columns: int = 5, outputs: int = 2, seed: int = 0, missing: float = 0.1
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(rows, columns)).astype(np.float32)
     Y = 50 + 10 * X[:, :outputs] * X[:, 1 : outputs + 1] + rng.normal(size=(rows, outputs))
@@ -58,7 +67,9 @@ def data(rows=60, columns=5, outputs=2, seed=0, missing=0.1):
     return X, Y
 
 
-def explain(forest, X, **options):
+def explain(
+    forest: Any, X: NDArray[np.float32], **options: Any
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """All outputs of a scikit-learn forest: baseline (outputs,), values (n, features, outputs)."""
     packed = PackedForest.from_sklearn(forest)
     member = Member(packed, range(packed.n_features), range(packed.n_outputs))
@@ -71,7 +82,7 @@ def explain(forest, X, **options):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("columns", [2, 5, 7])
 @pytest.mark.parametrize("leaf", [1, 6])
-def test_values_are_those_of_the_definition(kind, columns, leaf):
+def test_values_are_those_of_the_definition(kind: ForestType, columns: int, leaf: int) -> None:
     X, Y = data(columns=columns, outputs=min(2, columns - 1))
     forest = kind(6, min_samples_leaf=leaf, random_state=0).fit(X, Y if columns > 2 else Y[:, 0])
     rows, _ = data(3, columns, seed=1, missing=0.3)
@@ -82,7 +93,7 @@ def test_values_are_those_of_the_definition(kind, columns, leaf):
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
-def test_a_feature_tested_again_and_again():
+def test_a_feature_tested_again_and_again() -> None:
     """Deep paths of one feature and of two: each test must count as the same feature's."""
     rng = np.random.default_rng(0)
     X = rng.random((200, 2)).astype(np.float32)
@@ -94,7 +105,7 @@ def test_a_feature_tested_again_and_again():
 
 @given(seed=st.integers(0, 999), columns=st.integers(2, 9), rows=st.integers(2, 40))
 @settings(max_examples=25)
-def test_efficiency_and_dummy(seed, columns, rows):
+def test_efficiency_and_dummy(seed: int, columns: int, rows: int) -> None:
     """Values add up to the prediction, and a feature that no tree tests has none."""
     X, Y = data(rows, columns, 1, seed)
     forest = ExtraTreesRegressor(4, max_features=1, random_state=seed).fit(X, Y[:, 0])
@@ -108,7 +119,7 @@ def test_efficiency_and_dummy(seed, columns, rows):
 
 @given(seed=st.integers(0, 999), first=st.integers(0, 3), second=st.integers(0, 3))
 @settings(max_examples=25)
-def test_symmetry(seed, first, second):
+def test_symmetry(seed: int, first: int, second: int) -> None:
     """Swapping two columns in the trees and in the rows swaps their values, and nothing else."""
     X, Y = data(40, 4, 2, seed)
     packed = PackedForest.from_sklearn(RandomForestRegressor(3, random_state=seed).fit(X, Y))
@@ -123,7 +134,7 @@ def test_symmetry(seed, first, second):
         np.testing.assert_array_equal(one.contributions[:, swap], other.contributions)
 
 
-def test_interchangeable_features_get_the_same():
+def test_interchangeable_features_get_the_same() -> None:
     X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
     forest = ExtraTreesRegressor(1, random_state=0).fit(X, [0, 0, 0, 12])  # both are needed
     baseline, values = explain(forest, X[3:])
@@ -131,7 +142,7 @@ def test_interchangeable_features_get_the_same():
     np.testing.assert_allclose(values[0, :, 0], [4.5, 4.5])
 
 
-def test_members_are_weighed_by_their_trees_and_keep_to_their_columns():
+def test_members_are_weighed_by_their_trees_and_keep_to_their_columns() -> None:
     X, Y = data(columns=5, outputs=3)
     joint = PackedForest.from_sklearn(
         ExtraTreesRegressor(6, random_state=0).fit(X[:, [4, 0, 2]], Y)
@@ -150,7 +161,7 @@ def test_members_are_weighed_by_their_trees_and_keep_to_their_columns():
     assert found[0].contributions[:, 1].any()
 
 
-def test_many_trees_and_outputs_are_explained_in_parts(monkeypatch):
+def test_many_trees_and_outputs_are_explained_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     X, Y = data(outputs=4)
     forest = ExtraTreesRegressor(7, random_state=0).fit(X, Y)
     whole = explain(forest, X[:6])[1]
@@ -159,7 +170,7 @@ def test_many_trees_and_outputs_are_explained_in_parts(monkeypatch):
     np.testing.assert_allclose(explain(forest, X[:6])[1], whole, rtol=0, atol=1e-12)
 
 
-def test_trees_of_one_leaf_and_no_rows():
+def test_trees_of_one_leaf_and_no_rows() -> None:
     X = np.zeros((10, 2), np.float32)
     constant = RandomForestRegressor(2).fit(X, np.full(10, 7.0))
     baseline, values = explain(constant, X[:1])
@@ -168,7 +179,7 @@ def test_trees_of_one_leaf_and_no_rows():
     assert explain(constant, X[:0])[1].shape == (0, 2, 1)
 
 
-def test_weights_of_bootstrapped_rows_count():
+def test_weights_of_bootstrapped_rows_count() -> None:
     """The baseline is the mean over each tree's own training rows, repeated ones included."""
     X, Y = data(missing=0)
     forest = RandomForestRegressor(5, random_state=0).fit(X, Y)
@@ -176,7 +187,7 @@ def test_weights_of_bootstrapped_rows_count():
     np.testing.assert_allclose(explain(forest, X[:1])[0], roots, rtol=0, atol=1e-5)
 
 
-def test_a_spent_budget_is_an_error_that_says_what_to_ask_for():
+def test_a_spent_budget_is_an_error_that_says_what_to_ask_for() -> None:
     X, Y = data()
     forest = RandomForestRegressor(5, random_state=0).fit(X, Y)
     explain(forest, X, seconds=60)
@@ -185,7 +196,7 @@ def test_a_spent_budget_is_an_error_that_says_what_to_ask_for():
     assert issubclass(TimeBudgetError, InputError)
 
 
-def test_a_bundle_offers_both_methods(bundle):
+def test_a_bundle_offers_both_methods(bundle: Bundle) -> None:
     X = np.random.default_rng(1).normal(size=(6, 6)).astype(np.float32)
     predicted = bundle.predict(X)
     for method in ("path", "shap"):

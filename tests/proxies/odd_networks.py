@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import parametrizations
 
+from tests.proxies.zoo import channels_last
+
 
 class Attention(nn.Module):
     """Patches, LayerNorm, self-attention, GELU: no convolution but the first, no BatchNorm."""
@@ -104,9 +106,10 @@ class Siamese(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.stem = nn.Conv2d(3, 4, 3, padding=1)
-        self.block = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU())
+        first = nn.Conv2d(4, 4, 3, padding=1)
+        self.block = nn.Sequential(first, nn.BatchNorm2d(4), nn.ReLU())
         self.twin = nn.Conv2d(4, 4, 3, padding=1)
-        self.twin.weight = self.block[0].weight
+        self.twin.weight = first.weight
         self.scale = nn.Parameter(torch.ones(4, 1, 1))
         self.head = nn.Linear(4, 4)
 
@@ -169,7 +172,7 @@ class MapNorm(nn.LayerNorm):
         return super().forward(x.movedim(1, -1)).movedim(-1, 1)
 
 
-def fused(norm: type[nn.Module] = NormAct) -> nn.Module:
+def fused(norm: Callable[[int], nn.Module] = NormAct) -> nn.Sequential:
     """Two convolutions with norms of somebody else's making."""
     return nn.Sequential(
         nn.Conv2d(3, 4, 3, padding=1), norm(4), nn.Conv2d(4, 6, 3, padding=1), norm(6),
@@ -238,7 +241,7 @@ class Unused(nn.Module):
         return self.network(x)
 
 
-def plain_network(channels: int = 3, num_classes: int = 4) -> nn.Module:
+def plain_network(channels: int = 3, num_classes: int = 4) -> nn.Sequential:
     """Three convolutions, which every proxy can judge."""
     return nn.Sequential(
         nn.Conv2d(channels, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(),
@@ -251,7 +254,7 @@ def plain_network(channels: int = 3, num_classes: int = 4) -> nn.Module:
 def frozen() -> nn.Module:
     """All but the head is frozen, and part of it in evaluation mode."""
     network = plain_network()
-    for layer in network[:-1]:
+    for layer in [*network][:-1]:
         layer.requires_grad_(False)
     network[1].eval()
     return network
@@ -282,7 +285,7 @@ def odd_networks() -> dict[str, nn.Module]:
         "frozen": frozen(),
         "weight_norm": normed(parametrizations.weight_norm),
         "spectral_norm": normed(parametrizations.spectral_norm),
-        "channels_last": plain_network().to(memory_format=torch.channels_last),
+        "channels_last": channels_last(plain_network()),
         "evaluating": plain_network().eval(),
         "dropout": nn.Sequential(
             nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Dropout2d(0.5), nn.Conv2d(4, 4, 3), nn.ReLU6(),

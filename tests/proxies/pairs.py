@@ -9,7 +9,7 @@ from torch.nn import functional
 from torch.nn.utils import parametrizations
 from torch.utils.checkpoint import checkpoint
 
-from tests.proxies.zoo import Base, Swish
+from tests.proxies.zoo import Base, Swish, channels_last
 
 Build = Callable[[], nn.Module]
 
@@ -31,7 +31,7 @@ def chain(activation: Build = nn.ReLU, norm: Build | None = None) -> nn.Sequenti
 class Written(nn.Module):
     """The layers of a chain, applied as a function of the test's says."""
 
-    def __init__(self, forward: Callable[[nn.Sequential, Tensor], Tensor], layers: Any) -> None:
+    def __init__(self, forward: Callable[[Any, Tensor], Tensor], layers: Any) -> None:
         super().__init__()
         for name, layer in layers.named_children():
             if any(True for _ in layer.parameters()):
@@ -157,7 +157,7 @@ class OwnSwish(nn.Module):
     """An activation by an autograd function."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return Swish.apply(x)
+        return Swish.apply(x)  # type: ignore[no-untyped-call]
 
 
 bound_swish = Swish.apply
@@ -167,7 +167,7 @@ class BoundSwish(nn.Module):
     """The same by a name that was bound before."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return bound_swish(x)
+        return bound_swish(x)  # type: ignore[no-untyped-call]
 
 
 class WrittenSwish(nn.Module):
@@ -262,7 +262,7 @@ def wrapped(times: int) -> nn.Module:
 
 
 def last_layout(build: Build) -> Build:
-    return lambda: build().to(memory_format=torch.channels_last)
+    return lambda: channels_last(build())
 
 
 def traced() -> nn.Module:
@@ -286,9 +286,17 @@ def normed(norm: Callable[..., nn.Module]) -> Build:
 
 def without_norm() -> nn.Module:
     """The weight that spectral normalisation computes, as a parameter."""
-    network = normed(nn.utils.spectral_norm)()
+    network: Any = normed(nn.utils.spectral_norm)()
     nn.utils.remove_spectral_norm(network.body[3])
     return network
+
+
+def rectified(x: Tensor) -> Tensor:
+    return Rectifier.apply(x)  # type: ignore[no-untyped-call]
+
+
+def swish(x: Tensor) -> Tensor:
+    return Swish.apply(x)  # type: ignore[no-untyped-call]
 
 
 def bounded() -> nn.Module:
@@ -304,7 +312,7 @@ PAIRS: dict[str, tuple[Build, Build]] = {
     "relu, F in place": with_function(lambda x: functional.relu(x, True), nn.ReLU),
     "relu, clamp": (chain, bounded),
     "relu, clamp_min": with_function(lambda x: torch.clamp_min(x, 0), nn.ReLU),
-    "relu, own function": with_function(lambda x: Rectifier.apply(x), nn.ReLU),
+    "relu, own function": with_function(rectified, nn.ReLU),
     "relu6, F": with_function(functional.relu6, nn.ReLU6),
     "leaky, F": with_function(functional.leaky_relu, nn.LeakyReLU),
     "gelu, F": with_function(functional.gelu, nn.GELU),
@@ -313,7 +321,7 @@ PAIRS: dict[str, tuple[Build, Build]] = {
     "hardswish, F": with_function(functional.hardswish, nn.Hardswish),
     "mish, F": with_function(functional.mish, nn.Mish),
     "elu, F": with_function(functional.elu, nn.ELU),
-    "silu, autograd function": with_function(lambda x: Swish.apply(x), nn.SiLU),
+    "silu, autograd function": with_function(swish, nn.SiLU),
     "silu, module of a function": (lambda: chain(nn.SiLU), lambda: chain(OwnSwish)),
     "silu, module of a bound function": (lambda: chain(nn.SiLU), lambda: chain(BoundSwish)),
     "silu, written out": (lambda: chain(nn.SiLU), lambda: chain(WrittenSwish)),

@@ -21,7 +21,7 @@ def batch(size: int = 6, side: int = 8, num_classes: int = 4) -> tuple[Tensor, T
     return images, torch.arange(size) % num_classes
 
 
-def cell_network(seed: int = 0) -> nn.Module:
+def cell_network(seed: int = 0) -> TopologyNetwork:
     """A narrow NAS-Bench-201 network with one cell a stage."""
     torch.manual_seed(seed)
     return TopologyNetwork(parse_cell(CELL), 4, channels=4, cells=1)

@@ -1,5 +1,7 @@
 """The public call."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -71,7 +73,7 @@ def test_generated_images() -> None:
         ({"device": "abacus"}, "got device 'abacus'"),
     ],
 )
-def test_wrong_arguments(arguments: dict[str, object], message: str) -> None:
+def test_wrong_arguments(arguments: dict[str, Any], message: str) -> None:
     network = cell_network()
     before = fingerprint(network)
     with pytest.raises(InputError, match=message):

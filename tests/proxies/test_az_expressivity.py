@@ -21,6 +21,7 @@ def entropies(seed: int = 0) -> list[float]:
     images, _ = batch()
     with measured(network, images) as replica:
         for block in feature_blocks(replica):
+            assert isinstance(block, nn.Module)
             block.register_forward_hook(look)
         torch.manual_seed(seed)
         replica(torch.randn_like(images.contiguous(memory_format=torch.channels_last)))

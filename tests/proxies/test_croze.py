@@ -20,7 +20,7 @@ def positive(weights: dict[str, Tensor]) -> nn.Module:
             parameter.abs_()
     for module in twin.modules():
         if isinstance(module, nn.BatchNorm2d):
-            module.forward = lambda x: x
+            module.forward = lambda x: x  # type: ignore[method-assign, assignment]
     return twin
 
 
@@ -39,7 +39,7 @@ def passed(network: nn.Module, x: Tensor, y: Tensor) -> tuple[list[Tensor], list
 def drawn() -> list[dict[str, Tensor]]:
     """The three draws of weights under seed 0."""
     network = cell_network()
-    own = dict(network.named_parameters())
+    own: dict[str, Tensor] = dict(network.named_parameters())
     with measured(network, batch()[0]) as replica:
         torch.manual_seed(0)
         others = [redrawn_parameters(replica) for _ in range(2)]

@@ -5,18 +5,17 @@ mixes it with a tensor of another device. A vector that comes through there make
 a GPU only where it says so. The first forward of one image, which shows what runs, is real.
 """
 
-from collections import Counter
+import copy
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from acorn.proxies import ProxyValues, compute_proxies, list_proxies, run
 from acorn.proxies._engine import engine
 from acorn.proxies._network.measured import MeasuredNetwork
+from benchmarks.operations import count, total
 from tests.proxies.odd_networks import odd_networks, plain_network
 from tests.proxies.small import batch, cell_network
 from tests.proxies.test_state import assert_unchanged, fingerprint
@@ -32,23 +31,6 @@ DEVICES = [
 ]
 EXACT = ("params", "flops", "l2_norm", "nwot", "synflow", "grad_norm", "snip", "jacob_fro")
 """Those that neither draw anything nor are made of cancelling terms."""
-
-EVERY_MODULE = {"meco", "meco_opt"}
-"""Decompose something for each module, so that a module at a time is in memory."""
-
-
-class Calls(TorchDispatchMode):
-    """Counts the operations that run."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.counts: Counter[str] = Counter()
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        self.counts[func.overloadpacket.__name__] += 1
-        return func(*args, **(kwargs or {}))
 
 
 @pytest.fixture
@@ -74,11 +56,12 @@ class OnShapes(MeasuredNetwork):
         super().survey(torch.randn(images.shape), num_classes, record=record)
         if self.recorder is not None:  # it holds views of the parameters
             graph = self.recorder.graph(keep_dead=True)
-            self.recorder = SimpleNamespace(graph=lambda **_: graph)
+            self.recorder = SimpleNamespace(graph=lambda **_: graph)  # type: ignore[assignment]
         for parameter in self.module.parameters():
             shape = nn.Parameter(parameter.detach().to("meta"), parameter.requires_grad)
             torch.utils.swap_tensors(parameter, shape)  # it stays the same object
-        self.module._apply(lambda tensor: tensor.to("meta"))
+        for buffer in self.module.buffers():
+            torch.utils.swap_tensors(buffer, buffer.detach().to("meta"))
 
 
 def run_on_meta(monkeypatch: pytest.MonkeyPatch, network: nn.Module) -> ProxyValues:
@@ -88,7 +71,16 @@ def run_on_meta(monkeypatch: pytest.MonkeyPatch, network: nn.Module) -> ProxyVal
 
 
 @pytest.mark.timeout(600)  # torch imports its rules for shapes here, which takes a while
-@pytest.mark.parametrize("name", ["plain", "joined", "siamese", "channels_last"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "plain",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("joined", "siamese", "channels_last")
+        ),
+    ],
+)
 def test_one_read_for_all_proxies(
     monkeypatch: pytest.MonkeyPatch, reads: list[torch.device], name: str
 ) -> None:
@@ -120,36 +112,17 @@ def test_reads_and_strays_would_be_seen(
     assert {"snip", "meco", "vkdnw", "synflow", "croze", "zen"} <= set(result.reasons)
 
 
+@pytest.mark.slow
 def test_decompositions_are_few() -> None:
     """Each makes the host wait, and a network has many more layers than widths."""
-    network = nn.Sequential(*(cell_network().body for _ in range(1)))
     deep = cell_network()
-    deep.body = nn.Sequential(*(cell_network().body[0] for _ in range(6)), *network[0][1:])
-    names = sorted(set(list_proxies()) - EVERY_MODULE)
-    counts = []
-    for each in (cell_network(), deep):
-        with Calls() as calls:
-            run(each, *batch(), num_classes=4, proxies=names)
-        assert calls.counts["_linalg_eigh"] > 0
-        counts.append(calls.counts["_linalg_eigh"])
-    assert counts[0] == counts[1] <= 12
-
-
-def test_double_precision_is_only_where_it_is_needed() -> None:
-    """Forwards and backwards in it are SYNFLOW's and TWIN's, whose sums overflow otherwise."""
-
-    class Doubles(Calls):
-        def __torch_dispatch__(
-            self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
-        ) -> Any:
-            if func.overloadpacket.__name__ in ("convolution", "convolution_backward"):
-                self.counts[str(args[0].dtype)] += 1
-            return func(*args, **(kwargs or {}))
-
-    names = sorted(set(list_proxies()) - {"synflow", "croze", "croze_ascent"})
-    with Doubles() as calls:
-        run(cell_network(), *batch(), num_classes=4, proxies=names)
-    assert set(calls.counts) == {"torch.float32"}
+    first, *others = deep.get_submodule("body").children()
+    deep.body = nn.Sequential(*(copy.deepcopy(first) for _ in range(6)), *others)
+    counts = [
+        total(count(network, *batch(), 4, "all")).kinds["_linalg_eigh"]
+        for network in (cell_network(), deep)
+    ]
+    assert 0 < counts[0] == counts[1] <= 12
 
 
 @pytest.mark.parametrize("device", DEVICES)

@@ -2,6 +2,7 @@
 
 import math
 import statistics
+from typing import Any
 
 import pytest
 import torch
@@ -38,6 +39,7 @@ def test_the_averaged_proxies_have_errors_and_no_others(together: ProxyValues) -
     assert all(error > 0 for error in together.errors.values())
 
 
+@pytest.mark.slow
 def test_the_error_is_that_of_seeds() -> None:
     """Zen's values under many seeds deviate by what one run says that they do."""
     network = nn.Sequential(
@@ -47,7 +49,9 @@ def test_the_error_is_that_of_seeds() -> None:
     results = [
         run(network, *batch(), num_classes=4, proxies="zen", seed=seed) for seed in range(40)
     ]
-    spread = statistics.stdev(result.values["zen"] for result in results)
+    values = [result.values["zen"] for result in results]
+    spread = statistics.stdev(value for value in values if value is not None)
+    assert None not in values
     told = math.sqrt(statistics.fmean(result.errors["zen"] ** 2 for result in results))
     assert told == pytest.approx(spread, rel=0.35)
 
@@ -59,7 +63,7 @@ def test_zen_does_not_hang_on_the_size_of_the_batch() -> None:
 @pytest.mark.parametrize("size", [1, 2, 5, 12])
 def test_few_images_are_taken_more_than_once(size: int) -> None:
     result = computed("croze", size=size)
-    assert result.values["croze"] > 0
+    assert (result.values["croze"] or 0) > 0
     assert result.errors["croze"] > 0
 
 
@@ -107,4 +111,5 @@ def test_a_layer_that_cannot_be_drawn_anew_costs_its_readers_only() -> None:
 def test_zen_s_draws_are_scores_of_their_own() -> None:
     records = Records(torch.zeros(1, dtype=torch.int64), 1)
     records.noise = NoiseRecord(torch.tensor([1.0, math.e]), torch.tensor([2.0, 5.0]))
-    assert zen(records).tolist() == pytest.approx([2, 6])
+    compute: Any = zen
+    assert compute(records).tolist() == pytest.approx([2, 6])

@@ -22,7 +22,7 @@ class Counting(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         type(self).calls += 1
-        return super().forward(x)
+        return super().forward(x)  # type: ignore[no-untyped-call]
 
 
 def forwards_of(names: list[str]) -> int:
@@ -36,8 +36,8 @@ def test_classic_proxies_are_registered() -> None:
     assert all(proxy.reads and proxy.summary for proxy in select())
 
 
-def test_fourteen_proxies_take_eleven_forwards() -> None:
-    assert forwards_of(CLASSIC) == 11  # SURVEY, LOSS, SYNFLOW, and four pairs of NOISE
+def test_fourteen_proxies_take_seven_forwards() -> None:
+    assert forwards_of(CLASSIC) == 7  # SURVEY, LOSS, SYNFLOW, and four of NOISE
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_alone_or_together(together: dict[str, float | None], name: str) -> None
 def test_dead_network_has_nulls_with_reasons() -> None:
     """A network whose logits do not hang on its input has no Jacobian to correlate."""
     network = nn.Sequential(nn.Flatten(), nn.Linear(192, 4))
-    nn.init.zeros_(network[1].weight)
+    nn.init.zeros_(network.get_parameter("1.weight"))
     result = run(network, *batch(), num_classes=4, proxies=["jacov", "nwot", "zen", "snip"])
     assert result.values["snip"] == 0
     assert "the logits do not depend on an image" in result.reasons["jacov"]
@@ -84,7 +84,7 @@ def test_dead_network_has_nulls_with_reasons() -> None:
 def test_an_overflow_is_null_not_a_number() -> None:
     network = cell_network()
     with torch.no_grad():
-        network.classifier.weight.fill_(float("inf"))
+        network.get_parameter("classifier.weight").fill_(float("inf"))
     result = run(network, *batch(), num_classes=4, proxies=["l2_norm", "snip"])
     assert result.values == {"l2_norm": None, "snip": None}
     assert "not finite" in result.reasons["l2_norm"]

@@ -41,7 +41,7 @@ def values() -> dict[str, float | None]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as tables are computed
     try:
-        return extractor.compute(space, space.parse(CELL).canonical).values
+        return dict(extractor.compute(space, space.parse(CELL).canonical).values)
     finally:
         torch.set_num_threads(threads)
 

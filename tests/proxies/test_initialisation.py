@@ -15,14 +15,15 @@ class Scaled(Base):
 
     def __init__(self, *, begin_at_zero: bool) -> None:
         super().__init__()
-        self.block = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4))
+        norm = nn.BatchNorm2d(4)
+        self.block = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), norm)
         self.scale = nn.Parameter(torch.full((4,), 1e-6 if begin_at_zero else 1.0))
         self.gate = nn.Parameter(torch.zeros(()) if begin_at_zero else torch.ones(()))
         self.token = nn.Parameter(torch.full((4, 1, 1), 0.3))
         if begin_at_zero:
-            nn.init.zeros_(self.block[1].weight)
+            nn.init.zeros_(norm.weight)
             nn.init.zeros_(self.fc.weight)
-            nn.init.normal_(self.body[0].weight)
+            nn.init.normal_(self.get_parameter("body.0.weight"))
 
     def features(self, x: Tensor) -> Tensor:
         x = self.body(x) + self.token

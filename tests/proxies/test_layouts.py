@@ -6,6 +6,7 @@ Each list runs in a process of its own, for what goes wrong in a kernel ends the
 import json
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import torch
@@ -81,6 +82,7 @@ print(json.dumps(answers))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_both_layouts_agree(threads: int) -> None:
     ended = subprocess.run(
@@ -104,7 +106,7 @@ def test_the_unsafe_kernel_is_what_is_avoided() -> None:
     torch.manual_seed(0)
     x, weight, bias = torch.randn(2, 3, 9, 7), torch.randn(5, 3, 1, 1), torch.randn(5)
     for stride in (2, 3, (2, 1), (1, 3)):
-        arguments = {"input": x, "weight": weight, "bias": bias, "stride": stride}
+        arguments: dict[str, Any] = {"input": x, "weight": weight, "bias": bias, "stride": stride}
         operation = Operation(OperationKind.CONVOLUTION, torch.conv2d, arguments)
         safe = safe_arguments(operation)
         assert safe["stride"] == 1

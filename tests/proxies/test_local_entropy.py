@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,8 +19,8 @@ def chain(*layers: Layer) -> LayerGraph:
 
 
 def conv(source: int, kernel: int = 3, **options: int) -> Layer:
-    sizes = {"kernel": (kernel,) * 2, "stride": (1, 1), "dilation": (1, 1)}
-    counts = {"in_channels": 8, "out_channels": 8} | options
+    sizes: dict[str, Any] = {"kernel": (kernel,) * 2, "stride": (1, 1), "dilation": (1, 1)}
+    counts: dict[str, Any] = {"in_channels": 8, "out_channels": 8} | options
     return Layer(Kind.CONV, (source,), (8, 16, 16), **sizes, **counts)
 
 
@@ -84,11 +85,14 @@ def test_mixing_loss_against_a_random_matrix() -> None:
     assert _mixing_loss(25 / 9, 3) == pytest.approx(math.exp(-1), rel=1e-3)  # continuous at 1
 
 
-def test_takes_less_than_a_millisecond() -> None:
+@pytest.mark.slow  # a ratio of processor times, which other work on the machine disturbs
+def test_costs_a_small_part_of_tracing() -> None:
     everything = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|"
     everything += "+|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|"
-    graph = trace(TopologyNetwork(parse_cell(everything), 10), (3, 32, 32))
-    assert quickest(lambda: information(graph), 20) < 1e-3
+    network = TopologyNetwork(parse_cell(everything), 10)
+    graph = trace(network, (3, 32, 32))
+    tracing = quickest(lambda: trace(network, (3, 32, 32)))
+    assert quickest(lambda: information(graph), 20) < tracing / 20  # about 1 / 400
 
 
 def test_a_network_without_convolutions_scores_nothing() -> None:

@@ -40,7 +40,7 @@ def test_sum_over_all_modules_of_the_smallest_eigenvalue() -> None:
     expected = smallest_of_modules(cell_network(), image)
     got = run(network, *batch(), num_classes=4, proxies="meco", seed=3).values["meco"]
     assert got == pytest.approx(expected, abs=1e-4)
-    assert got > 1
+    assert (got or 0) > 1
 
 
 def test_containers_count_again() -> None:
@@ -50,6 +50,7 @@ def test_containers_count_again() -> None:
     thrice = run(
         headed(nn.Sequential(nn.Sequential(layer))), *batch(), num_classes=2, proxies="meco"
     ).values["meco"]
+    assert once is not None
     assert once > 0
     assert thrice == pytest.approx(3 * once)
 
@@ -61,8 +62,8 @@ def test_a_network_of_one_size_is_shown_an_image_of_that_size() -> None:
     expected = smallest_of_modules(network, torch.randn(1, 3, 8, 8))
     got = run(network, *batch(), num_classes=4, proxies=["meco", "meco_opt"], seed=3)
     assert got.values["meco"] == pytest.approx(expected, abs=1e-4)
-    assert got.values["meco"] > 0
-    assert got.values["meco_opt"] > 0
+    assert (got.values["meco"] or 0) > 0
+    assert (got.values["meco_opt"] or 0) > 0
 
 
 def test_more_channels_than_pixels_count_nothing() -> None:

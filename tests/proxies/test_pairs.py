@@ -45,7 +45,13 @@ values_of_first = cache(values_of)
 """Several pairs begin with one network."""
 
 
-@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (place % 8 > 0))
+        for place, name in enumerate(PAIRS)
+    ],
+)
 def test_two_ways_of_writing_one_network(name: str) -> None:
     first, second = PAIRS[name]
     network, one = values_of_first(first)

@@ -30,8 +30,8 @@ def pairs(shared: Path) -> dict[str, tuple[list[float], list[float]]]:
         network = space.build(row["arch"], dataset)
         ours = run(network, batch.images, batch.labels, num_classes=10, proxies=LEAST)
         for name, (mine, published) in found.items():
-            if ours.values[name] is not None and row[name] is not None:
-                mine.append(ours.values[name])
+            if (value := ours.values[name]) is not None and row[name] is not None:
+                mine.append(value)
                 published.append(row[name])
     return found
 

@@ -56,7 +56,7 @@ def test_passes_continue_a_registered_pass_that_comes_before_them() -> None:
 
 def test_each_record_is_filled_by_one_pass() -> None:
     filled = [field for pass_ in PASSES.values() for field in pass_.fills]
-    given = {"labels", "num_classes"}
+    given = {"labels", "num_classes", "spectra"}
     assert sorted(filled) == sorted({field.name for field in fields(Records)} - given)
 
 

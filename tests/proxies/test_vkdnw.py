@@ -1,6 +1,6 @@
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.func import functional_call
 
 from acorn.proxies import run
@@ -8,7 +8,9 @@ from acorn.proxies._engine.pass_registry import Measurement
 from acorn.proxies._engine.passes import fisher_eigen
 from acorn.proxies._engine.records import Records
 from acorn.proxies._network.redraw import drawn_values
-from tests.proxies.small import batch, cell_network, measured
+from acorn.spaces.nats_tss import parse_cell
+from acorn.spaces.nats_tss.network import TopologyNetwork
+from tests.proxies.small import CELL, batch, cell_network, measured
 
 
 def small() -> nn.Module:
@@ -38,15 +40,13 @@ def test_spectrum_is_that_of_the_fisher_information(monkeypatch: pytest.MonkeyPa
     torch.manual_seed(0)
     noise = torch.randn(5, 3, 8, 8)
     network.eval()
-    tensors = dict(network.named_parameters())
+    tensors: dict[str, Tensor] = dict(network.named_parameters())
     with measured(network, noise) as replica:
-        names = [
-            name for layer in replica.layers for name in (layer.name, layer.name[:-6] + "bias")
-        ]
+        names = {id(p): name for name, p in replica.module.named_parameters()}
         torch.manual_seed(0)
         torch.randn(5, 3, 8, 8)
-        drawn = [value for _, value in drawn_values(replica, fisher_eigen._kaiming)]
-    tensors |= dict(zip(names, drawn, strict=True))
+        drawn = drawn_values(replica, nn.init.kaiming_normal_)
+        tensors |= {names[id(parameter)]: value for parameter, value in drawn}
     tensors = {name: t.detach().requires_grad_(True) for name, t in tensors.items()}
     fisher = torch.zeros(len(tensors), len(tensors), dtype=torch.float64)
     for image in noise:
@@ -68,13 +68,15 @@ def test_random_probes_are_right_in_the_mean() -> None:
     expected = torch.diag_embed(share) - share[:, :, None] * share[:, None, :]
     total = torch.zeros_like(expected)
     for _ in range(400):
-        for probe in fisher_eigen._probes(logits):
+        signs = torch.randint(2, (fisher_eigen.PROBES, *logits.shape)) * 2.0 - 1
+        for probe in fisher_eigen._probes(logits, signs):
             total += probe[:, :, None] * probe[:, None, :] / 400
     assert torch.allclose(total, expected, atol=0.01)
 
 
 def test_entropy_of_deciles() -> None:
     value = run(cell_network(), *batch(), num_classes=4, proxies="vkdnw").values["vkdnw"]
+    assert value is not None
     assert 0 < value <= torch.tensor(9.0).log()
     deciles = torch.quantile(spectrum(cell_network()), torch.arange(1, 10).double() / 10)
     share = deciles / deciles.sum()
@@ -97,5 +99,23 @@ def test_a_network_that_ignores_its_image_has_no_spectrum() -> None:
 def test_each_probe_sees_each_parameter() -> None:
     network = cell_network()
     with measured(network, batch()[0]) as replica:
-        jacobians = fisher_eigen.probed_jacobians(replica, batch()[0])
-    assert len({jacobian.shape for jacobian in jacobians}) == 1
+        jacobians = fisher_eigen.probed_jacobians(replica, batch()[0], 4)
+    assert len({jacobian.shape[1] for jacobian in jacobians}) == 1
+
+
+def test_the_draw_of_signs_does_not_depend_on_how_many_inputs_run_together() -> None:
+    torch.manual_seed(0)
+    signs = fisher_eigen._signs(10, batch=32)
+    torch.manual_seed(0)
+    blocks = [torch.randint_like(torch.empty(32, 10), 2) * 2 - 1 for _ in range(4)]
+    first, second = torch.cat(blocks[::2]), torch.cat(blocks[1::2])
+    assert torch.equal(signs, torch.stack([first, second]))
+
+
+def test_value_stands() -> None:
+    """Written down from before inputs went through the network in larger parts."""
+    torch.manual_seed(0)
+    network = TopologyNetwork(parse_cell(CELL), 10, channels=4, cells=1)
+    images, labels = batch(num_classes=10)
+    value = run(network, images, labels, num_classes=10, proxies="vkdnw").values["vkdnw"]
+    assert value == pytest.approx(1.1508482756, rel=1e-5)

@@ -9,7 +9,7 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -162,6 +162,9 @@ class RotaryCache(Base):
 class Counting(Base):
     """Counts its calls, in an attribute and in a buffer."""
 
+    steps: Tensor
+    mean: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.calls = 0
@@ -223,7 +226,7 @@ class Parent(Base):
         def __init__(self) -> None:
             super().__init__()
             self.conv = nn.Conv2d(4, 4, 1)
-            self.parent: weakref.ref[nn.Module] | None = None
+            self.parent: Any = None
 
         def forward(self, x: Tensor) -> Tensor:
             parent = self.parent()
@@ -269,6 +272,9 @@ class Locked(Base):
 
 class Functional(Base):
     """All by functions, with parameters of its own."""
+
+    mean: Tensor
+    variance: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -318,7 +324,7 @@ class Output:
 class NamedOutput(Base):
     """A named tuple."""
 
-    def forward(self, x: Tensor) -> Named:
+    def forward(self, x: Tensor) -> Named:  # type: ignore[override]
         logits = super().forward(x)
         return Named(2 * logits, logits)
 
@@ -326,7 +332,7 @@ class NamedOutput(Base):
 class DataclassOutput(Base):
     """A dataclass."""
 
-    def forward(self, x: Tensor) -> Output:
+    def forward(self, x: Tensor) -> Output:  # type: ignore[override]
         y = self.features(x)
         return Output(self.fc(y.mean([2, 3])), y)
 
@@ -334,7 +340,7 @@ class DataclassOutput(Base):
 class DictOutput(Base):
     """A dictionary."""
 
-    def forward(self, x: Tensor) -> dict[str, Tensor]:
+    def forward(self, x: Tensor) -> dict[str, Tensor]:  # type: ignore[override]
         return OrderedDict(logits=super().forward(x), other=x)
 
 
@@ -394,7 +400,8 @@ class MemorySaving(Base):
     """An activation that is a function of its own."""
 
     def features(self, x: Tensor) -> Tensor:
-        return Swish.apply(self.body[3](Swish.apply(self.body[0](x))))
+        x = Swish.apply(self.body[0](x))  # type: ignore[no-untyped-call]
+        return Swish.apply(self.body[3](x))  # type: ignore[no-untyped-call]
 
 
 class Unused(Base):
@@ -438,7 +445,7 @@ class Attending(nn.Module):
 
 def with_hooks() -> nn.Module:
     """A forward hook that notes and changes outputs, a pre-hook, and a backward hook."""
-    network = Base()
+    network: Any = Base()
     seen: list[Tensor] = []
 
     def double(_module: nn.Module, _inputs: object, out: Tensor) -> Tensor:
@@ -463,7 +470,7 @@ def with_observer() -> nn.Module:
         def note(self, _module: nn.Module, _inputs: object, out: Tensor) -> None:
             self.outputs["last"] = out
 
-    network = Base()
+    network: Any = Base()
     network.observer = Observer(network)
     network.body.register_forward_hook(network.observer.note)
     return network
@@ -471,7 +478,7 @@ def with_observer() -> nn.Module:
 
 def patched() -> nn.Module:
     """A forward that was replaced on the instance: a closure over the old one, and a method."""
-    network = Base()
+    network: Any = Base()
     before = network.body.forward
     calls = {"n": 0}
 
@@ -523,6 +530,16 @@ def normed(norm: Callable[[nn.Module], nn.Module]) -> nn.Module:
     norm(network.body[3])
     norm(network.fc)
     return network
+
+
+def compiled(network: nn.Module) -> nn.Module:
+    """By torch.compile, which says that it returns any function."""
+    return cast(nn.Module, torch.compile(network))
+
+
+def channels_last(network: nn.Module) -> nn.Module:
+    """Weights whose channels are innermost in memory."""
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def double_wrapped() -> nn.Module:
@@ -578,11 +595,11 @@ ZOO: dict[str, Callable[[], nn.Module]] = {
     "spectral_norm": lambda: normed(parametrizations.spectral_norm),
     "orthogonal": lambda: normed(parametrizations.orthogonal),
     "data_parallel": lambda: nn.DataParallel(Base()),
-    "compiled": lambda: torch.compile(Base()),
-    "compiled_part": lambda: nn.Sequential(torch.compile(body()), nn.Flatten(), nn.Linear(256, 4)),
+    "compiled": lambda: compiled(Base()),
+    "compiled_part": lambda: nn.Sequential(compiled(body()), nn.Flatten(), nn.Linear(256, 4)),
     "double_wrapped": double_wrapped,
     "traced": traced,
-    "channels_last": lambda: Base().to(memory_format=torch.channels_last),
+    "channels_last": lambda: channels_last(Base()),
     "bfloat16": lambda: Base().to(torch.bfloat16),
     "half": lambda: Base().half(),
     "double": lambda: Base().double(),

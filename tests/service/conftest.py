@@ -1,4 +1,4 @@
-"""A small real bundle and a real PostgreSQL for all tests of the service."""
+"""A real PostgreSQL for all tests of the service."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,13 +6,6 @@ from pathlib import Path
 import pytest
 
 from tests.service.postgres import Postgres, running
-from tests.service.small_forest import SmallForest, make
-
-
-@pytest.fixture(scope="session")
-def small(tmp_path_factory: pytest.TempPathFactory) -> SmallForest:
-    """A folder with one bundle, and cells that it knows or does not know."""
-    return make(tmp_path_factory.mktemp("small") / "forests")
 
 
 @pytest.fixture(scope="session")

@@ -16,17 +16,18 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 from acorn.features.feature_table import FeatureRow
 from service.http.app import create_app
 from service.http.server import Server
-from service.observability.logs import configure_logging
+from service.observability.logs import LogFormat, configure_logging
 from service.settings import load_settings
 from service.workers import WorkFactory
 from service.workers.feature_work import FeatureTask
-from service.workers.protocol import Started, Stop, Task
+from service.workers.protocol import Started, Stop, Task, WorkerHandle
 from service.workers.worker import Worker
 from tests.service.serve_faulty import Faulty
 from tests.service.servers import PATIENCE, Requests
@@ -35,27 +36,24 @@ from tests.service.small_forest import SmallForest
 _pids = itertools.count(1)
 
 
-class ThreadWorker:
+class ThreadWorker(WorkerHandle[Any]):
     """A worker in a thread; work that raises :class:`SystemExit` ends it, as a crash would."""
 
     def __init__(
         self,
-        factory: WorkFactory,
+        factory: WorkFactory[Any, Any],
         index: int,
         *,
-        on_message: Callable[["ThreadWorker", object], None],
-        on_gone: Callable[["ThreadWorker"], None],
+        on_message: Callable[[WorkerHandle[Any], object], None],
+        on_gone: Callable[[WorkerHandle[Any]], None],
     ) -> None:
-        self.index = index
+        super().__init__(index, on_message=on_message, on_gone=on_gone)
         self.pid = next(_pids)
-        self._loop = asyncio.get_running_loop()
-        self._on_message = on_message
-        self._on_gone = on_gone
-        self._messages: queue.SimpleQueue[Task | Stop] = queue.SimpleQueue()
+        self._messages: queue.SimpleQueue[Task[Any] | Stop] = queue.SimpleQueue()
         self._gone = threading.Lock()
         threading.Thread(target=self._run, args=(factory,), daemon=True).start()
 
-    def send(self, message: Task | Stop) -> None:
+    def send(self, message: Task[Any] | Stop) -> None:
         self._messages.put(message)
 
     def kill(self) -> None:
@@ -63,8 +61,8 @@ class ThreadWorker:
         self._messages.put(Stop())
         self._end()
 
-    def _run(self, factory: WorkFactory) -> None:
-        worker: Worker = Worker()
+    def _run(self, factory: WorkFactory[Any, Any]) -> None:
+        worker: Worker[Any, Any] = Worker()
         outcome = worker.start(factory, self.index)
         self._post(self._on_message, self, outcome)
         while isinstance(outcome, Started) and isinstance(task := self._messages.get(), Task):
@@ -77,10 +75,6 @@ class ThreadWorker:
     def _end(self) -> None:
         if self._gone.acquire(blocking=False):
             self._post(self._on_gone, self)
-
-    def _post(self, callback: Callable[..., None], *args: object) -> None:
-        with contextlib.suppress(RuntimeError):  # the event loop has ended
-            self._loop.call_soon_threadsafe(callback, *args)
 
 
 @dataclass(frozen=True)
@@ -100,7 +94,7 @@ class FaultyThreads(Faulty):
 class _Transport(httpx.BaseTransport):
     """Passes requests to the application, which runs in the event loop of another thread."""
 
-    def __init__(self, app: Callable, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, app: Callable[..., Any], loop: asyncio.AbstractEventLoop) -> None:
         self._transport = httpx.ASGITransport(app, client=("127.0.0.1", 50_000))
         self._loop = loop
 
@@ -110,6 +104,7 @@ class _Transport(httpx.BaseTransport):
 
     async def _respond(self, request: httpx.Request) -> httpx.Response:
         response = await self._transport.handle_async_request(request)
+        assert isinstance(response.stream, httpx.AsyncByteStream)
         content = b"".join([chunk async for chunk in response.stream])
         return httpx.Response(
             response.status_code, headers=response.headers, stream=httpx.ByteStream(content)
@@ -130,7 +125,7 @@ class InProcessServer(Requests):
 
 @contextmanager
 def in_process(
-    folder: Path, forests: Path, factory: WorkFactory | None, **options: object
+    folder: Path, forests: Path, factory: WorkFactory[Any, Any] | None, **options: object
 ) -> Iterator[InProcessServer]:
     """Run the application with some settings until the end of the block."""
     settings = load_settings(forests=forests, var=folder / "var", **options)
@@ -165,7 +160,7 @@ def in_process(
 
 
 @contextmanager
-def _logging_to(output: io.StringIO, level: str, form: str) -> Iterator[None]:
+def _logging_to(output: io.StringIO, level: str, form: LogFormat) -> Iterator[None]:
     root = logging.getLogger()
     handlers, former_level = root.handlers[:], root.level
     root.handlers.clear()

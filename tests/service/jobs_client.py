@@ -41,7 +41,7 @@ class JobsClient(httpx.Client):
         until(lambda: self.lines(job) != [], lambda: str(self.show(job)))
         return self.show(job)
 
-    def lines(self, job: Json, **query: object) -> list[Json]:
+    def lines(self, job: Json, **query: int | str) -> list[Json]:
         response = self.get(job["links"]["result"], params=query)
         assert response.status_code == 200, response.text
         assert response.headers["content-type"] == "application/x-ndjson"

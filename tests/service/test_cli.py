@@ -12,6 +12,7 @@ import pytest
 from acorn.schemas.prediction import PredictResponse
 from tests.service.servers import ROOT
 from tests.service.small_forest import SmallForest
+from tests.spaces.onnx_files import CONVOLUTIONS
 from training.commands.main import run
 
 
@@ -75,8 +76,72 @@ def test_plain_lines_where_there_is_no_terminal(small: SmallForest, capsys: Outp
     assert lines[0][:4] == ["architecture", "target", "value", "lower"]
     assert lines[1][1] == "clean"
     assert 0 < float(lines[1][2]) < 100
-    assert lines[2] == ["architecture", "target", "feature", "contribution"]
-    assert len(lines) > 4
+    heads = [
+        ["architecture", "target", kind, "contribution"]
+        for kind in ("group of features", "feature")
+    ]
+    assert [line for line in lines if line[0] == "architecture"][1:] == heads
+    assert len(lines) > 6
+
+
+NETWORKS = """
+from torch import nn
+
+network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(3600, 10))
+
+def make():
+    return network
+
+def fail():
+    raise RuntimeError("no weights")
+"""
+
+
+def test_a_network_in_python_is_exported(
+    capsys: Output, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my_networks.py").write_text(NETWORKS)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    export = ["export", "--input-shape", "3,32,32", "--out", "net.json"]
+    for name in ("make", "network"):
+        assert run([*export, f"my_networks:{name}", "--json"]) == 0
+        result = json.loads(capsys.readouterr().out)
+        assert result == {"out": "net.json", "nodes": 3, "params": 36122}
+        spec = json.loads((tmp_path / "net.json").read_text())
+        assert spec["space"] == "graph"
+        assert run(["predict", "--spec", "net.json"]) == 2
+        assert "/architectures/0/space: no forest for graph" in one_line(capsys)
+    for factory, what in (
+        ("my_networks", "expected PACKAGE.MODULE:FACTORY"),
+        ("my_networks:fail", "RuntimeError: no weights"),
+        ("my_networks:absent", "AttributeError"),
+        ("no_such_module:make", "ModuleNotFoundError"),
+        ("my_networks:NETWORKS", "cannot be made"),
+    ):
+        assert run([*export, factory]) == 2
+        assert what in one_line(capsys)
+    assert run(["export", "my_networks:make", "--input-shape", "3,x", "--out", "net.json"]) == 2
+    assert "expected 3,HEIGHT,WIDTH" in one_line(capsys)
+
+
+def test_files_are_predicted(small: SmallForest, capsys: Output, tmp_path: Path) -> None:
+    spec = {"space": "nats_tss", "arch": small.known[0]}
+    (tmp_path / "cell.json").write_text(json.dumps(spec))
+    assert run(["predict", "--spec", "cell.json", "--json"]) == 0
+    answer = PredictResponse.model_validate_json(capsys.readouterr().out)
+    assert [each.id for each in answer.predictions] == [small.id(small.known[0])]
+    (tmp_path / "net.onnx").write_bytes(CONVOLUTIONS)
+    assert run(["predict", "--onnx", "net.onnx"]) == 2
+    assert "no forest for graph" in one_line(capsys)
+    (tmp_path / "bad.json").write_text("{")
+    for options, what in (
+        (["--spec", "bad.json"], "bad.json, which"),
+        (["--spec", "absent.json"], "absent.json"),
+        (["--onnx", "bad.json"], "expected an ONNX file"),
+        (["--spec", "cell.json", "--space", "nats_tss"], "Missing option --arch"),
+    ):
+        assert run(["predict", *options]) in (1, 2)
+        assert what in one_line(capsys)
 
 
 @pytest.mark.parametrize(
@@ -174,6 +239,7 @@ def test_help_gives_examples_and_variables(capsys: Output) -> None:
         assert "Default: " in text
 
 
+@pytest.mark.slow
 def test_the_program_exits_as_its_commands_do(small: SmallForest) -> None:
     command = [
         sys.executable,
@@ -192,6 +258,7 @@ def test_the_program_exits_as_its_commands_do(small: SmallForest) -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_port_in_use_is_a_failure(small: SmallForest, tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -211,6 +278,7 @@ def test_a_server_without_its_packages_names_the_extra(
     assert "acorn-nas[serve]" in one_line(capsys)
 
 
+@pytest.mark.slow
 def test_commands_work_without_the_packages_of_the_server(small: SmallForest) -> None:
     code = (
         "import sys\n"

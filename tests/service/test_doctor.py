@@ -4,6 +4,7 @@ import asyncio
 import json
 import shutil
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ def only(found: Iterator[Finding]) -> Finding:
     return finding
 
 
+@pytest.mark.slow
 def test_a_valid_installation(small: SmallForest, tmp_path: Path, capsys: Output) -> None:
     assert run(["doctor", "--json"]) == 0
     captured = capsys.readouterr()
@@ -51,7 +53,7 @@ def test_a_valid_installation(small: SmallForest, tmp_path: Path, capsys: Output
     found = {each["check"]: each for each in said["checks"]}
     assert {each["status"] for each in said["checks"]} == {"ok"}
     assert [*found] == [
-        *("packages", "device", "files", "database", "forests", "versions"),
+        *("packages", "device", "files", "database", "plugins", "forests", "versions"),
         *("worker", "prediction"),
     ]  # fmt: skip
     assert "torch" in found["packages"]["message"]
@@ -148,7 +150,7 @@ def test_forests_of_another_torch(small: SmallForest, tmp_path: Path) -> None:
 
 def test_packages_of_other_versions(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = ["polars<1.0", "acorn-nothing>=2", "timm>=99; extra == 'timm'", "rich"]
-    monkeypatch.setattr(checks.metadata, "requires", lambda _: wanted)
+    monkeypatch.setattr(metadata, "requires", lambda _: wanted)
     findings = [*checks.check_packages()]
     assert [finding.status for finding in findings] == ["error", "error"]
     assert "polars" in findings[0].message
@@ -163,6 +165,7 @@ def server(small: SmallForest, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield server
 
 
+@pytest.mark.slow
 def test_a_running_server(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     finding = only(checks.check_server(server.url))
     assert finding.status == "error"

@@ -13,7 +13,7 @@ import typer
 
 from tests.service.servers import ROOT
 from training.commands.main import app, run
-from training.commands.shared.examples import examples_of
+from training.commands.shared.examples import HEADING
 
 REDIRECTIONS = {"<", ">", "|"}
 
@@ -25,6 +25,12 @@ def commands(command: Any, *names: str) -> Iterator[tuple[tuple[str, ...], Any]]
 
 
 ALL = dict(commands(typer.main.get_command(app)))
+
+
+def examples_of(text: str) -> list[str]:
+    """Examples of a docstring, each on one line."""
+    examples = text.partition(HEADING)[2].strip()
+    return [" ".join(part.split("\n")) for part in examples.split("\n\n") if part]
 
 
 def arguments(example: str) -> list[str]:

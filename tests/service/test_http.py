@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from acorn.datasets import get_dataset
+from acorn.features.descriptions import OTHER
 from acorn.schemas.prediction import PredictResponse
 from acorn.spaces import get_space
 from tests.service.in_process import in_process
@@ -79,6 +80,9 @@ def test_a_cell_of_the_table_is_answered_in_full(client: httpx.Client, small: Sm
     answer = predict(client, cell)
     PredictResponse.model_validate(answer)
     assert answer["forest"]["name"] == small.name
+    percent = {"unit": "percent", "better": "higher", "scale": "linear"}
+    assert answer["target_details"] == dict.fromkeys(small.targets, percent)
+    assert client.get(f"/forests/{small.name}").json()["target_details"] == answer["target_details"]
     (prediction,) = answer["predictions"]
     assert prediction["space"] == "nats_tss"
     assert prediction["id"] == small.id(cell)
@@ -108,12 +112,21 @@ def test_targets_and_interval_are_as_wanted(client: httpx.Client, small: SmallFo
 
 @pytest.mark.parametrize("explain", ["path", "shap"])
 def test_contributions_add_up(client: httpx.Client, small: SmallForest, explain: str) -> None:
-    (prediction,) = predict(client, small.known[1], explain=explain)["predictions"]
+    response = predict(client, small.known[1], explain=explain)
+    details = response["feature_details"]
+    assert details.keys() == {*small.features}
+    assert details["params"]["group"] == "Size"
+    (prediction,) = response["predictions"]
     for target in small.targets:
         contributions = [each["contribution"] for each in prediction["attributions"][target]]
         total = prediction["baseline"][target] + sum(contributions)
         assert total == pytest.approx(prediction["targets"][target]["value"], abs=1e-6)
         assert [abs(c) for c in contributions] == sorted(map(abs, contributions), reverse=True)
+        groups = prediction["attribution_groups"][target]
+        assert sum(each["contribution"] for each in groups) == pytest.approx(sum(contributions))
+        assert {each["group"] for each in groups} <= {d["group"] for d in details.values()} | {
+            OTHER
+        }
 
 
 def test_twins_are_one_function(client: httpx.Client, small: SmallForest) -> None:
@@ -147,6 +160,7 @@ def test_a_cell_outside_the_table_is_computed_once_and_then_cached(
     assert computed["features"] == pytest.approx(small.compute(cell))
 
 
+@pytest.mark.slow
 def test_ten_thousand_architectures_are_answered(client: httpx.Client, small: SmallForest) -> None:
     cells = (small.known * 10_000)[:10_000]
     answer = predict(client, *cells)
@@ -271,6 +285,7 @@ def peak_memory(pid: int) -> int:
 
 
 @pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.slow
 def test_a_huge_body_is_refused_and_not_held(process: Server, chunked: bool) -> None:
     mebibyte = b" " * 2**20
     before = peak_memory(process.pid)
@@ -313,12 +328,14 @@ def test_the_openapi_document_says_all(client: httpx.Client) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.slow
 def test_torch_lives_in_the_workers_alone(process: Server) -> None:
     assert "libtorch" not in Path(f"/proc/{process.pid}/maps").read_text()
     (worker,) = process.workers()
     assert "libtorch" in Path(f"/proc/{worker}/maps").read_text()
 
 
+@pytest.mark.slow
 def test_a_table_prediction_imports_no_torch(small: SmallForest, tmp_path: Path) -> None:
     script = (
         "import sys; from training.commands.main import run; "

@@ -10,14 +10,15 @@ import pytest
 
 from acorn.forests import Bundle
 from service.http.middleware.keys import hash_line, new_key
-from tests.service.quick_servers import ask, quick_server
-from tests.service.servers import Server
+from tests.service.in_process import quick_app
+from tests.service.quick_servers import ask
+from tests.service.servers import Requests
 from tests.service.small_forest import SmallForest
 
 
 @pytest.fixture(scope="module")
-def server(small: SmallForest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with quick_server(tmp_path_factory.mktemp("inference"), small) as server:
+def server(small: SmallForest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Requests]:
+    with quick_app(tmp_path_factory.mktemp("inference"), small) as server:
         yield server
 
 
@@ -32,7 +33,7 @@ def rows(bundle: Bundle, small: SmallForest, n: int) -> list[list[float | None]]
 
 
 def infer(
-    server: Server, small: SmallForest, data: object, n: int, **fields: object
+    server: Requests, small: SmallForest, data: object, n: int, **fields: object
 ) -> httpx.Response:
     tensor = {
         "name": "features",
@@ -40,13 +41,13 @@ def infer(
         "shape": [n, len(small.features)],
         "data": data,
     }
-    url = f"{server.url}/v2/models/{small.name}/infer"
-    return httpx.post(url, json={"inputs": [tensor], **fields}, timeout=60.0)
+    url = f"/v2/models/{small.name}/infer"
+    return server.post(url, json={"inputs": [tensor], **fields})
 
 
-def test_what_there_is(server: Server, small: SmallForest) -> None:
+def test_what_there_is(server: Requests, small: SmallForest) -> None:
     def get(path: str) -> dict[str, Any]:
-        response = httpx.get(f"{server.url}/v2{path}")
+        response = server.get(f"/v2{path}")
         assert response.status_code == 200
         found: dict[str, Any] = response.json()
         return found
@@ -71,7 +72,7 @@ def test_what_there_is(server: Server, small: SmallForest) -> None:
 
 @pytest.mark.parametrize("nested", [False, True])
 def test_predictions_are_the_bundle_s_own(
-    server: Server, small: SmallForest, bundle: Bundle, nested: bool
+    server: Requests, small: SmallForest, bundle: Bundle, nested: bool
 ) -> None:
     data = rows(bundle, small, 5)
     data[3][1] = None
@@ -93,7 +94,7 @@ def test_predictions_are_the_bundle_s_own(
             assert output["data"] == getattr(expected[target], part).tolist()
 
 
-def test_the_same_as_predict_says(server: Server, small: SmallForest, bundle: Bundle) -> None:
+def test_the_same_as_predict_says(server: Requests, small: SmallForest, bundle: Bundle) -> None:
     answer = infer(server, small, rows(bundle, small, 1), 1).json()
     (prediction,) = ask(server, small.known[0]).json()["predictions"]
     assert {output["name"]: output["data"] for output in answer["outputs"]} == {
@@ -101,7 +102,7 @@ def test_the_same_as_predict_says(server: Server, small: SmallForest, bundle: Bu
     }
 
 
-def test_outputs_by_name(server: Server, small: SmallForest, bundle: Bundle) -> None:
+def test_outputs_by_name(server: Requests, small: SmallForest, bundle: Bundle) -> None:
     wanted = ["pgd_linf_1.0.upper", "clean"]
     outputs = [{"name": name, "parameters": {"binary_data": False}} for name in wanted]
     answer = infer(server, small, rows(bundle, small, 2), 2, outputs=outputs).json()
@@ -135,7 +136,7 @@ def bad(n: int, **change: object) -> dict[str, Any]:
     ],
 )
 def test_bad_tensors_are_pointed_at(
-    server: Server, small: SmallForest, change: dict[str, Any], pointer: str
+    server: Requests, small: SmallForest, change: dict[str, Any], pointer: str
 ) -> None:
     n = len(small.features)
     if "shape" in change:
@@ -145,7 +146,7 @@ def test_bad_tensors_are_pointed_at(
 
 
 @pytest.mark.parametrize("value", ["1", True, [], {}, [[None]]])
-def test_what_is_no_number_is_refused(server: Server, small: SmallForest, value: object) -> None:
+def test_what_is_no_number_is_refused(server: Requests, small: SmallForest, value: object) -> None:
     n = len(small.features)
     refuses(server, small, bad(n, data=[value] + [0.0] * (n - 1)), "/inputs/0/data")
 
@@ -163,15 +164,15 @@ def test_what_is_no_number_is_refused(server: Server, small: SmallForest, value:
     ],
 )
 def test_bad_fields_are_pointed_at(
-    server: Server, small: SmallForest, fields: dict[str, Any], pointer: str
+    server: Requests, small: SmallForest, fields: dict[str, Any], pointer: str
 ) -> None:
     refuses(server, small, {**bad(len(small.features)), **fields}, pointer)
 
 
-def refuses(server: Server, small: SmallForest, body: object, pointer: str) -> None:
-    url = f"{server.url}/v2/models/{small.name}/infer"
+def refuses(server: Requests, small: SmallForest, body: object, pointer: str) -> None:
+    url = f"/v2/models/{small.name}/infer"
     headers = {"content-type": "application/json"}
-    response = httpx.post(url, content=json.dumps(body), headers=headers)
+    response = server.post(url, content=json.dumps(body), headers=headers)
     assert response.status_code == 422, response.text
     assert response.headers["content-type"] == "application/problem+json"
     problem = response.json()
@@ -180,38 +181,38 @@ def refuses(server: Server, small: SmallForest, body: object, pointer: str) -> N
 
 
 def test_numbers_beyond_float32_are_its_ends(
-    server: Server, small: SmallForest, bundle: Bundle
+    server: Requests, small: SmallForest, bundle: Bundle
 ) -> None:
     n = len(small.features)
     huge = infer(server, small, [1e308, -1e308] * n, 2).json()
     assert huge["outputs"] == infer(server, small, [3.5e38, -3.5e38] * n, 2).json()["outputs"]
 
 
-def test_a_forest_that_is_not_there(server: Server, small: SmallForest) -> None:
+def test_a_forest_that_is_not_there(server: Requests, small: SmallForest) -> None:
     for path in (
         "none",
         "none/ready",
         f"{small.name}/versions/9",
         f"{small.name}/versions/9/ready",
     ):
-        response = httpx.get(f"{server.url}/v2/models/{path}")
+        response = server.get(f"/v2/models/{path}")
         assert response.status_code == 404
         assert "expected one of" in response.json()["error"]
-    response = httpx.post(f"{server.url}/v2/models/none/infer", json={})
+    response = server.post("/v2/models/none/infer", json={})
     assert response.status_code == 404
 
 
 def test_probes_of_the_protocol_need_no_key(small: SmallForest, tmp_path_factory: Any) -> None:
     folder = tmp_path_factory.mktemp("guarded")
-    with quick_server(folder, small, api_keys=hash_line("one", new_key())) as server:
-        assert httpx.get(f"{server.url}/v2/health/ready").status_code == 200
-        response = httpx.get(f"{server.url}/v2/models/{small.name}")
+    with quick_app(folder, small, api_keys=hash_line("one", new_key())) as server:
+        assert server.get("/v2/health/ready").status_code == 200
+        response = server.get(f"/v2/models/{small.name}")
         assert response.status_code == 401
         assert response.json()["error"]
 
 
-def test_every_status_of_a_route_has_an_example(server: Server) -> None:
-    document = httpx.get(f"{server.url}/openapi.json").json()
+def test_every_status_of_a_route_has_an_example(server: Requests) -> None:
+    document = server.get("/openapi.json").json()
     for path, item in document["paths"].items():
         for method, operation in item.items():
             for status, response in operation["responses"].items():

@@ -15,18 +15,21 @@ from tests.service.servers import ROOT
 
 PROGRAM = """
 import json, sys
+from acorn.datasets import get_dataset
+from acorn.schemas.prediction import PredictRequest
 from service.prediction.isolated_process import start_isolated_process
 from service.prediction.plan import parse_request
-from service.prediction.size_limits import SizeLimits
+from service.prediction.feature_path import SizeLimits
 
 if __name__ == "__main__":
     start_isolated_process()
     details = []
     for spec in json.load(sys.stdin):
-        parsed = parse_request({"architectures": [spec]}, max_architectures=1)
+        parsed = parse_request({"architectures": [spec]}, PredictRequest, max_architectures=1)
         details += [each.detail for each in parsed.errors]
-        known = {each.id: each for each in parsed.architectures.values()}
-        refused = SizeLimits(params=3.0, flops=10_000.0).refuse(known, "cifar10")
+        cifar = get_dataset("cifar10")
+        known = {each.id: (each, cifar) for each in parsed.architectures.values()}
+        refused = SizeLimits(params=3.0, flops=10_000.0).refuse(known)
         details += map(str, refused.values())
     print(json.dumps([details, "torch" in sys.modules]))
 """

@@ -18,7 +18,7 @@ from tests.service.servers import Requests
 from tests.service.small_forest import SmallForest
 
 NDJSON = {"Content-Type": "application/x-ndjson"}
-LIMITS = {"max_job_architectures": 20_000, "max_job_body_bytes": 4_000_000}
+LIMITS: dict[str, Any] = {"max_job_architectures": 20_000, "max_job_body_bytes": 4_000_000}
 
 
 @pytest.fixture(scope="module")
@@ -233,6 +233,7 @@ def test_limits_are_told(client: JobsClient) -> None:
     assert limits["max_active_jobs"] == 100
 
 
+@pytest.mark.slow
 def test_twenty_thousand_are_taken_with_little_memory(small: SmallForest, tmp_path: Path) -> None:
     cells = ((small.known + small.unknown) * 100)[:20_000]
     text = "\n".join(map(json.dumps, specs(cells)))

@@ -8,6 +8,7 @@ import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -167,7 +168,7 @@ def test_servers_on_one_database_share_jobs_and_features_and_take_over_from_the_
 ) -> None:
     cells = small.unknown[:160]
     log = tmp_path / "computed"
-    options = {"database_url": postgres.new_database(), "job_lease_seconds": LEASE}
+    options: dict[str, Any] = {"database_url": postgres.new_database(), "job_lease_seconds": LEASE}
     faults = {cell: f"log {log} {number}" for number, cell in enumerate(cells)}
     with (
         quick_server(tmp_path / "a", small, faults=faults, **options) as a,

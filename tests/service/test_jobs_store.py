@@ -62,7 +62,10 @@ def test_a_job_from_its_beginning_to_its_end(store: JobStore) -> None:
     id_ = send(store)
     queued = store.get(id_, "")
     assert (queued.state, queued.total, queued.done, queued.failed) == ("queued", 4, 0, 0)
-    assert queued.started is queued.finished is queued.rate is queued.seconds_left is None
+    assert queued.started is None
+    assert queued.finished is None
+    assert queued.rate is None
+    assert queued.seconds_left is None
     first, second = claim(store), claim(store)
     assert (first.first, second.first) == (0, 2)
     assert first.items == [{"a": 1}, {"a": 2}]

@@ -7,7 +7,7 @@ import pytest
 from acorn.datasets import get_dataset
 from acorn.schemas.prediction import Limits
 from acorn.spaces import SPACES, get_space
-from service.prediction.size_limits import SizeLimits
+from service.prediction.feature_path import SizeLimits
 from service.settings import Settings
 from tests.service.in_process import quick_app
 from tests.service.quick_servers import ask
@@ -77,7 +77,7 @@ def test_flops_are_limited_too(small: SmallForest, ordered: list[str]) -> None:
     cell = ordered[-1]
     architecture = get_space("nats_tss").parse(cell)
     flops = get_space("nats_tss").cost(architecture.canonical, get_dataset("cifar10")).flops
-    many = {architecture.id: architecture}
-    assert SizeLimits(params=1e9, flops=flops).refuse(many, "cifar10") == {}
-    refused = SizeLimits(params=1e9, flops=flops * 0.99).refuse(many, "cifar10")
+    many = {architecture.id: (architecture, get_dataset("cifar10"))}
+    assert SizeLimits(params=1e9, flops=flops).refuse(many) == {}
+    refused = SizeLimits(params=1e9, flops=flops * 0.99).refuse(many)
     assert "multiply-accumulates" in str(refused[architecture.id])

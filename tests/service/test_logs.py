@@ -58,7 +58,7 @@ def test_the_id_is_echoed(server: Requests, small: SmallForest) -> None:
 @pytest.mark.parametrize("id_", ["", "a" * 129, "a b", "a\tb", "ä", "a;b", '"', "a,b", "{}"])
 def test_an_id_that_is_not_sane_is_replaced(server: Requests, id_: str) -> None:
     headers = {"X-Request-ID": id_.encode()}
-    response = server.get("/nothing", headers=headers)  # type: ignore[arg-type]
+    response = server.get("/nothing", headers=headers)
     made = response.headers["x-request-id"]
     assert made != id_
     assert len(made) == 16
@@ -70,6 +70,7 @@ def test_ids_differ(server: Requests) -> None:
     assert len(made) == 10
 
 
+@pytest.mark.slow
 def test_workers_name_the_request_that_they_work_for(small: SmallForest, tmp_path: Path) -> None:
     deadly, failing = small.unknown[:2]
     faults = {deadly: "die", failing: "raise it is broken"}

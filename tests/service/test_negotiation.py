@@ -95,11 +95,6 @@ def test_accept_encoding(header: str, expected: str | None) -> None:
     assert choose_coding(header) == expected
 
 
-def test_what_there_is_only_plain() -> None:
-    assert choose_coding("gzip", ["identity"]) == "identity"
-    assert choose_coding("gzip, identity;q=0", ["identity"]) is None
-
-
 @given(st.text(max_size=60))
 def test_any_text_may_come_as_accept_encoding(header: str) -> None:
     assert choose_coding(header) in {"gzip", "identity", None}

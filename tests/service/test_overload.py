@@ -112,6 +112,7 @@ def test_what_kills_workers_is_a_clear_500_and_others_go_on(
         assert "RuntimeError: it is broken" in broken.json()["detail"]
 
 
+@pytest.mark.slow
 def test_a_kill_under_fifty_requests_loses_none(
     small: SmallForest, pair: tuple[Server, ThreadPoolExecutor]
 ) -> None:
@@ -127,6 +128,7 @@ def test_a_kill_under_fifty_requests_loses_none(
     until(lambda: busy(server).get("ready") == 2)
 
 
+@pytest.mark.slow
 def test_work_is_dropped_when_its_client_has_gone(
     small: SmallForest, pair: tuple[Server, ThreadPoolExecutor]
 ) -> None:
@@ -144,6 +146,7 @@ def test_work_is_dropped_when_its_client_has_gone(
     assert not (server.folder / "died").exists()  # no worker ever saw it
 
 
+@pytest.mark.slow
 def test_readiness_follows_the_workers(
     small: SmallForest, pair: tuple[Server, ThreadPoolExecutor]
 ) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from acorn.schemas.prediction import ArchitectureSpec
+from acorn.schemas.prediction import ArchitectureSpec, PredictRequest
 from acorn.spaces import get_space
 from service.errors import InvalidRequestError
 from service.prediction.plan import parse_request
@@ -46,7 +46,7 @@ def resolve(document: Any, pointer: str) -> Any:
 @given(requests | anything)
 def test_pointers_lead_to_what_is_wrong(document: Any) -> None:
     try:
-        parsed = parse_request(document, max_architectures=10)
+        parsed = parse_request(document, PredictRequest, max_architectures=10)
     except InvalidRequestError as error:
         items = error.errors
     else:
@@ -65,7 +65,7 @@ def test_one_bad_item_anywhere_is_found(known: list[str], data: st.DataObject) -
     place = data.draw(st.integers(0, len(known)))
     architectures = [{"space": "nats_tss", "arch": cell} for cell in known]
     architectures.insert(place, {"space": "nats_tss", "arch": "wrong"})
-    parsed = parse_request({"architectures": architectures}, max_architectures=11)
+    parsed = parse_request({"architectures": architectures}, PredictRequest, max_architectures=11)
     assert [item.pointer for item in parsed.errors] == [f"/architectures/{place}/arch"]
     assert sorted({*parsed.architectures, place}) == [*range(len(architectures))]
 
@@ -82,7 +82,7 @@ def test_one_bad_item_anywhere_is_found(known: list[str], data: st.DataObject) -
 )
 def test_integers_and_lists_reach_the_space(space: str, spec: object, same_as: str) -> None:
     document = {"architectures": [{"space": space, "arch": each} for each in (spec, same_as)]}
-    parsed = parse_request(json.loads(json.dumps(document)), max_architectures=2)
+    parsed = parse_request(json.loads(json.dumps(document)), PredictRequest, max_architectures=2)
     assert not parsed.errors
     assert parsed.architectures[0] == parsed.architectures[1]
 
@@ -101,7 +101,7 @@ def test_integers_and_lists_reach_the_space(space: str, spec: object, same_as: s
 def test_what_is_no_architecture_is_pointed_at(space: str, spec: object) -> None:
     document = {"architectures": [{"space": space, "arch": spec}]}
     try:
-        items = parse_request(document, max_architectures=1).errors
+        items = parse_request(document, PredictRequest, max_architectures=1).errors
     except InvalidRequestError as error:
         items = error.errors
     assert [item.pointer for item in items] == ["/architectures/0/arch"]
@@ -112,10 +112,11 @@ def test_the_schema_says_what_an_architecture_may_be() -> None:
     schema = ArchitectureSpec.model_json_schema()["properties"]["arch"]
     kinds = [each["type"] for each in schema["anyOf"]]
     assert kinds == ["string", "integer", "array", "object"]
-    assert ArchitectureSpec(space="nats_sss", arch=(8, 8, 8, 8, 8)).arch == [8, 8, 8, 8, 8]
+    widths: Any = (8, 8, 8, 8, 8)
+    assert ArchitectureSpec(space="nats_sss", arch=widths).arch == [*widths]
     for wrong in (True, None, 1.5):
         with pytest.raises(ValidationError, match="a string, an integer, a list or an object"):
-            ArchitectureSpec(space="nats_sss", arch=wrong)
+            ArchitectureSpec(space="nats_sss", arch=wrong)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -132,10 +133,12 @@ def test_the_schema_says_what_an_architecture_may_be() -> None:
 )
 def test_a_dataset_is_read_as_its_own_spelling(name: str, canonical: str) -> None:
     document = {"architectures": [{"space": "nats_tss", "arch": 0}], "dataset": name}
-    assert parse_request(document, max_architectures=1).request.dataset == canonical
+    assert parse_request(document, PredictRequest, max_architectures=1).request.dataset == canonical
 
 
 def test_a_list_that_is_too_long_is_not_even_looked_at() -> None:
     with pytest.raises(InvalidRequestError) as caught:
-        parse_request({"architectures": ["wrong"] * 11, "no": 1}, max_architectures=10)
+        parse_request(
+            {"architectures": ["wrong"] * 11, "no": 1}, PredictRequest, max_architectures=10
+        )
     assert [item.pointer for item in caught.value.errors] == ["/architectures"]

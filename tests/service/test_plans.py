@@ -6,11 +6,14 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from acorn.schemas.predict_options import Options
+from acorn.schemas.jobs import JobOptions
+from acorn.schemas.predict_options import Options, PredictOptions
 from acorn.schemas.prediction import ArchitectureSpec, PredictRequest
+from acorn.schemas.proxies import ProxyOptions, ProxyOptionValues
 from acorn.spaces import get_space
 from service.http.app import create_app
 from service.jobs.submission import OPTIONS, digest
+from service.prediction.cases import Case
 from service.prediction.plan import RESOLVED, Plan
 from service.settings import Settings
 
@@ -22,7 +25,8 @@ REQUEST = PredictRequest.model_validate(
 
 def plan(request: PredictRequest = REQUEST, *, forest_digest: str = "a" * 64) -> Plan:
     forest: Any = SimpleNamespace(digest=forest_digest)
-    return Plan(request, [CELL], {CELL.id: CELL}, forest, ("clean",))
+    case = Case(CELL.space, CELL.arch, CELL.canonical, {}, CELL.id, CELL.id)
+    return Plan(request, [case], {case.key: case}, forest, ("clean",))
 
 
 def key(request: PredictRequest) -> object:
@@ -32,12 +36,13 @@ def key(request: PredictRequest) -> object:
 @pytest.mark.parametrize("name", sorted(PredictRequest.model_fields.keys() - RESOLVED))
 def test_every_option_is_in_the_key(name: str) -> None:
     for other in ("another value", ["one"], {"image_size": 288}, None):
-        assert key(REQUEST.model_copy(update={name: other})) != key(REQUEST)
+        if other != getattr(REQUEST, name):
+            assert key(REQUEST.model_copy(update={name: other})) != key(REQUEST)
 
 
 class WiderRequest(PredictRequest):
-    conditions: dict[str, int] | None = None
-    proxies: tuple[str, ...] = ()
+    recipe: dict[str, int] | None = None
+    tests: tuple[str, ...] = ()
 
 
 def test_a_field_that_is_added_is_in_the_key() -> None:
@@ -46,10 +51,10 @@ def test_a_field_that_is_added_is_in_the_key() -> None:
         key(WiderRequest.model_validate(document | fields))
         for fields in (
             {},
-            {"conditions": {"image_size": 288}},
-            {"conditions": {"image_size": 224}},
-            {"proxies": ("synflow",)},
-            {"proxies": ("synflow", "nwot")},
+            {"recipe": {"image_size": 288}},
+            {"recipe": {"image_size": 224}},
+            {"tests": ("one",)},
+            {"tests": ("one", "two")},
         )
     ]
     assert len({*keys}) == len(keys)
@@ -74,9 +79,9 @@ def test_what_the_resolved_fields_came_to_is_in_the_key() -> None:
     assert replace(same, targets=("clean", "pgd_linf_1.0")).key(CELL.id) != same.key(CELL.id)
 
 
-def test_an_architecture_has_nothing_but_its_id_to_tell_it_by() -> None:
+def test_an_architecture_has_nothing_but_its_id_and_conditions_to_tell_it_by() -> None:
     # Whatever else an item may say has to be in Plan.key, and in what Plan.distinct goes by.
-    assert {*ArchitectureSpec.model_fields} == {"space", "arch"}
+    assert {*ArchitectureSpec.model_fields} == {"space", "arch", "conditions"}
 
 
 @pytest.mark.parametrize("spelt_out", [{"dataset": "cifar10"}, {"forest": "nats_tss-cifar10"}])
@@ -85,7 +90,8 @@ def test_spelling_out_what_is_the_default_costs_no_answer(spelt_out: dict[str, s
 
 
 def test_jobs_take_every_option_in_the_query() -> None:
-    assert {*OPTIONS} == PredictRequest.model_fields.keys() - {"architectures"}
+    of_predictions = PredictRequest.model_fields.keys() - {"architectures"}
+    assert {*OPTIONS} == of_predictions | ProxyOptions.model_fields.keys() | {"kind"}
     with_option = {digest(b"", "application/x-ndjson", {name: "x"}) for name in OPTIONS}
     assert len(with_option | {digest(b"", "application/x-ndjson", {})}) == len(OPTIONS) + 1
 
@@ -94,4 +100,6 @@ def test_the_routes_and_the_client_know_every_option(tmp_path: Any) -> None:
     paths = create_app(Settings(database_url="sqlite://", forests=tmp_path)).openapi()["paths"]
     parameters = paths["/jobs"]["post"]["parameters"]
     assert {each["name"] for each in parameters if each["in"] == "query"} == {*OPTIONS}
-    assert get_type_hints(Options).keys() == {*OPTIONS}
+    assert get_type_hints(JobOptions).keys() == {*OPTIONS}
+    assert get_type_hints(Options).keys() == PredictOptions.model_fields.keys()
+    assert get_type_hints(ProxyOptionValues).keys() == ProxyOptions.model_fields.keys()

@@ -31,7 +31,7 @@ def test_every_bit_is_that_of_a_row_of_its_own(forest: ServedBundle) -> None:
     ids, targets = forest.bundle.table.ids, forest.targets
     assert forest.precomputed.find(ids, targets, INTERVAL) is None
     work_out(forest)
-    rows = forest.table_rows(ids)
+    rows = {id_: row for id_ in ids if (row := forest.bundle.table.row(id_)) is not None}
     for id_ in ids:
         X = forest.bundle.matrix([rows[id_]])
         found = forest.precomputed.find([id_], targets, INTERVAL)

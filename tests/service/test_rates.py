@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -71,7 +72,11 @@ def test_nobody_is_trusted_unless_named(small: SmallForest, tmp_path: Path) -> N
 
 
 def test_proxies_and_origins_that_are_named(small: SmallForest, tmp_path: Path) -> None:
-    settings = {"rate_limit": "2/day", "trusted_proxies": "127.0.0.1", "cors_origins": GOOD}
+    settings: dict[str, Any] = {
+        "rate_limit": "2/day",
+        "trusted_proxies": "127.0.0.1",
+        "cors_origins": GOOD,
+    }
     with quick_app(tmp_path, small, **settings) as server:
         hosts = ["192.0.2.1", "192.0.2.2", "192.0.2.3", "2001:db8::1", "2001:db8::2", "2001:db8::3"]
         answers = [ask_as(server, small.known[0], host) for host in hosts]

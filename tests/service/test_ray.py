@@ -12,12 +12,18 @@ from typing import Any
 import httpx
 import pytest
 
+from acorn.features.feature_table import FeatureRow
+from acorn.features.recipe import FeatureRecipe
 from service.errors import DeadlineError, QuarantinedError
 from service.workers import Outcome, PoolLimits, WorkerPool
+from service.workers.feature_work import FeatureTask, FeatureWorkFactory
 from tests.service.quick_servers import ask, quick_server
 from tests.service.servers import PATIENCE, ROOT, Server, children, command_line, until
 from tests.service.small_forest import SmallForest
+from tests.service.test_pool import done
 from tests.service.work_functions import Factory
+from tests.spaces.test_plugins import chain
+from training.features.compute import compute_features
 
 ray = pytest.importorskip("ray", reason="needs the extra ray")
 pytest.importorskip("ray.serve", reason="needs the extra ray")
@@ -32,11 +38,18 @@ OBJECTS = 100 * 2**20
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
+def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for plugins, on the path of the nodes."""
+    return tmp_path_factory.mktemp("plugins")
+
+
+@pytest.fixture(scope="module")
+def cluster(plugins: Path) -> Iterator[Any]:
     """Two nodes of two processors each, to which this process is connected."""
     from ray.cluster_utils import Cluster
 
-    path = f"{ROOT}{os.pathsep}{Path(__file__).parent}"  # of what workers are to import
+    # What workers are to import is in these folders.
+    path = os.pathsep.join(map(str, (ROOT, Path(__file__).parent, plugins)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", path)
         patch.setenv("OMP_NUM_THREADS", "1")
@@ -50,7 +63,7 @@ def cluster() -> Iterator[Any]:
         cluster.shutdown()
 
 
-async def until_ready(pool: WorkerPool[str, str], workers: int) -> None:
+async def until_ready(pool: WorkerPool[Any, Any], workers: int) -> None:
     async with asyncio.timeout(PATIENCE):
         while pool.state.ready != workers:
             await asyncio.sleep(0.02)
@@ -61,7 +74,7 @@ def test_the_pool_is_the_same_on_actors(cluster: Any, tmp_path: Path) -> None:
 
     async def scenario() -> None:
         log = tmp_path / "log"
-        limits = PoolLimits(workers=4, computing=2.0)
+        limits = PoolLimits(workers=4, computing_seconds=2.0)
         pool = WorkerPool[str, str](Factory(log), limits, start_worker=RayWorkers(cpus=1.0))
         pool.start()
         try:
@@ -72,7 +85,7 @@ def test_the_pool_is_the_same_on_actors(cluster: Any, tmp_path: Path) -> None:
             # A key is computed once, whoever asks.
             asked = [pool.compute({"shared": "sleep 0.3"}) for _ in range(10)]
             answers = await asyncio.gather(*asked)
-            assert [each["shared"].result for each in answers] == ["sleep 0.3"] * 10
+            assert [done(each["shared"]).result for each in answers] == ["sleep 0.3"] * 10
             assert log.read_text().splitlines() == ["sleep 0.3"]
 
             # The death of an actor costs nobody an answer, and its own job two tries.
@@ -80,7 +93,7 @@ def test_the_pool_is_the_same_on_actors(cluster: Any, tmp_path: Path) -> None:
             work = {"die": "die", once: once, **{str(i): str(i) for i in range(20)}}
             results = await pool.compute(work)
             assert isinstance(results.pop("die"), QuarantinedError)
-            assert {key: each.result for key, each in results.items()} == {
+            assert {key: done(each).result for key, each in results.items()} == {
                 key: key for key in results
             }
             assert isinstance((await pool.compute({"die": "die"}))["die"], QuarantinedError)
@@ -102,6 +115,38 @@ def test_the_pool_is_the_same_on_actors(cluster: Any, tmp_path: Path) -> None:
         assert pool.pids == []
 
     asyncio.run(scenario())
+
+
+def test_plugins_are_found_by_actors_and_tasks(
+    cluster: Any, plugins: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from service.workers.ray_worker import RayWorkers
+
+    (plugins / "ray_plugin.py").write_text(chain("ray_chain"))
+    monkeypatch.syspath_prepend(plugins)
+    recipe = FeatureRecipe.create("cifar10", ["params"], batch_size=2)
+
+    async def scenario(factory: FeatureWorkFactory) -> object:
+        limits = PoolLimits(workers=1)
+        start = RayWorkers(cpus=1.0)
+        pool = WorkerPool[FeatureTask, FeatureRow](factory, limits, start_worker=start)
+        pool.start()
+        try:
+            await until_ready(pool, 1)
+            return (await pool.compute({"a": FeatureTask("ray_chain", "width=4", recipe)}))["a"]
+        finally:
+            await pool.stop()
+
+    # Without a name, the actor does not know the space.
+    assert "ray_chain" in str(asyncio.run(scenario(FeatureWorkFactory(device="cpu"))))
+    monkeypatch.setenv("ACORN_PLUGINS", "ray_plugin")  # the nodes run already
+    outcome = asyncio.run(scenario(FeatureWorkFactory(device="cpu")))
+    assert isinstance(outcome, Outcome), outcome
+    assert outcome.result.id == "ray_chain/width=4"
+    out = tmp_path / "features.parquet"
+    archs = ["width=4", "width=8"]
+    table = compute_features(recipe, "ray_chain", archs, out, device="cpu", backend="ray")
+    assert table.ids == ["ray_chain/width=4", "ray_chain/width=8"]
 
 
 @pytest.fixture(scope="module")

@@ -74,7 +74,7 @@ def without_seconds(answer: dict[str, Any] | None) -> dict[str, Any]:
     return answer
 
 
-WAYS = {
+WAYS: dict[str, dict[str, Any]] = {
     "plain": {},
     "explained": {"explain": "path"},
     "one target": {"targets": ["pgd_linf_1.0"]},

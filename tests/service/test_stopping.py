@@ -83,6 +83,7 @@ def test_under_load_every_accepted_request_is_answered(small: SmallForest, tmp_p
         assert server.process.wait(30) == 0
 
 
+@pytest.mark.slow
 def test_what_is_not_finished_by_the_deadline_is_503(small: SmallForest, tmp_path: Path) -> None:
     stuck, waiting = small.unknown[:2]
     with (
@@ -107,6 +108,7 @@ def test_what_is_not_finished_by_the_deadline_is_503(small: SmallForest, tmp_pat
         assert server.process.wait(30) == 0  # what is stuck would take longer
 
 
+@pytest.mark.slow
 def test_a_second_signal_does_not_wait(small: SmallForest, tmp_path: Path) -> None:
     with quick_server(tmp_path, small, drain_seconds=600) as server:
         server.process.send_signal(signal.SIGTERM)

@@ -3,6 +3,7 @@
 import itertools
 import random
 import zlib
+from typing import Any
 
 import pytest
 import torch
@@ -22,6 +23,7 @@ from acorn.spaces.darts.genotype import (
     parse_genotype,
 )
 from acorn.spaces.darts.network import DartsCell, DartsNetwork
+from acorn.spaces.darts.skeleton import PlacedCell, Skeleton
 
 SPACE = get_space("darts")
 CIFAR10 = get_dataset("cifar10")
@@ -76,10 +78,11 @@ ALL_OPERATIONS = format_genotype(
 @st.composite
 def cells(draw: st.DrawFn) -> Cell:
     nodes = draw(st.integers(1, 5))
-    edges = [
-        tuple((draw(st.sampled_from(OPERATIONS)), draw(st.integers(0, i + 1))) for _ in "ab")
-        for i in range(nodes)
-    ]
+
+    def edge(node: int) -> tuple[str, int]:
+        return draw(st.sampled_from(OPERATIONS)), draw(st.integers(0, node + 1))
+
+    edges = [(edge(i), edge(i)) for i in range(nodes)]
     numbers = st.lists(st.integers(2, nodes + 1), min_size=1, unique=True)
     return Cell(tuple(edges), tuple(draw(numbers)))
 
@@ -125,16 +128,18 @@ def reordered(cell: Cell, rng: random.Random) -> Cell:
     ]
     order = rng.choice(orders)
     names = {0: 0, 1: 1} | {old: new for new, old in enumerate(order, 2)}
-    nodes = [
-        tuple(
-            (name, rng.randrange(2) if name == "none" else names[source])
-            for name, source in rng.sample(cell.nodes[old - 2], 2)
-        )
-        for old in order
-    ]
-    dead = tuple((rng.choice(OPERATIONS), rng.randrange(count + 2)) for _ in "ab")
+
+    def renamed(edge: tuple[str, int]) -> tuple[str, int]:
+        name, source = edge
+        return name, rng.randrange(2) if name == "none" else names[source]
+
+    nodes = []
+    for old in order:
+        first, second = rng.sample(cell.nodes[old - 2], 2)
+        nodes.append((renamed(first), renamed(second)))
+    one, other = ((rng.choice(OPERATIONS), rng.randrange(count + 2)) for _ in "ab")
     concat = [names[old] for old in cell.concat]
-    return Cell((*nodes, dead), tuple(rng.sample(concat, len(concat))))
+    return Cell((*nodes, (one, other)), tuple(rng.sample(concat, len(concat))))
 
 
 @settings(deadline=None)
@@ -153,8 +158,8 @@ def test_twins_compute_the_same_but_for_the_order_of_channels(
     x, y = torch.randn(2, 2, 2, 8, 8, dtype=torch.float64)
     sums = []
     for each in (cell, reordered(cell, rng), canonical_cell(cell)):
-        module = DartsCell(
-            each.nodes, each.concat, 2, 2, 2, reduces=False, after_reduction=False
+        module: Any = DartsCell(
+            PlacedCell(each, 2, 2, 2, reduces=False, after_reduction=False)
         ).double()
         torch.manual_seed(0)
         for entrance in (module.enter_0, module.enter_1):
@@ -193,6 +198,7 @@ def test_published_params(arch: str, params: int) -> None:
     assert SPACE.cost(arch, CIFAR10).params == params / 1e6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SPACE.datasets)
 def test_cost_is_that_of_the_network(name: str) -> None:
     dataset = get_dataset(name)
@@ -205,15 +211,30 @@ def test_cost_is_that_of_the_network(name: str) -> None:
         assert cost.flops == trace(network, dataset.input_shape, keep_dead=True).flops / 1e6
 
 
+def test_the_network_for_imagenet_is_that_of_the_paper() -> None:
+    """DARTS has 4.7 million parameters; P-DARTS 4.9, and 557 million multiply-accumulates."""
+    dataset = get_dataset("imagenet1k")
+    assert round(SPACE.cost(V2, dataset).params, 1) == 4.7
+    cost = SPACE.cost(PDARTS, dataset)
+    assert (round(cost.params, 1), int(cost.flops)) == (4.9, 557)
+    with torch.device("meta"):
+        network = SPACE.build(V2, dataset)
+    for image_size in (192, 288):
+        sized = dataset.at(image_size)
+        flops = trace(network, sized.input_shape, keep_dead=True).flops
+        assert SPACE.cost(V2, sized).flops == flops / 1e6
+    for use in (SPACE.cost, SPACE.build):
+        with pytest.raises(InvalidArchitectureError, match="got images of 240 x 240 pixels"):
+            use(V2, dataset.at(240))
+
+
 def test_the_network_maps_images_to_logits() -> None:
     dataset = get_dataset("ImageNet16-120")
     with torch.device("meta"):
         network = SPACE.build(NASNET, dataset)
         assert network(torch.empty(2, *dataset.input_shape)).shape == (2, 120)
     cell = parse_genotype(ALL_OPERATIONS).normal
-    small = DartsNetwork(
-        cell.nodes, cell.concat, cell.nodes, cell.concat, num_classes=7, channels=2, cells=3
-    )
+    small: Any = DartsNetwork(Genotype(cell, cell), 7, Skeleton(cells=3, channels=2))
     logits = small(torch.randn(2, 3, 16, 16))
     assert logits.shape == (2, 7)
     logits.sum().backward()
@@ -244,7 +265,7 @@ NEAR_MISSES = {
     "no pairs": ("Genotype(normal=[], normal_concat=[2], reduce=[], reduce_concat=[2])", "got 0"),
     "code": (V2.replace("('skip_connect', 2)", "exit(3)"), "expected pairs"),
     "a bare word": (V2.replace("'skip_connect'", "skip_connect"), "expected pairs"),
-    "no comma": (V2.replace("), (", ") (", 1), "expected a comma"),
+    "no comma": (V2.replace("), (", ") (", 1), "expected pairs"),
     "concat": (V2.replace("normal_concat=[2, 3, 4, 5]", "normal_concat=[2, 3, 6]"), "2 to 5"),
     "concat twice": (V2.replace("[2, 3, 4, 5]", "[2, 2]", 1), "expected distinct nodes"),
     "concat of an input": (V2.replace("[2, 3, 4, 5]", "[0, 2]", 1), "expected distinct nodes"),

@@ -3,6 +3,7 @@ import math
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -26,7 +27,7 @@ specs = channels.map(lambda widths: ":".join(map(str, widths)))
 
 
 @given(specs)
-def test_parsing_keeps_the_widths(spec):
+def test_parsing_keeps_the_widths(spec: str) -> None:
     parsed = SPACE.parse(spec)
     assert parsed.space == "nats_sss"
     assert parsed.arch == parsed.canonical == spec
@@ -35,7 +36,7 @@ def test_parsing_keeps_the_widths(spec):
 
 
 @given(channels, st.sampled_from(":-,"), st.sampled_from(["", " ", "\t"]))
-def test_spellings_of_widths(widths, separator, space):
+def test_spellings_of_widths(widths: tuple[int, ...], separator: str, space: str) -> None:
     arch = ":".join(map(str, widths))
     text = f"{space}{separator}{space}".join(map(str, widths))
     numbers = list(map(np.int64, widths))
@@ -44,20 +45,20 @@ def test_spellings_of_widths(widths, separator, space):
     assert parse_channels(text) == widths
 
 
-def test_an_index_is_one_of_the_benchmarks_order(shared):
+def test_an_index_is_one_of_the_benchmarks_order(shared: Path) -> None:
     table = pl.read_parquet(shared / "benchmarks" / "nats_sss_clean.parquet")
     for index, arch in table.select("index", "arch").iter_rows():
         assert SPACE.parse(index).arch == SPACE.parse(str(index)).arch == arch
 
 
-def test_all_indices_are_the_enumeration():
+def test_all_indices_are_the_enumeration() -> None:
     assert [SPACE.parse(index).arch for index in range(SPACE.size)] == [*SPACE.enumerate()]
 
 
 @pytest.mark.parametrize(
     "spec", [-1, 32_768, "-1", "32768", pytest.param(10**5_000, id="huge"), "9" * 10_000, "1" * 13]
 )
-def test_an_index_out_of_range_is_refused(spec):
+def test_an_index_out_of_range_is_refused(spec: str | int) -> None:
     with pytest.raises(InvalidArchitectureError, match=r"^got index .*; expected 0 to 32767, in"):
         SPACE.parse(spec)
 
@@ -102,7 +103,7 @@ anything = st.one_of(
 @example("8," * 10_000)
 @example(" " * 10_000 + "8:")
 @example([8] * 100_000)
-def test_anything_else_is_refused_in_one_short_line(spec):
+def test_anything_else_is_refused_in_one_short_line(spec: object) -> None:
     try:
         parsed = SPACE.parse(spec)
     except InvalidArchitectureError as error:
@@ -121,7 +122,7 @@ def test_anything_else_is_refused_in_one_short_line(spec):
     )
 
 
-def test_enumeration():
+def test_enumeration() -> None:
     everything = [*SPACE.enumerate()]
     assert len(everything) == len(set(everything)) == SPACE.size == 32_768
     assert everything[0] == "8:8:8:8:8"
@@ -129,13 +130,13 @@ def test_enumeration():
     assert all(SPACE.parse(arch).arch == arch for arch in everything[::501])
 
 
-def test_enumeration_is_in_the_benchmarks_order(shared):
+def test_enumeration_is_in_the_benchmarks_order(shared: Path) -> None:
     everything = [*SPACE.enumerate()]
     table = pl.read_parquet(shared / "benchmarks" / "nats_sss_clean.parquet")
     assert [everything[index] for index in table["index"]] == table["arch"].to_list()
 
 
-def test_samples_are_distinct_and_repeat_with_their_seed():
+def test_samples_are_distinct_and_repeat_with_their_seed() -> None:
     sample = SPACE.sample(500, seed=1)
     assert len(set(sample)) == 500
     assert sample == SPACE.sample(500, seed=1)
@@ -143,19 +144,19 @@ def test_samples_are_distinct_and_repeat_with_their_seed():
 
 
 @given(specs, st.integers(0, 2**32))
-def test_a_mutation_changes_one_width(spec, seed):
+def test_a_mutation_changes_one_width(spec: str, seed: int) -> None:
     mutant = SPACE.mutate(spec, seed=seed)
     assert mutant == SPACE.mutate(spec, seed=seed)
     pairs = zip(parse_channels(spec), parse_channels(mutant), strict=True)
     assert sum(before != after for before, after in pairs) == 1
 
 
-def test_mutations_reach_every_neighbour():
+def test_mutations_reach_every_neighbour() -> None:
     neighbours = {SPACE.mutate(SPACE.example, seed=seed) for seed in range(1000)}
     assert len(neighbours) == 5 * 7
 
 
-def test_columns():
+def test_columns() -> None:
     columns = SPACE.columns("8:16:8:32:64")
     assert columns["size.log_width_1"] == math.log(16)
     assert columns["size.log_product_0_3"] == pytest.approx(math.log(8 * 32))
@@ -167,7 +168,7 @@ def test_columns():
 
 
 @given(specs)
-def test_columns_have_the_same_names_and_are_finite(spec):
+def test_columns_have_the_same_names_and_are_finite(spec: str) -> None:
     columns = SPACE.columns(spec)
     assert [*columns] == [*SPACE.columns(SPACE.example)]
     assert all(map(math.isfinite, columns.values()))
@@ -175,7 +176,7 @@ def test_columns_have_the_same_names_and_are_finite(spec):
 
 
 @pytest.mark.parametrize("name", SPACE.datasets)
-def test_closed_forms_agree_with_the_network(name):
+def test_closed_forms_agree_with_the_network(name: str) -> None:
     dataset = get_dataset(name)
     for arch in [SPACE.example, "8:8:8:8:8", "8:16:24:32:40", *SPACE.sample(3, seed=5)]:
         module = SPACE.build(arch, dataset)
@@ -185,7 +186,7 @@ def test_closed_forms_agree_with_the_network(name):
         assert (count_params(module), flops) == expected
 
 
-def test_published_params_of_every_row(shared):
+def test_published_params_of_every_row(shared: Path) -> None:
     table = pl.read_parquet(shared / "benchmarks" / "nats_sss_clean.parquet")
     wrong = [
         (arch, published)
@@ -196,7 +197,7 @@ def test_published_params_of_every_row(shared):
     assert not wrong
 
 
-def test_the_network_runs():
+def test_the_network_runs() -> None:
     dataset = get_dataset("ImageNet16-120")
     module = SPACE.build("8:16:24:32:40", dataset)
     logits = module(torch.randn(2, *dataset.input_shape))
@@ -207,7 +208,7 @@ def test_the_network_runs():
     assert set(widths) == {8, 16, 24, 32, 40}
 
 
-def test_parsing_needs_no_torch():
+def test_parsing_needs_no_torch() -> None:
     program = (
         "import sys; import acorn.graph; "
         "from acorn.spaces.nats_sss import NatsSizeSpace; "
@@ -217,6 +218,6 @@ def test_parsing_needs_no_torch():
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-def test_building_refuses_what_parsing_refuses():
+def test_building_refuses_what_parsing_refuses() -> None:
     with pytest.raises(InvalidArchitectureError, match="expected five widths"):
         SPACE.build("8:8", get_dataset("cifar10"))

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
 
 import pytest
 import torch
@@ -39,15 +40,14 @@ class Letters(Space):
 
 
 class ListedLetters(Letters):
-    def enumerate(self):
+    def enumerate(self) -> Iterator[str]:
         return iter("abc")
 
 
 @pytest.fixture
-def registry(monkeypatch: pytest.MonkeyPatch) -> dict[str, Space]:
-    copy = dict(SPACES)
-    monkeypatch.setattr("acorn.spaces.SPACES", copy)
-    return copy
+def registry(monkeypatch: pytest.MonkeyPatch) -> Mapping[str, Space]:
+    monkeypatch.setattr(SPACES, "_spaces", dict(SPACES))
+    return SPACES
 
 
 def test_acorns_spaces_come_in_a_fixed_order() -> None:
@@ -60,7 +60,7 @@ def test_finding_the_spaces_needs_neither_torch_nor_timm() -> None:
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-def test_a_registered_space_is_found_and_builds(registry: dict[str, Space]) -> None:
+def test_a_registered_space_is_found_and_builds(registry: Mapping[str, Space]) -> None:
     assert register_space(Letters()) is get_space("letters") is registry["letters"]
     network = build_network({"space": "letters", "arch": "b"})
     assert network(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
@@ -68,7 +68,7 @@ def test_a_registered_space_is_found_and_builds(registry: dict[str, Space]) -> N
     assert get_space("letters") is again
 
 
-def test_a_name_belongs_to_one_class(registry: dict[str, Space]) -> None:
+def test_a_name_belongs_to_one_class(registry: Mapping[str, Space]) -> None:
     register_space(Letters())
     with pytest.raises(InputError, match="got a second space 'letters'; expected a name"):
         register_space(ListedLetters())

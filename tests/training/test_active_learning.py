@@ -40,21 +40,35 @@ def test_ranks_do_not_know_scales() -> None:
     assert rank_transform(np.full((4, 2), np.nan, np.float32)).shape == (4, 1)
 
 
-def test_each_choice_lowers_the_variance_most() -> None:
-    kernel = Kernel.of(rank_transform(RNG.normal(size=(80, 4)).astype(np.float32)))
+@pytest.mark.parametrize("columns", [0, 2])
+def test_each_choice_lowers_the_variance_most(columns: int) -> None:
+    Z = rank_transform(RNG.normal(size=(80, 4)).astype(np.float32))
+    kernel = Kernel.of(Z, Z[:, :columns] if columns else None)
     labelled, pool = list(range(8)), np.arange(8, 80)
 
     def variance(rows: list[int]) -> float:
         known = np.array(rows)
         K = kernel(known, known) + NOISE * np.eye(len(known))
         across = kernel(pool, known)
-        return float((1 - (across * np.linalg.solve(K, across.T).T).sum(axis=1)).sum())
+        explained = (across * np.linalg.solve(K, across.T).T).sum(axis=1)
+        return float((kernel.variance(pool) - explained).sum())
 
     best: list[int] = []
     for _ in range(5):
         left = [row for row in pool.tolist() if row not in best]
         best.append(min(left, key=lambda row: variance([*labelled, *best, row])))
     assert select_batch(kernel, labelled, pool.tolist(), 5) == best
+
+
+def test_the_prior_spreads_the_first_suggestions_over_sizes() -> None:
+    Z = RNG.normal(size=(200, 6))
+    kernel = Kernel.of(Z, Z[:, :1])
+    rows = np.arange(200)
+    assert kernel.variance(rows) == pytest.approx(np.diag(kernel(rows, rows)))
+    assert kernel.variance(rows).mean() == pytest.approx(1)
+    first = select_batch(kernel, [], rows.tolist(), 4)
+    plain = select_batch(Kernel.of(Z), [], rows.tolist(), 4)
+    assert np.abs(Z[first, 0]).mean() > np.abs(Z[plain, 0]).mean()
 
 
 def test_crowds_are_not_forgotten_for_freaks() -> None:
@@ -106,6 +120,7 @@ def test_command(table: FeatureTable, tmp_path: Path, capsys: pytest.CaptureFixt
     assert "expected --features or --bundle" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_what_a_bundle_was_trained_on_is_labelled(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

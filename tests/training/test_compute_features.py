@@ -49,6 +49,7 @@ def test_rows_columns_and_resume(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == [lock, "features.parquet"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flush_seconds", [0.0, 1e9])
 def test_rows_before_an_interruption_are_kept(
     flush_seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -91,6 +92,7 @@ def test_a_table_of_other_settings_is_refused(tmp_path: Path) -> None:
     assert out.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_two_processes_compute_what_one_does(tmp_path: Path) -> None:
     both = recipe("snip", "synflow")
     one = compute_features(both, "nats_sss", ARCHS, tmp_path / "one.parquet", workers=1)

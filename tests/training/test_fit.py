@@ -1,3 +1,7 @@
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import polars as pl
 import pytest
@@ -20,7 +24,7 @@ SETTINGS = ProxySettings(
 SMALL = Configuration(trees=12)
 
 
-def features(ids, settings=SETTINGS):
+def features(ids: Iterable[str], settings: ProxySettings = SETTINGS) -> FeatureTable:
     """Counts of operations, one copy of them, one proxy, and one column of noise."""
     rows = []
     for id_ in ids:
@@ -32,12 +36,12 @@ def features(ids, settings=SETTINGS):
 
 
 @pytest.fixture(scope="module")
-def cells():
+def cells() -> list[str]:
     return get_space("nats_tss").sample(700, seed=0)
 
 
 @pytest.fixture(scope="module")
-def labels(cells, tmp_path_factory):
+def labels(cells: list[str], tmp_path_factory: pytest.TempPathFactory) -> Labels:
     rng = np.random.default_rng(0)
     space = get_space("nats_tss")
     table = features(space.parse(cell).id for cell in cells).frame
@@ -63,25 +67,32 @@ def labels(cells, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def parts(labels):
+def parts(labels: Labels) -> tuple[Labels, Labels]:
     out = held_out(labels.ids, fraction=0.3)
     ids = {id_ for id_, is_out in zip(labels.ids, out, strict=True) if is_out}
     return labels.only(set(labels.ids) - ids), labels.only(ids)
 
 
 @pytest.fixture(scope="module")
-def table(labels):
+def table(labels: Labels) -> FeatureTable:
     return features(sorted(set(labels.ids)))
 
 
 @pytest.fixture(scope="module")
-def bundle(parts, table, tmp_path_factory, few_steps):
+def bundle(
+    parts: tuple[Labels, Labels],
+    table: FeatureTable,
+    tmp_path_factory: pytest.TempPathFactory,
+    few_steps: None,
+) -> Bundle:
     out = tmp_path_factory.mktemp("bundles") / "nats_tss-cifar10"
     train_bundle(parts[0], table, out, configuration=SMALL, n_jobs=1)
     return Bundle.load(out)
 
 
-def test_the_bundle_knows_what_it_was_made_from(bundle, parts, table):
+def test_the_bundle_knows_what_it_was_made_from(
+    bundle: Bundle, parts: tuple[Labels, Labels], table: FeatureTable
+) -> None:
     manifest = bundle.manifest
     assert bundle.targets == ("clean", "pgd_linf_1.0", "adv.clean")
     assert (bundle.name, bundle.space, bundle.dataset) == (
@@ -101,15 +112,15 @@ def test_the_bundle_knows_what_it_was_made_from(bundle, parts, table):
     assert stages.count("composition") == 5
 
 
-def test_what_was_chosen_is_among_what_was_tried(bundle):
+def test_what_was_chosen_is_among_what_was_tried(bundle: Bundle) -> None:
     chosen = {k: v for k, v in bundle.manifest.parameters.items() if k != "seed"}
     final = [c for c in bundle.manifest.candidates if c.stage == "composition"]
     best = max(final, key=lambda candidate: candidate.kendall_tau)
     assert best.parameters == chosen
 
 
-def test_it_predicts_what_it_never_saw(bundle, parts):
-    found = evaluate(bundle, parts[1])
+def test_it_predicts_what_it_never_saw(bundle: Bundle, parts: tuple[Labels, Labels]) -> None:
+    found = evaluate(bundle, parts[1]).result
     once = found["targets"]["clean"]["by_function"]
     assert once["n"] == len(set(parts[1].ids))
     assert found["targets"]["clean"]["all"]["n"] == len(parts[1].ids)
@@ -118,60 +129,72 @@ def test_it_predicts_what_it_never_saw(bundle, parts):
     assert found["targets"]["adv.clean"]["all"]["n"] < len(parts[1].ids)  # a third has no label
 
 
-def test_the_scores_of_cross_validation_are_those_of_new_functions(bundle, parts):
+def test_the_scores_of_cross_validation_are_those_of_new_functions(
+    bundle: Bundle, parts: tuple[Labels, Labels]
+) -> None:
     """They would be far better had any twin been on both sides."""
-    found = evaluate(bundle, parts[1])["targets"]
+    found = evaluate(bundle, parts[1]).result["targets"]
     for target, scores in bundle.manifest.scores.items():
         new = found[target]["by_function"]
         assert scores["kendall_tau"] == pytest.approx(new["kendall_tau"], abs=0.08)
         assert scores["coverage"] == pytest.approx(0.9, abs=0.03)
 
 
-def test_functions_of_training_are_left_out_and_counted(bundle, labels, parts):
-    found = evaluate(bundle, labels)["forest"]
+def test_functions_of_training_are_left_out_and_counted(
+    bundle: Bundle, labels: Labels, parts: tuple[Labels, Labels]
+) -> None:
+    found = evaluate(bundle, labels).result["forest"]
     assert found["rows"] == len(parts[1].ids)
     assert found["rows_seen_in_training"] == len(parts[0].ids)
     assert not found["seen_rows_included"]
     with pytest.raises(InputError, match="saw all of them in training"):
         evaluate(bundle, parts[0])
-    seen = evaluate(bundle, parts[0], include_seen=True)
+    seen = evaluate(bundle, parts[0], include_seen=True).result
     assert seen["forest"]["seen_rows_included"]
     assert seen["forest"]["rows"] == len(parts[0].ids)
 
 
-def test_a_target_is_found_in_another_spelling(bundle, parts):
+def test_a_target_is_found_in_another_spelling(
+    bundle: Bundle, parts: tuple[Labels, Labels]
+) -> None:
     renamed = parts[1].frame.rename({"pgd_linf_1.0": "pgd_linf_1"})
     other = Labels(parts[1].space, parts[1].dataset, renamed, parts[1].sources)
-    assert evaluate(bundle, other) == evaluate(bundle, parts[1])
+    assert evaluate(bundle, other).result == evaluate(bundle, parts[1]).result
     frame = other.frame.select("id", "arch", pl.lit(1.0).alias("adv.pgd_linf_8"))
     with pytest.raises(InputError, match=r"got labels of adv\.pgd_linf_8; expected some of clean"):
         evaluate(bundle, Labels(other.space, other.dataset, frame, ()))
 
 
-def test_labels_of_another_dataset_or_space_are_refused(bundle, parts):
+def test_labels_of_another_dataset_or_space_are_refused(
+    bundle: Bundle, parts: tuple[Labels, Labels]
+) -> None:
     for space, dataset in (("nats_tss", "cifar100"), ("nats_sss", "cifar10")):
         with pytest.raises(MismatchError, match="got labels of"):
             evaluate(bundle, Labels(space, dataset, parts[1].frame, ()))
 
 
 @pytest.mark.slow
-def test_rows_without_features_are_counted(parts, table, bundle, tmp_path):
+def test_rows_without_features_are_counted(
+    parts: tuple[Labels, Labels], table: FeatureTable, bundle: Bundle, tmp_path: Path
+) -> None:
     _, new = parts
     known = set(new.ids[: len(new.ids) // 2])
     kept = FeatureTable(bundle.table.frame.filter(~pl.col("id").is_in(known)), table.settings)
-    small = {"feature_set": "structure", "configuration": SMALL, "n_jobs": 1}
+    small: dict[str, Any] = {"feature_set": "structure", "configuration": SMALL, "n_jobs": 1}
     poor = train_bundle(parts[0], kept, tmp_path / "poor", **small)
-    without = evaluate(poor, new)["forest"]
+    without = evaluate(poor, new).result["forest"]
     assert without["rows_without_features"] == sum(id_ in known for id_ in new.ids)
     assert without["rows"] + without["rows_without_features"] == len(new.ids)
-    assert evaluate(poor, new, features=table)["forest"]["rows_without_features"] == 0
+    assert evaluate(poor, new, features=table).result["forest"]["rows_without_features"] == 0
     nothing = FeatureTable(table.frame.filter(pl.col("id").is_in(parts[0].ids)), table.settings)
     blind = train_bundle(parts[0], nothing, tmp_path / "blind", **small)
     with pytest.raises(InputError, match="none has features"):
         evaluate(blind, new)
 
 
-def test_features_of_other_settings_are_never_mixed(bundle, parts, labels):
+def test_features_of_other_settings_are_never_mixed(
+    bundle: Bundle, parts: tuple[Labels, Labels], labels: Labels
+) -> None:
     other = ProxySettings(
         dataset="cifar10", batch="noise", batch_size=4, batch_digest="0" * 64, seed=1
     )
@@ -179,7 +202,7 @@ def test_features_of_other_settings_are_never_mixed(bundle, parts, labels):
         evaluate(bundle, parts[1], features=features(labels.ids[:5], other))
 
 
-def test_importances_name_what_matters(bundle):
+def test_importances_name_what_matters(bundle: Bundle) -> None:
     first = bundle.importances("clean")[0]
     assert first.feature in {"cell.3x3~", "cell.same"}  # the two say the same: one cluster
     assert first.importance > 0.3
@@ -189,23 +212,29 @@ def test_importances_name_what_matters(bundle):
     assert len({"cell.3x3~", "cell.same"} & set(noise)) == 1
 
 
-def test_rows_of_training_are_in_the_domain(bundle):
+def test_rows_of_training_are_in_the_domain(bundle: Bundle) -> None:
     X = bundle.table.matrix(bundle.feature_names)
     assert bundle.outliers(X)[0].mean() > 0.9
     assert not bundle.outliers(X[:1] + 50)[0].any()
 
 
 @pytest.mark.slow
-def test_the_same_input_gives_the_same_forests(bundle, parts, table, tmp_path):
+def test_the_same_input_gives_the_same_forests(
+    bundle: Bundle, parts: tuple[Labels, Labels], table: FeatureTable, tmp_path: Path
+) -> None:
     again = train_bundle(parts[0], table, tmp_path / "again", configuration=SMALL, n_jobs=2)
     for name, entry in bundle.manifest.files.items():
         if name != "MODEL_CARD.md":  # has the name and the date
             assert again.manifest.files[name] == entry, name
 
 
-def test_the_card_tells_scores_and_limits(bundle, tmp_path, parts, table):
+@pytest.mark.slow
+def test_the_card_tells_scores_and_limits(
+    few_steps: None, tmp_path: Path, parts: tuple[Labels, Labels], table: FeatureTable
+) -> None:
+    few = parts[0].only(set(parts[0].ids[:60]))
     train_bundle(
-        parts[0], table, tmp_path / "n", targets=["clean"], feature_set="proxies",
+        few, table, tmp_path / "n", targets=["clean"], feature_set="proxies",
         configuration=SMALL, version="7", n_jobs=1,
     )  # fmt: skip
     card = (tmp_path / "n" / "MODEL_CARD.md").read_text()
@@ -216,13 +245,18 @@ def test_the_card_tells_scores_and_limits(bundle, tmp_path, parts, table):
     assert made.targets == ("clean",)
 
 
-def test_what_cannot_be_trained_on(parts, table, tmp_path):
+def test_what_cannot_be_trained_on(
+    parts: tuple[Labels, Labels], table: FeatureTable, tmp_path: Path
+) -> None:
     visible = parts[0]
     with pytest.raises(UnknownTargetError, match="fgsm"):
         train_bundle(visible, table, tmp_path / "x", targets=["fgsm_linf_1"])
-    few = visible.only(set(visible.ids[:5]))
-    with pytest.raises(InputError, match="architectures with features and labels; expected 20"):
+    few = visible.only(set(visible.by_function().ids[:4]))
+    with pytest.raises(InputError, match=r"got [34] architectures .*; expected 5 or more"):
         train_bundle(few, table, tmp_path / "x")
+    few = visible.only(set(visible.by_function().ids[:19]))
+    with pytest.raises(InputError, match=r"got 9 .*; expected 20 or more for model selection"):
+        train_bundle(few, table, tmp_path / "x", configuration=SMALL)
     other = ProxySettings(
         dataset="cifar100", batch="noise", batch_size=4, batch_digest="0" * 64, seed=0
     )

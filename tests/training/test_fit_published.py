@@ -1,11 +1,15 @@
 """The whole way on published labels: a small forest on the columns of cells alone."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from acorn.features.feature_table import FeatureRow, FeatureTable
 from acorn.features.proxy_settings import ProxySettings
+from acorn.forests import Bundle
 from acorn.learning.fitting import Configuration
+from acorn.learning.labels import Labels
 from acorn.learning.splits import held_out
 from acorn.learning.train import train_bundle
 from acorn.spaces import get_space
@@ -22,7 +26,7 @@ FUNCTIONS = 1100
 
 
 @pytest.fixture(scope="module")
-def parts(shared, tmp_path_factory):
+def parts(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Bundle, Labels]:
     folder = shared / "benchmarks"
     names = ("nats_tss_clean.parquet", "nats_tss_robust_standard_training.parquet")
     labels = read_labels(
@@ -46,15 +50,17 @@ def parts(shared, tmp_path_factory):
     return bundle, labels.only(out)
 
 
-def test_new_functions_are_ranked(parts):
-    found = evaluate(*parts)["targets"]
+def test_new_functions_are_ranked(parts: tuple[Bundle, Labels]) -> None:
+    found = evaluate(*parts).result["targets"]
     assert found["clean"]["by_function"]["kendall_tau"] > 0.85
     assert found["pgd_linf_1.0"]["by_function"]["kendall_tau"] > 0.66
     assert found["clean"]["by_function"]["mae"] < 0.8
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_intervals_cover_low_middle_and_high_values(parts, target):
+def test_intervals_cover_low_middle_and_high_values(
+    parts: tuple[Bundle, Labels], target: str
+) -> None:
     bundle, new = parts
     once = new.by_function()
     X = bundle.table.matrix(bundle.feature_names, once.ids)
@@ -66,7 +72,7 @@ def test_intervals_cover_low_middle_and_high_values(parts, target):
         assert covered[third].mean() == pytest.approx(0.9, abs=0.1)
 
 
-def test_new_functions_are_in_the_domain(parts):
+def test_new_functions_are_in_the_domain(parts: tuple[Bundle, Labels]) -> None:
     bundle, new = parts
     X = bundle.table.matrix(bundle.feature_names, sorted(set(new.ids)))
     assert bundle.outliers(X)[0].mean() > 0.9

@@ -118,7 +118,7 @@ def test_programs() -> None:
     ):
         program = Program.parse(document)
         assert program(statistics).tolist() == pytest.approx(expected)
-        assert Program.parse(json.loads(json.dumps(program.document()))) == program
+        assert Program.parse(json.loads(json.dumps(program.tree))) == program
     deep: object = "weight.l2"
     for _ in range(40):
         deep = ["layers.abs", deep]
@@ -149,6 +149,7 @@ def test_fitness_is_the_worst_draw() -> None:
     assert (labels[even] < 50).sum() >= 4  # of which a plain draw would have half a one
 
 
+@pytest.mark.slow
 def test_breeding_finds_what_is_there() -> None:
     rng = np.random.default_rng(1)
     layers = [rng.lognormal(size=rng.integers(2, 6)).tolist() for _ in range(60)]
@@ -169,6 +170,7 @@ def test_breeding_finds_what_is_there() -> None:
     assert evolve_programs(lambda program: fitness(program(statistics)), settings) == found
 
 
+@pytest.mark.slow
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     labels = pl.DataFrame(
         {"arch": NETWORKS, "ImageNet16-120.clean": [10.0 + n for n in range(len(NETWORKS))]}

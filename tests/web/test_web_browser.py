@@ -15,7 +15,11 @@ import polars as pl
 import pytest
 
 from service.http.middleware.keys import hash_line, new_key
+from tests.service.quick_servers import PROGRAM
 from tests.service.servers import ROOT, Server, serving, until
+from tests.web.real_networks import NAMES, write_real_networks
+
+pytestmark = pytest.mark.slow
 
 api = pytest.importorskip("playwright.sync_api", reason="needs playwright, of the extra test")
 
@@ -60,13 +64,27 @@ def browser() -> Iterator[Any]:
         running.close()
 
 
+@pytest.fixture(scope="module")
+def networks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of a bundle of networks that people use."""
+    folder = tmp_path_factory.mktemp("networks")
+    environment = {"FAULTS": '{"*": ""}'}
+    forests = write_real_networks(folder)
+    with serving(folder, forests, program=PROGRAM, environment=environment) as running:
+        running.until_ready()
+        yield running
+
+
 @pytest.fixture
 def open_page(browser: Any, server: Server) -> Iterator[Open]:
     """Opens a page; at the end it must have met no error and left its server alone.
 
     Refusals that a test provokes are in the console as well; it names their statuses.
     """
-    contexts, errors, foreign, expected = [], [], [], {*()}
+    contexts: list[Any] = []
+    errors: list[str] = []
+    foreign: list[str] = []
+    expected: set[int] = set()
 
     def note(message: Any) -> None:
         status = re.search(r"status of (\d+)", message.text)
@@ -255,10 +273,10 @@ def test_networks_that_are_written(open_page: Open) -> None:
         ]
     )
     expect(page.locator("#verdict")).to_contain_text("Unknown")
-    expect(page.locator("#map-note")).to_contain_text("no list of all networks")
+    expect(page.locator("#map-note")).to_contain_text("no list of all its architectures")
     page.locator("#space").select_option("darts")
     expect(page.locator(".graph")).to_have_count(2)
-    expect(page.locator("#clean-value")).to_have_text(NUMBER)
+    expect(page.locator("#clean-value")).to_have_text(re.compile(r"^\d+$"))  # a percentile
 
 
 # Why, and where
@@ -274,6 +292,9 @@ def test_contributions_add_up(open_page: Open) -> None:
         cells = page.locator("#waterfall tbody td:last-child").all_inner_texts()
         steps = [float(each.replace(MINUS, "-")) for each in cells]
         assert sum(steps[:-1]) == pytest.approx(value, abs=0.01 * len(steps))
+        assert 3 <= len(steps) <= 10
+    page.get_by_text("Contribution of each feature").click()
+    expect(page.locator("#contributions tbody tr").first).to_be_visible()
     assert page.locator("#importances tbody tr").count() == 10
 
 
@@ -343,6 +364,85 @@ def test_lists_that_cannot_be_are_told_by_line(open_page: Open) -> None:
         upload = {"name": "x.csv", "mimeType": "text/csv", "buffer": content}
         page.locator("#file").set_input_files(upload)
         expect(page.locator("#bulk-error")).to_contain_text(told)
+
+
+# Networks that people use
+
+
+def find(page: Page, words: str, name: str) -> None:
+    """Search a network with the keyboard, and take the first match."""
+    field = page.get_by_label("Search a network")
+    field.fill(words)
+    expect(page.locator("#networks li").first).to_contain_text(name)
+    field.press("ArrowDown")
+    expect(field).to_have_attribute("aria-activedescendant", "network-0")
+    field.press("Enter")
+    expect(page.locator("#arch")).to_have_value(name)
+
+
+def test_networks_are_found_drawn_and_compared(open_page: Open, networks: Server) -> None:
+    address = "#space=timm&dataset=imagenet1k&arch=resnet18"
+    page = drawn(predicted(open_page(address, url=networks.url)))
+    assert page.locator("#map").get_attribute("data-drawn") == str(2 * len(NAMES))
+    expect(page.get_by_role("button", name="resnet", exact=True)).to_be_visible()
+
+    find(page, "50 resn", "resnet50")
+    expect(page.get_by_label("Image size")).to_have_value("224")
+    options = {"dataset": "imagenet1k", "conditions": {"image_size": 224, "pretraining": "none"}}
+    prediction = asked(networks, "timm", "resnet50", **options)
+    shows(page, prediction, robust="real")
+    throughput = prediction["targets"]["throughput.gpu"]["value"]
+    expect(page.locator("#device-value")).to_have_text(f"{throughput:.3g}")
+    page.get_by_role("button", name="Compare").click()
+    expect(page.locator("#comparison-hint")).to_be_visible()
+
+    page.get_by_label("Pretraining").select_option("more")
+    page.get_by_label("Image size").fill("96")
+    page.get_by_label("Image size").press("Tab")
+    changed = asked(
+        networks, "timm", "resnet50", dataset="imagenet1k",
+        conditions={"image_size": 96, "pretraining": "more"},
+    )  # fmt: skip
+    shows(page, changed, robust="real")
+    page.get_by_role("button", name="Compare").click()
+    clean = page.locator(".comparison tr", has_text="Clean").get_by_role("cell")
+    expect(clean).to_have_count(2)
+    for cell, each in enumerate((prediction, changed)):
+        expect(clean.nth(cell)).to_contain_text(f"{each['targets']['clean']['value']:.2f}%")
+    better = int(changed["targets"]["clean"]["value"] > prediction["targets"]["clean"]["value"])
+    expect(clean.nth(better).get_by_role("img", name="best")).to_be_visible()
+
+    page.reload()  # the address has all of it
+    drawn(predicted(page))
+    expect(page.locator(".comparison thead th")).to_have_count(2)
+    expect(page.get_by_label("Image size")).to_have_value("96")
+    page.get_by_role("button", name="Remove A, resnet50").click()
+    expect(page.locator(".comparison thead th")).to_have_count(1)
+    expect(page.locator("#bulk-title")).to_be_visible()
+
+    page.evaluate(AXE)
+    page.get_by_label("Search a network").fill("net")
+    expect(page.get_by_role("listbox", name="Networks")).to_be_visible()
+    assert not faults(page)
+    page.emulate_media(color_scheme="dark")
+    assert not faults(page)
+    page.set_viewport_size(PHONE)
+    assert not faults(page)
+    until(lambda: page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"])
+
+
+def test_conditions_of_a_list(open_page: Open, networks: Server) -> None:
+    address = "#space=timm&dataset=imagenet1k&arch=resnet50&conditions=image_size%3D96"
+    page = predicted(open_page(address, url=networks.url))
+    upload = {"name": "x.csv", "mimeType": "text/csv", "buffer": b"arch\nresnet50\nresnet18\n"}
+    page.locator("#file").set_input_files(upload)
+    expect(page.locator("#job-text")).to_have_text("Done: 2 of 2 architectures.")
+    with page.expect_download() as coming:
+        page.get_by_role("button", name="Download CSV").click()
+    table = pl.read_csv(Path(coming.value.path()).read_bytes())
+    options = {"dataset": "imagenet1k", "conditions": {"image_size": 96}}
+    expected = asked(networks, "timm", "resnet50", **options)["targets"]["clean"]["value"]
+    assert table["clean"][0] == pytest.approx(expected)
 
 
 # Everybody, everywhere

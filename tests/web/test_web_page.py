@@ -174,7 +174,8 @@ def test_everything_together_weighs_little(client: httpx.Client) -> None:
 def test_the_map_shows_what_is_predicted(client: httpx.Client) -> None:
     found = get(client, "spaces/nats_tss/map?y=pgd_linf_1").json()
     assert (found["total"], found["dataset"]) == (4660, "cifar10")
-    assert found["y"] == {"name": "pgd_linf_1.0", "unit": "percent", "better": "higher"}
+    percent = {"unit": "percent", "better": "higher", "scale": "linear"}
+    assert found["y"] == {"name": "pgd_linf_1.0", **percent}
     points = found["points"]
     some = [*range(0, 4660, 500), *found["front"]]
     body = {
@@ -190,7 +191,8 @@ def test_the_map_shows_what_is_predicted(client: httpx.Client) -> None:
 
 def test_the_front_is_what_nothing_beats(client: httpx.Client) -> None:
     found = get(client, "spaces/nasbench_macro/map?x=clean&y=flops").json()
-    assert found["y"] == {"name": "flops", "unit": "million", "better": "lower"}
+    million = {"unit": "million", "better": "lower", "scale": "linear"}
+    assert found["y"] == {"name": "flops", **million}
     places = [*zip(found["points"]["x"], found["points"]["y"], strict=True)]
     front = [places[i] for i in found["front"]]
     assert front == sorted(front, reverse=True)
@@ -229,7 +231,7 @@ def test_a_map_is_made_once_and_compared_then(client: httpx.Client) -> None:
     ("query", "status", "told"),
     [
         ("nowhere/map", 404, "'nowhere'"),
-        ("darts/map", 404, "no forest of its own"),
+        ("darts/map?dataset=cifar100", 404, "no forest has a table of 'darts' on 'cifar100'"),
         ("nats_tss/map?dataset=mnist", 404, "'mnist'"),
         ("nats_tss/map?x=clear&y=beauty", 422, "'clear'"),
     ],

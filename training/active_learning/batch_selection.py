@@ -1,10 +1,11 @@
 """Selects a batch of architectures whose labels are most informative about all the others.
 
-A Gaussian process over features stands in for the forest. Selected is what most reduces the mean
-variance of its predictions (Cohn, Ghahramani and Jordan, Active learning with statistical models,
-JAIR 4, 1996; Seo et al., Gaussian process regression: active data selection and test point
-rejection, IJCNN 2000). The selection is greedy; the variance does not depend on the labels, so it
-need not wait for them. Unlike uncertainty sampling, it does not select isolated outliers.
+A Gaussian process over features is used in place of the forest. Each step selects the architecture
+whose label most reduces the mean variance of the predictions (Cohn, Ghahramani and Jordan, Active
+learning with statistical models, JAIR 4, 1996; Seo et al., Gaussian process regression: active data
+selection and test point rejection, IJCNN 2000). The variance does not depend on the labels, so a
+batch can be selected before any of them is measured. Unlike uncertainty sampling, the method does
+not select isolated outliers.
 """
 
 from collections.abc import Sequence
@@ -15,19 +16,14 @@ from scipy.linalg import solve_triangular
 from training.active_learning.kernel import Kernel
 
 NOISE = 0.1
-"""Share of a label's variance that is noise of measurement."""
+"""Variance of the measurement noise of a label, relative to the prior variance of labels."""
 
 MAX_CANDIDATES, MAX_REFERENCES = 3000, 600
-"""Architectures to select from, and those whose variance counts; a random part of a larger pool."""
+"""Most architectures to select from, and most whose variance counts; both are drawn at random."""
 
 
 def select_batch(
-    kernel: Kernel,
-    labelled: Sequence[int],
-    pool: Sequence[int],
-    n: int,
-    *,
-    seed: int = 0,
+    kernel: Kernel, labelled: Sequence[int], pool: Sequence[int], n: int, *, seed: int = 0
 ) -> list[int]:
     """Select rows to label.
 
@@ -38,7 +34,7 @@ def select_batch(
     labelled : sequence of int
         Rows that have labels.
     pool : sequence of int
-        Rows to select from, which are also what is to be predicted.
+        Rows to select from; the variance of their predictions is to be reduced.
     n : int
         Number of rows; the whole pool if it has fewer.
     seed : int, default=0
@@ -58,10 +54,10 @@ def select_batch(
         solve_triangular(factor, kernel(known, rows), lower=True)
         for rows in (candidates, references)
     )
-    # Given the labels: covariance with the references, and variance, of each candidate.
+    # Of each candidate, given the labels: covariance with the references, and variance.
     K = kernel(candidates, references) - explained.T @ explained_reference
-    variance = 1.0 - np.square(explained).sum(axis=0)
-    # Sum over references of the squared covariance, and how each selected row reduces it.
+    variance = kernel.variance(candidates) - np.square(explained).sum(axis=0)
+    # Sum over references of the squared covariance, and what each selected row takes from it.
     total = np.square(K).sum(axis=1)
     taken = np.empty((min(n, len(candidates)), len(candidates)))
     taken_reference = np.empty((len(taken), len(references)))

@@ -8,6 +8,7 @@ from sklearn.ensemble import ExtraTreesRegressor
 from acorn.errors import InputError
 from acorn.features.feature_table import FeatureTable
 from acorn.forests import bounded
+from acorn.learning.few_labels.columns import prior_matrix
 from training.active_learning.batch_selection import select_batch
 from training.active_learning.kernel import Floats, Kernel, rank_transform
 
@@ -32,7 +33,9 @@ def suggest(
 ) -> list[str]:
     """Suggest architectures whose labels would be most informative about the others.
 
-    Without labels all features have the same weight in the similarity of architectures, so the
+    Labels are expected to follow a linear function of the features with which accuracy usually
+    rises (:mod:`acorn.learning.few_labels`), and a smooth function of all features. Without labels
+    all features have the same weight in the similarity of architectures, so the
     suggestions are spread like the architectures of the table. With labels, features are weighted
     by their importance.
 
@@ -69,13 +72,15 @@ def suggest(
             f"got features of {len(ids)} architectures of {space}, all of them labelled; "
             "expected some without labels"
         )
-    Z = rank_transform(bounded(table.matrix(table.feature_names, ids)))
+    X = bounded(table.matrix(table.feature_names, ids))
+    Z = rank_transform(X)
+    prior = prior_matrix(X, table.feature_names, all_proxies=False)
     row_of = {id_: row for row, id_ in enumerate(ids)}
     known = [(row_of[id_], place) for place, id_ in enumerate(labelled) if id_ in row_of]
     rows = [row for row, _ in known]
     if Y is not None:
         Z = Z * np.sqrt(feature_weights(Z[rows], Y[[place for _, place in known]], seed=seed))
-    selected = select_batch(Kernel.of(Z, seed=seed), rows, pool, n, seed=seed)
+    selected = select_batch(Kernel.of(Z, prior, seed=seed), rows, pool, n, seed=seed)
     return [ids[row].removeprefix(f"{space}/") for row in selected]
 
 

@@ -1,32 +1,43 @@
-"""Compute the features of many architectures in parallel; a rerun computes what is missing."""
+"""Computes the features of many architectures in parallel; a rerun computes what is missing."""
 
-import importlib.util
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 import polars as pl
 
+from acorn.conditions import IMAGE_SIZE
 from acorn.errors import InputError
 from acorn.features.extractor import get_extractor
-from acorn.features.feature_table import SETTINGS_KEY, FeatureRow, FeatureTable, check_settings
+from acorn.features.feature_table import (
+    SETTINGS_KEY,
+    FeatureRow,
+    FeatureTable,
+    check_settings,
+    row_id,
+    split_row_id,
+)
 from acorn.features.recipe import FeatureRecipe
+from acorn.optional import need
 from acorn.spaces import Space, get_space
-from training.features.parallel import OnProgress, compute_in_parallel, with_progress
+from acorn.spaces.plugins import name_plugins, named_plugins
+from training.features.parallel import OnProgress, compute_in_parallel, no_progress, with_progress
 from training.features.resumable_table import ResumableTable
+from training.labels.csv_tables import SUFFIXES
+from training.labels.reading import read_file
 
 logger = logging.getLogger(__name__)
 
 Item = tuple[str, tuple[str, ...]]
 """A canonical form, and the proxies that it lacks."""
 
-Compute = partial[FeatureRow]
 
-
-def select_architectures(space: Space, archs: str, *, shard: str | None = None) -> list[str]:
+def select_architectures(
+    space: Space, archs: str, *, shard: str | None = None, dataset: str = "cifar10"
+) -> list[str]:
     """List canonical architectures, each once.
 
     Parameters
@@ -34,15 +45,20 @@ def select_architectures(space: Space, archs: str, *, shard: str | None = None) 
     space : Space
         Space of the architectures.
     archs : str
-        ``all``, ``sample:N`` (N architectures drawn with seed 0) or the path of a text file with
-        one architecture a line.
+        ``all``, ``sample:N`` (N architectures drawn with seed 0), the path of a text file with
+        one architecture a line, or of a label table (Parquet or CSV). ``@SIZE`` after an
+        architecture, or a column ``image_size`` of the table, is another image size than the
+        dataset's.
     shard : str, optional
         ``i/n`` keeps the i-th of n equal parts, i from 1.
+
+    dataset : str, default="cifar10"
+        Its image size is not written after canonical forms.
 
     Returns
     -------
     list of str
-        Canonical forms, sorted.
+        Canonical forms, sorted, each with ``@SIZE`` after it for another image size.
 
     Raises
     ------
@@ -56,17 +72,34 @@ def select_architectures(space: Space, archs: str, *, shard: str | None = None) 
         if space.size is not None and int(count) > space.size:
             raise InputError(f"got {archs}; {space.name} has {space.size} architectures")
         specs = space.sample(int(count), seed=0)
+    elif Path(archs).suffix.lower() in (*SUFFIXES, ".parquet") and Path(archs).is_file():
+        specs = _read_specs(Path(archs))
     elif Path(archs).is_file():
         specs = filter(None, map(str.strip, Path(archs).read_text("utf-8").splitlines()))
     else:
         raise InputError(f"got --archs {archs!r}; expected all, sample:N or a file that exists")
-    canonical = sorted({space.parse(spec).canonical for spec in specs})
+    canonical = sorted({_canonical_key(space, spec, dataset) for spec in specs})
     if shard is None:
         return canonical
     part, _, parts = shard.partition("/")
     if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
         raise InputError(f"got --shard {shard!r}; expected i/n with 1 <= i <= n")
     return canonical[int(part) - 1 :: int(parts)]
+
+
+def _canonical_key(space: Space, spec: str, dataset: str) -> str:
+    form, image_size = split_row_id(spec)
+    return row_id(space.parse(form).canonical, dataset, image_size)
+
+
+def _read_specs(path: Path) -> Iterator[str]:
+    """Read the architectures of a label table, with their image sizes if it has them."""
+    table = read_file(path)
+    if "arch" not in table.columns:
+        raise InputError(f"got {path}, which has no column 'arch'; expected one")
+    sizes = table[IMAGE_SIZE] if IMAGE_SIZE in table.columns else [None] * len(table)
+    for arch, size in zip(table["arch"], sizes, strict=True):
+        yield arch if size is None else f"{arch}@{size:.0f}"
 
 
 def compute_features(
@@ -78,12 +111,12 @@ def compute_features(
     device: str = "auto",
     workers: int = 0,
     backend: str = "local",
-    on_progress: OnProgress = lambda _done, _total: None,
+    on_progress: OnProgress = no_progress,
 ) -> FeatureTable:
     """Bring a feature table up to date with these architectures and proxies.
 
-    Rows and columns that the table has already are not computed again. The table grows while the
-    work goes on, so an interruption costs the last few seconds at most.
+    Values that the table has are not computed again. Rows are written every few seconds, so an
+    interruption loses little.
 
     Parameters
     ----------
@@ -92,16 +125,16 @@ def compute_features(
     space : str
         Space of the architectures.
     archs : sequence of str
-        Canonical forms.
+        Canonical forms, as :func:`select_architectures` returns them.
     out : pathlib.Path
         Parquet file; several processes may add to it.
     device : str, default="auto"
         Where to compute, as :func:`~acorn.devices.find_device` reads it.
     workers : int, default=0
-        Processes of one thread each; 0 is one for each core. A running Ray cluster has its own
-        number.
+        Number of processes of one thread each; 0 is one for each core. A running Ray cluster
+        decides by itself.
     backend : {"local", "ray"}, default="local"
-        ``"ray"`` is the cluster of ``RAY_ADDRESS``, or a new one on this machine.
+        ``"ray"`` uses the cluster of ``RAY_ADDRESS``, or a new one on this machine.
     on_progress : callable, optional
         Called with (done, total) after each architecture.
 
@@ -115,18 +148,23 @@ def compute_features(
     MismatchError
         If ``out`` holds features of other settings.
     InputError
-        For another backend, or one that is not installed.
+        For another backend, or if Ray is not installed.
     """
 
     def joined(old: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
         tables = (FeatureTable(frame, recipe.settings) for frame in (old, new))
         return next(tables).joined(next(tables)).frame
 
-    run = _backend(backend)
+    if backend not in ("local", "ray"):
+        raise InputError(f"got --backend {backend!r}; expected local or ray")
+    if backend == "ray":
+        need("ray", extra="ray")
+    run = _on_ray if backend == "ray" else compute_in_parallel
     table = _read(out, recipe)
     todo = _missing(table, recipe, space, archs, device)
     logger.info("%d of %d architectures to compute", len(todo), len(archs))
-    rows = run(partial(_compute, recipe, space, device), todo, workers or os.cpu_count() or 1)
+    compute = partial(_compute, recipe, space, device, named_plugins())
+    rows = run(compute, todo, workers or os.cpu_count() or 1)
     growing = ResumableTable(out, key=SETTINGS_KEY, settings=asdict(recipe.settings), merge=joined)
     growing.extend(
         FeatureTable.from_rows([row], recipe.settings).frame
@@ -144,10 +182,10 @@ def _read(out: Path, recipe: FeatureRecipe) -> FeatureTable:
 def _missing(
     table: FeatureTable, recipe: FeatureRecipe, space: str, archs: Sequence[str], device: str
 ) -> list[Item]:
-    """Pairs of an architecture that lacks features and the proxies that it lacks."""
+    """Architectures that lack features, each with the proxies that it lacks."""
     if not archs:
         return []
-    structure = set(_compute(recipe, space, device, archs[0], ()).values)
+    structure = set(_compute(recipe, space, device, (), archs[0], ()).values)
     proxies = get_extractor(recipe, device).proxies
     todo = []
     for arch in archs:
@@ -159,30 +197,33 @@ def _missing(
 
 
 def _compute(
-    recipe: FeatureRecipe, space: str, device: str, canonical: str, proxies: tuple[str, ...]
+    recipe: FeatureRecipe,
+    space: str,
+    device: str,
+    plugins: tuple[str, ...],
+    canonical: str,
+    proxies: tuple[str, ...],
 ) -> FeatureRow:
     import torch  # in the worker process
 
+    name_plugins(plugins)  # a process that was started earlier, or elsewhere, does not inherit them
     torch.set_num_threads(1)
-    return get_extractor(recipe, device).compute(get_space(space), canonical, proxies=proxies)
+    form, image_size = split_row_id(canonical)
+    return get_extractor(recipe, device).compute(
+        get_space(space), form, proxies=proxies, image_size=image_size
+    )
 
 
-def _backend(name: str) -> Callable[[Compute, Sequence[Item], int], Iterable[FeatureRow]]:
-    if name not in ("local", "ray"):
-        raise InputError(f"got --backend {name!r}; expected local or ray")
-    if name == "ray" and importlib.util.find_spec("ray") is None:
-        raise InputError("--backend ray needs the package ray, which is not installed")
-    return _on_ray if name == "ray" else compute_in_parallel
-
-
-def _on_ray(compute: Compute, todo: Sequence[Item], workers: int) -> Iterator[FeatureRow]:
+def _on_ray(
+    compute: partial[FeatureRow], todo: Sequence[Item], workers: int
+) -> Iterable[FeatureRow]:
     """Run tasks on the Ray cluster of RAY_ADDRESS, or on a new one on this machine."""
     import ray
 
     if not ray.is_initialized():
-        here = {"num_cpus": workers, "include_dashboard": False}
+        here = {"address": "local", "num_cpus": workers, "include_dashboard": False}
         ray.init(**({} if "RAY_ADDRESS" in os.environ else here), log_to_driver=False)
-    remote = ray.remote(compute.func)  # Ray takes no partial functions
+    remote = ray.remote(compute.func)  # Ray does not accept partial functions
     pending = [remote.remote(*compute.args, *item) for item in todo]
     while pending:
         ready, pending = ray.wait(pending)

@@ -1,4 +1,4 @@
-"""Work that is spread over the processes of this machine, with progress."""
+"""Parallel work in processes of this machine, with progress."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -7,6 +7,11 @@ import joblib
 
 T = TypeVar("T")
 OnProgress = Callable[[int, int], None]
+"""Function of (done, total) that shows progress."""
+
+
+def no_progress(_done: int, _total: int) -> None:
+    """Show no progress."""
 
 
 def compute_in_parallel(
@@ -26,7 +31,7 @@ def compute_in_parallel(
     Returns
     -------
     iterable
-        Results in the order in which they are ready.
+        Results in order of completion.
     """
     parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)
     results: Iterable[T] = parallel(joblib.delayed(compute)(*item) for item in items)
@@ -39,7 +44,7 @@ def with_progress(results: Iterable[T], total: int, on_progress: OnProgress) -> 
     Parameters
     ----------
     results : iterable
-        Results as they are ready.
+        Results in order of completion.
     total : int
         Number of results.
     on_progress : callable

@@ -1,4 +1,4 @@
-"""A Parquet table that grows while work goes on, so that an interruption loses little of it."""
+"""A Parquet table to which long work adds rows as they are ready, so that it can be resumed."""
 
 import json
 import time
@@ -11,13 +11,9 @@ from filelock import FileLock
 from acorn.files import check_same_settings, read_parquet, write_parquet
 
 FLUSH_SECONDS = 10.0
-"""Most seconds of work that a killed process loses."""
+"""Seconds between additions: the most work that a killed process loses."""
 
 Merge = Callable[[pl.DataFrame, pl.DataFrame], pl.DataFrame]
-
-
-def _concatenated(old: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
-    return pl.concat([old, new], how="diagonal")
 
 
 class ResumableTable:
@@ -33,7 +29,7 @@ class ResumableTable:
     key : str
         Name of the metadata field that holds the settings.
     settings : Mapping
-        Settings of the rows, by name: rows of other settings are refused.
+        Settings of the rows, by name; rows of other settings are refused.
     merge : callable, optional
         Combines the rows of the file with new ones; by default they are concatenated.
     """
@@ -44,7 +40,7 @@ class ResumableTable:
         *,
         key: str,
         settings: Mapping[str, object],
-        merge: Merge = _concatenated,
+        merge: Merge = lambda old, new: pl.concat([old, new], how="diagonal"),
     ) -> None:
         self._path = path
         self._key = key
@@ -71,6 +67,28 @@ class ResumableTable:
         frame, settings = read_parquet(self._path, key=self._key, kind="table of this command")
         check_same_settings(self._settings, settings, f"{self._path} was made under")
         return frame
+
+    def missing(self, archs: Iterable[str]) -> list[str]:
+        """Select architectures that have no row.
+
+        Parameters
+        ----------
+        archs : iterable of str
+            Values of the column ``arch``.
+
+        Returns
+        -------
+        list of str
+            Those that the column lacks.
+
+        Raises
+        ------
+        InvalidTableError, MismatchError
+            As :meth:`read` does.
+        """
+        table = self.read()
+        done = set(table["arch"]) if len(table) else set()
+        return [arch for arch in archs if arch not in done]
 
     def append(self, rows: pl.DataFrame) -> None:
         """Add rows to the file.

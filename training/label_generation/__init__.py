@@ -1,1 +1,1 @@
-"""Label generation: networks are trained from scratch and attacked, to measure their accuracies."""
+"""Label generation: trains networks from scratch, and measures their clean and robust accuracy."""

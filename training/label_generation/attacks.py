@@ -1,9 +1,9 @@
-"""White-box attacks bounded in the maximum norm: FGSM and PGD, which the benchmarks' labels name.
+"""White-box attacks bounded in the maximum norm: FGSM and PGD, as in the labels of benchmarks.
 
 The Adversarial Robustness Toolbox (1.20.1, July 2025), Foolbox (3.3.4, March 2024) and torchattacks
 (3.5.1, October 2023) have both attacks; AutoAttack is not on PyPI. These libraries draw random
-starts from the global generator of NumPy or torch, so labels would depend on what was attacked
-before; here each network has a generator of its own. torchattacks also requires requests 2.25.
+starts from the global generator of NumPy or torch, so labels would depend on earlier attacks; here
+each network has its own generator. torchattacks also requires requests 2.25.
 """
 
 import re
@@ -34,7 +34,7 @@ class Attack:
     Attributes
     ----------
     name : str
-        The target that it labels, such as ``pgd_linf_1.0``.
+        Target that the attack measures, such as ``pgd_linf_1.0``.
     eps : float
         Most that a pixel may change, in units of 1/255.
     steps : int, default=1
@@ -59,12 +59,28 @@ class Attack:
         dataset: Dataset,
         generator: torch.Generator,
     ) -> Float[Tensor, "batch 3 h w"]:
-        """Perturb normalised images; mode and gradients of the network stay as they are.
+        """Perturb normalised images; mode and gradients of the network are not changed.
 
         FGSM, ``x + eps sign(grad_x L)``: Goodfellow et al., Explaining and harnessing adversarial
         examples, ICLR 2015, section 4. PGD, ``x <- proj(x + alpha sign(grad_x L))`` onto the
         ball around the image: Madry et al., Towards deep learning models resistant to adversarial
         attacks, ICLR 2018, section 2.1. Pixels stay within 0 and 1 throughout.
+
+        Parameters
+        ----------
+        network : torch.nn.Module
+            Network to attack.
+        images, labels : torch.Tensor
+            Normalised images, shape (batch, 3, height, width), and their classes, shape (batch,).
+        dataset : Dataset
+            Gives mean and standard deviation.
+        generator : torch.Generator
+            Source of the random start.
+
+        Returns
+        -------
+        torch.Tensor
+            Attacked images, normalised.
         """
         mean, std = channel_statistics(dataset, images.device)
         budget = self.eps / 255 / std

@@ -80,7 +80,24 @@ class Corruption:
         dataset: Dataset,
         generator: torch.Generator,
     ) -> Float[Tensor, "batch 3 h w"]:
-        """Corrupt normalised images; the result is quantised to 8 bits."""
+        """Corrupt normalised images; the result is quantised to 8 bits.
+
+        Parameters
+        ----------
+        network, labels
+            Not used.
+        images : torch.Tensor
+            Normalised images, shape (batch, 3, height, width).
+        dataset : Dataset
+            Gives mean and standard deviation.
+        generator : torch.Generator
+            Source of random noise.
+
+        Returns
+        -------
+        torch.Tensor
+            Corrupted images, normalised.
+        """
         mean, std = channel_statistics(dataset, images.device)
         pixels = (images * std + mean).clamp(0, 1)
         corrupted = self.apply(pixels, self.level, generator).clamp(0, 1)

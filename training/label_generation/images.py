@@ -17,9 +17,10 @@ from acorn.batches.sources import known_classes
 from acorn.batches.stream import Stream
 from acorn.datasets import Dataset
 from acorn.errors import InvalidBatchError, abbreviate
+from training.groups import turns
 
 HELD_OUT = 5
-"""Of a source without test images, one image in so many of each class is a test image."""
+"""If a source has no test images, one in this number of images of each class is a test image."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,9 +56,9 @@ def load_images(path: Path, dataset: Dataset) -> tuple[Images, Images]:
     ----------
     path : pathlib.Path
         An npz file (``x_train``, ``y_train``, ``x_test``, ``y_test``), a folder with folders
-        ``train`` and ``test`` of one subfolder of images a class, or torchvision's CIFAR root;
-        otherwise what :func:`acorn.batches.load_batch` reads. Of a source without test images a
-        fifth of each class is held out, always the same.
+        ``train`` and ``test``, each with one subfolder of images for each class, torchvision's
+        CIFAR root, or what :func:`acorn.batches.load_batch` reads. If there are no test images, a
+        fifth of each class is held out, the same at each call.
     dataset : Dataset
         Gives shape and classes.
 
@@ -110,7 +111,20 @@ def normalised(pixels: UInt8[Tensor, "n 3 h w"], dataset: Dataset) -> Float[Tens
 
 
 def channel_statistics(dataset: Dataset, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of the channels, each of shape (1, 3, 1, 1)."""
+    """Mean and standard deviation of the channels.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Gives both.
+    device : torch.device
+        Device of the result.
+
+    Returns
+    -------
+    tuple of torch.Tensor
+        Mean and standard deviation, shape (1, 3, 1, 1).
+    """
     mean, std = (
         torch.tensor(values, device=device).view(1, 3, 1, 1)
         for values in (dataset.mean, dataset.std)
@@ -129,10 +143,10 @@ def _sources(path: Path, dataset: Dataset) -> tuple[Source, Source | None]:
         )
     folders = [path / "train", path / "test"]
     if all(folder.is_dir() for folder in folders):
-        first, second = ({each.name for each in f.iterdir() if each.is_dir()} for f in folders)
+        first, second = ({sub.name for sub in f.iterdir() if sub.is_dir()} for f in folders)
         if first != second:
             raise InvalidBatchError(
-                f"class {min(first ^ second)!r} is in one of train and test of {path.name!r} only; "
+                f"class {min(first ^ second)!r} is in one of train and test of {path.name!r}; "
                 "expected the same classes in both"
             )
         return read_folder(folders[0], dataset), read_folder(folders[1], dataset)
@@ -148,11 +162,8 @@ def _read(source: Source, dataset: Dataset) -> tuple[Pixels, Indices]:
 
 
 def _held_out(labels: Indices) -> np.ndarray:
-    """Mark one in :data:`HELD_OUT` of each class, the same on every machine."""
+    """Mark one in :data:`HELD_OUT` images of each class, the same on every machine."""
     shuffled = np.argsort(Stream("held out").uniform(len(labels)), kind="stable")
-    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
-    _, first, counts = np.unique(labels[by_class], return_index=True, return_counts=True)
-    turn = np.arange(len(labels)) - np.repeat(first, counts)
     held = np.zeros(len(labels), bool)
-    held[by_class] = turn % HELD_OUT == HELD_OUT - 1
+    held[shuffled] = turns(labels[shuffled]) % HELD_OUT == HELD_OUT - 1
     return held

@@ -1,18 +1,21 @@
-"""Generates a label table, network by network."""
+"""Trains networks one by one, and adds their labels to a table."""
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 import polars as pl
 import torch
+from torch import nn
 
 from acorn.datasets import Dataset
 from acorn.devices import find_device
-from acorn.features.extractor import build_seeded
 from acorn.spaces import Space
+from acorn.spaces.building import build_seeded
+from training.features.parallel import OnProgress, no_progress
 from training.features.resumable_table import ResumableTable
 from training.label_generation.attacks import adversary, read_attack
 from training.label_generation.corruptions import read_corruption
@@ -60,6 +63,11 @@ class LabelRecipe:
     def measurements(self) -> dict[str, list[Perturbation | None]]:
         """Perturbations of the test images for each target; a label is the mean accuracy.
 
+        Returns
+        -------
+        dict
+            Perturbations by target; None measures clean images.
+
         Raises
         ------
         InputError
@@ -72,7 +80,18 @@ class LabelRecipe:
         }
 
     def settings(self, train: Images, test: Images) -> dict[str, object]:
-        """Everything by name, with the hashes of the images."""
+        """Settings of a table of labels.
+
+        Parameters
+        ----------
+        train, test : Images
+            Images, whose hashes are among the settings.
+
+        Returns
+        -------
+        dict
+            Settings by name.
+        """
         return {
             "space": self.space.name,
             "dataset": self.dataset.name,
@@ -94,12 +113,13 @@ def generate_labels(
     out: Path,
     *,
     device: str = "auto",
-    on_progress: Callable[[int, int], None] = lambda _done, _total: None,
+    on_progress: OnProgress = no_progress,
 ) -> pl.DataFrame:
     """Bring a label table up to date with these architectures.
 
-    A finished row is written within seconds, so an interruption costs one network at most. A
-    network whose training diverges gets null labels and a ``reason``, and is not tried again.
+    A row is written within seconds after its network, so an interruption costs one network at
+    most. A network whose training diverges gets null labels and a ``reason``, and is not tried
+    again.
 
     Parameters
     ----------
@@ -128,72 +148,52 @@ def generate_labels(
     InputError
         For an unknown attack, corruption or device.
     """
-    measurements = recipe.measurements()
+    recipe.measurements()  # refuse unknown names before the work
     torch_device = find_device(device)
-    growing = ResumableTable(out, key=KEY, settings=recipe.settings(train, test))
-    table = growing.read()
-    done = set(table["arch"]) if len(table) else set()
-    todo = [arch for arch in archs if arch not in done]
+    rows = ResumableTable(out, key=KEY, settings=recipe.settings(train, test))
+    todo = rows.missing(archs)
     epochs = recipe.schedule.epochs
 
-    def rows() -> Iterator[pl.DataFrame]:
+    def new_rows() -> Iterator[pl.DataFrame]:
         for number, arch in enumerate(todo):
 
             def on_epoch(epoch: int, before: int = number * epochs) -> None:
                 on_progress(before + epoch, len(todo) * epochs)
 
-            yield _row(recipe, arch, measurements, train, test, torch_device, on_epoch)
+            network = build_seeded(recipe.space, arch, recipe.dataset, seed=recipe.seed)
+            row = _train_and_measure(network.to(torch_device), recipe, train, test, on_epoch)
+            yield row.select(pl.lit(arch).alias("arch"), pl.all())
             on_epoch(epochs)  # also if training diverged
 
-    growing.extend(rows())
-    return growing.read()
+    rows.extend(new_rows())
+    return rows.read()
 
 
-def _row(
+def _train_and_measure(
+    network: nn.Module,
     recipe: LabelRecipe,
-    arch: str,
-    measurements: Mapping[str, Sequence[Perturbation | None]],
     train: Images,
     test: Images,
-    device: torch.device,
     on_epoch: Callable[[int], None],
 ) -> pl.DataFrame:
-    """Train one network and measure it."""
+    """Train one network, and make its row: labels, ``reason`` and ``seconds``."""
     start = time.perf_counter()
-    network = build_seeded(recipe.space, arch, recipe.dataset, seed=recipe.seed).to(device)
-    names = [f"{recipe.dataset.name}.{target}" for target in measurements]
-    labels: list[float | None] = [None] * len(names)
+    dataset, schedule, seed = recipe.dataset, recipe.schedule, recipe.seed
+    attack = None if recipe.adversarial is None else adversary(recipe.adversarial)
+    measure = partial(accuracy, network, test, dataset, batch_size=schedule.batch_size, seed=seed)
+    labels: dict[str, float | None] = dict.fromkeys(recipe.measurements())
     reason = None
-
-    def measured(perturbation: Perturbation | None) -> float:
-        return accuracy(
-            network,
-            test,
-            recipe.dataset,
-            batch_size=recipe.schedule.batch_size,
-            perturbation=perturbation,
-            seed=recipe.seed,
-        )
-
     # Otherwise cuDNN may choose another convolution algorithm at each run.
     with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
         try:
-            fit(
-                network,
-                train,
-                recipe.dataset,
-                recipe.schedule,
-                adversary=None if recipe.adversarial is None else adversary(recipe.adversarial),
-                seed=recipe.seed,
-                on_epoch=on_epoch,
-            )
-            labels = [
-                statistics.fmean(map(measured, perturbations))
-                for perturbations in measurements.values()
-            ]
+            fit(network, train, dataset, schedule, adversary=attack, seed=seed, on_epoch=on_epoch)
+            labels |= {
+                target: statistics.fmean(measure(perturbation=each) for each in perturbations)
+                for target, perturbations in recipe.measurements().items()
+            }
         except DivergedError as error:
             reason = str(error)
-    schema = {"arch": pl.String, **dict.fromkeys(names, pl.Float64)}
-    schema |= {"reason": pl.String, "seconds": pl.Float64}
-    row = [arch, *labels, reason, time.perf_counter() - start]
-    return pl.DataFrame([row], schema=schema, orient="row")
+    row = {f"{dataset.name}.{target}": label for target, label in labels.items()}
+    schema = {**dict.fromkeys(row, pl.Float64), "reason": pl.String, "seconds": pl.Float64}
+    seconds = time.perf_counter() - start
+    return pl.DataFrame([row | {"reason": reason, "seconds": seconds}], schema=schema)

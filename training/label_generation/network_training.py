@@ -1,11 +1,11 @@
 """Trains one network from scratch, and measures its accuracy."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Int, UInt8
+from jaxtyping import UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -34,8 +34,8 @@ class Schedule:
     weight_decay : float, default=5e-4
         L2 penalty.
     crop : int or None, default=None
-        Black pixels that are padded to each side before a random crop; None is an eighth of the
-        height, 0 does not crop.
+        Black pixels padded to each side before a random crop; None is an eighth of the height, 0
+        does not crop.
     flip : bool, default=True
         Whether to mirror half of the images.
     """
@@ -118,7 +118,9 @@ def fit(
     network.train()
     for epoch in range(schedule.epochs):
         total = torch.zeros((), device=device)
-        for rows in _batches(len(images), schedule.batch_size, generator):
+        for rows in torch.randperm(len(images), generator=generator).split(schedule.batch_size):
+            if len(rows) == 1:  # one image has no variance
+                continue
             pixels = _augmented(images.pixels[rows], schedule, generator)
             x, y = normalised(pixels.to(device), dataset), images.labels[rows].to(device)
             if adversary is not None:
@@ -186,13 +188,6 @@ def accuracy(
             raise DivergedError("the logits are not all finite")
         correct += int((logits.argmax(dim=1) == y).sum())
     return 100 * correct / len(images)
-
-
-def _batches(n: int, size: int, generator: torch.Generator) -> Iterator[Int[Tensor, " batch"]]:
-    """All images in random order, without a last batch of one image, which has no variance."""
-    for rows in torch.randperm(n, generator=generator).split(size):
-        if len(rows) > 1:
-            yield rows
 
 
 def _augmented(

@@ -1,7 +1,7 @@
-"""CSV tables of any usual dialect: which separator, and which decimal mark.
+"""Reads CSV tables with any usual separator and decimal mark.
 
-The separator is the one that the header has; the decimal mark is decided for each column by its own
-values. Whatever has two readings is refused.
+The header decides the separator, and the values of a column its decimal mark. A table with two
+possible readings is refused.
 """
 
 import csv
@@ -19,7 +19,7 @@ SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
 
 _NUMBER = r"^\s*[+-]?[0-9]+(?:[.,][0-9]+)?(?:[eE][+-]?[0-9]+)?\s*$"
 _BETWEEN = re.compile(r"[^\w.\-/\"']")
-"""What hardly stands inside the name of a column."""
+"""A character that is unlikely in the name of a column."""
 
 
 def read_csv(path: Path, *, text: Collection[str]) -> pl.DataFrame:
@@ -27,22 +27,21 @@ def read_csv(path: Path, *, text: Collection[str]) -> pl.DataFrame:
 
     Parameters
     ----------
-    path
-        File in UTF-8: commas, semicolons or tabs between columns, double quotes around values that
-        contain the separator.
-    text
-        Columns to leave as they are: an architecture may be all digits, with zeros in front.
+    path : pathlib.Path
+        File in UTF-8, with commas, semicolons or tabs between columns, and double quotes around
+        values that contain the separator.
+    text : collection of str
+        Columns to keep as text: an architecture may consist of digits and begin with zeros.
 
     Returns
     -------
     polars.DataFrame
-        Columns whose numbers have decimal commas, or spaces around them, are float64.
+        Numbers with decimal commas or surrounding spaces are float64.
 
     Raises
     ------
     InvalidTableError
-        If the file is no such table, or the separator or a decimal mark is in doubt; says what was
-        seen.
+        If the file is no such table, or the separator or a decimal mark is ambiguous.
     """
     separator = _find_separator(path)
     header = _header(path, separator)
@@ -74,17 +73,18 @@ def read_csv(path: Path, *, text: Collection[str]) -> pl.DataFrame:
 
 
 def _find_separator(path: Path) -> str:
-    """Find the separator that the header has; one that leaves a column ``arch`` settles doubt."""
+    """Find the separator of the header; of several, the one that gives a column ``arch``."""
     headers = {separator: _header(path, separator) for separator in SEPARATORS}
-    seen = [separator for separator, names in headers.items() if len(names) > 1]
-    if len(seen) > 1:
-        settled = [each for each in seen if "arch" in map(str.strip, headers[each])]
-        seen = settled if len(settled) == 1 else seen
-    if len(seen) == 1:
-        return seen[0]
-    line = _first_line(path)
-    if seen:
-        names = " and ".join(SEPARATORS[each] for each in seen)
+    possible = [separator for separator, names in headers.items() if len(names) > 1]
+    if len(possible) > 1:
+        with_arch = [mark for mark in possible if "arch" in map(str.strip, headers[mark])]
+        possible = with_arch if len(with_arch) == 1 else possible
+    if len(possible) == 1:
+        return possible[0]
+    with path.open(encoding="utf-8-sig") as file:
+        line = file.readline(1_000).strip()
+    if possible:
+        names = " and ".join(SEPARATORS[mark] for mark in possible)
         raise InvalidTableError(
             f"{path}: got {names} in the header {abbreviate(line)}; expected one of them"
         )
@@ -97,7 +97,7 @@ def _find_separator(path: Path) -> str:
 
 
 def _header(path: Path, separator: str) -> list[str]:
-    """Names of the columns if they are separated in this way; empty for an empty file."""
+    """Split the first line at a separator; an empty file has no columns."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             return next(csv.reader(file, delimiter=separator), [])
@@ -105,13 +105,8 @@ def _header(path: Path, separator: str) -> list[str]:
         raise InvalidTableError(f"{path} is no Parquet or CSV table: {error}") from None
 
 
-def _first_line(path: Path) -> str:
-    with path.open(encoding="utf-8-sig") as file:
-        return file.readline(1_000).strip()
-
-
 def _read_numbers(column: pl.Series, path: Path) -> pl.Series:
-    """Read numbers with decimal commas or spaces around them; other columns stay as they are."""
+    """Convert numbers with decimal commas or surrounding spaces; other columns are kept."""
     values = column.drop_nulls()
     if not len(values) or not values.str.contains(_NUMBER).all():
         return column

@@ -1,23 +1,23 @@
 """Label tables: measured accuracies of architectures, from one file or several.
 
 A table has a column ``arch`` and columns ``<dataset>.<target>`` in the unit of the target, percent
-for accuracies, null where nothing was measured. Other columns, such as parameter counts and class
-numbers, are ignored. Datasets may be spelled in any way that :func:`acorn.datasets.get_dataset`
-reads, architectures in any way that their space reads.
+for accuracies; a missing label is null. Columns of conditions and of groups are read on demand;
+other columns, such as numbers of parameters, are ignored.
+:func:`acorn.datasets.get_dataset` reads the names of datasets, and their space the architectures.
 """
 
 import hashlib
 import math
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
 
-from acorn.datasets import canonical_name
+from acorn.conditions import IMAGE_SIZE, PREFIX, Condition
+from acorn.datasets import canonical_name, get_dataset
 from acorn.errors import InputError, InvalidArchitectureError, InvalidTableError, abbreviate
 from acorn.forests import LabelSource
-from acorn.learning.labels import COMPANION, Labels
+from acorn.learning.labels import COMPANION, GROUP, Labels
 from acorn.spaces import SPACES, UNIVERSAL, Space, get_space
 from acorn.targets import ADVERSARIAL, PERCENT, Target, is_target
 from training.labels.csv_tables import SUFFIXES, read_csv
@@ -26,85 +26,149 @@ FUNCTION_CLASS = "function_class"
 
 
 def read_labels(
-    sources: Sequence[str], *, space: str, dataset: str, companions: bool = False
+    sources: Sequence[str],
+    *,
+    space: str,
+    dataset: str,
+    companions: bool = False,
+    conditions: Sequence[str | Condition] = (),
+    groups: str | None = None,
 ) -> Labels:
     """Read and merge label tables.
 
     Parameters
     ----------
-    sources
+    sources : sequence of str
         Parquet or CSV files. ``adv=FILE`` reads labels of adversarially trained networks: their
-        targets get the prefix ``adv.``. ``SPACE=FILE`` says whose architectures a table has.
-        ``percent=FILE`` says that labels are percent, also where all of a target are at most 1.
-        Several marks may stand together, as in ``SPACE=adv=FILE``.
-    space
-        Name of the space of all architectures; ``"universal"`` for those of several, each of
-        which is then named.
-    dataset
-        Whose columns to take.
-    companions
-        Take the columns of other datasets, too. Only the order of their labels is used, so that
-        they may be fractions.
+        targets get the prefix ``adv.``. ``SPACE=FILE`` names the space of the architectures.
+        ``percent=FILE`` accepts labels in percent that are all at most 1. Marks can be combined:
+        ``SPACE=adv=FILE``.
+    space : str
+        Space of all architectures; for ``"universal"``, every source names its space.
+    dataset : str
+        Dataset whose labels to read.
+    companions : bool, default=False
+        Whether to read labels on other datasets, too. Only their order is used, so they may be
+        fractions.
+    conditions : sequence of str or Condition, default=()
+        Columns that labels depend on besides the architecture, such as ``image_size``. A name may
+        have its default after it: ``pretraining=none``. A :class:`~acorn.conditions.Condition` is
+        that of a bundle, which has to allow every value. An architecture may have several rows
+        then. A row without a value has the default.
+    groups : str, optional
+        Column of groups of rows, such as ``family``, that no split separates.
+
+    Returns
+    -------
+    Labels
 
     Raises
     ------
     InvalidTableError
-        For a table that cannot be used: says which file, which row or column, and why.
+        For a table that cannot be used; the message names the file, and the row or column.
+    InputError
+        If there is no source, or a source of another space.
     """
     if not sources:
         raise InputError("got no label table; expected at least one")
     dataset = canonical_name(dataset)
+    defaults = {_name(given): given for given in conditions}
     tables, origins = zip(
-        *(_read_one(source, space, dataset, companions=companions) for source in sources),
+        *(
+            _read_one(source, space, dataset, [*defaults], groups, companions=companions)
+            for source in sources
+        ),
         strict=True,
     )
-    return Labels(space, dataset, _merge(tables), tuple(origins))
+    if groups is not None and not any(GROUP in table.columns for table in tables):
+        raise InvalidTableError(f"got no label table with a column {groups!r} of groups")
+    if not conditions:
+        return Labels(space, dataset, _merge(tables), tuple(origins))
+    frame, known = _with_conditions(tables, defaults, dataset)
+    return Labels(space, dataset, frame, tuple(origins), known)
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """A label table, and what the marks before its path say of it."""
+def _name(condition: str | Condition) -> str:
+    return condition.name if isinstance(condition, Condition) else condition.partition("=")[0]
 
-    space: Space
-    path: Path
-    adversarial: bool
-    percent: bool
+
+def _with_conditions(
+    tables: Sequence[pl.DataFrame], defaults: Mapping[str, str | Condition], dataset: str
+) -> tuple[pl.DataFrame, tuple[Condition, ...]]:
+    """Stack tables whose rows are not merged, and make the conditions of their columns."""
+    try:
+        frame = pl.concat(tables, how="diagonal")
+    except pl.exceptions.PolarsError as error:
+        raise InvalidTableError(f"label tables have different kinds of columns: {error}") from None
+    conditions = []
+    for name, given in defaults.items():
+        column = PREFIX + name
+        if column not in frame.columns:
+            raise InvalidTableError(f"got no label table with a column {name!r}; expected one")
+        values = frame[column].drop_nulls().to_list()
+        if isinstance(given, Condition):
+            for value in set(values):
+                given.read(value)
+            condition = given
+        else:
+            default = given.partition("=")[2] or None
+            size = get_dataset(dataset).height if name == IMAGE_SIZE else None
+            condition = Condition.of(name, values, default=default, usual=size)
+        frame = frame.with_columns(pl.col(column).fill_null(condition.default))
+        conditions.append(condition)
+    return frame, tuple(conditions)
 
 
 def _read_one(
-    text: str, wanted: str, dataset: str, *, companions: bool
+    source: str,
+    wanted: str,
+    dataset: str,
+    conditions: Sequence[str],
+    groups: str | None,
+    *,
+    companions: bool,
 ) -> tuple[pl.DataFrame, LabelSource]:
-    source = _read_source(text, wanted)
-    path = source.path
+    marks, path = split_marks(source, {"adv", PERCENT, *SPACES})
+    space = _find_space(source, [mark for mark in marks if mark in SPACES], wanted)
     table = read_file(path)
-    prefix = ADVERSARIAL if source.adversarial else ""
+    prefix = ADVERSARIAL if "adv" in marks else ""
     labels = {}
     for column, (owner, name) in _target_columns(table, dataset, path, prefix).items():
-        target = Target.of(name)
-        if owner == dataset:
-            labels[name] = read_column(table[column], target, path, small=source.percent)
-        elif companions:
-            labels[owner + COMPANION + name] = read_column(table[column], target, path, small=True)
-    ids, archs = _functions(table, source.space, path)
-    frame = pl.DataFrame({"id": ids, "arch": archs} | labels)
+        if owner == dataset or companions:
+            small = PERCENT in marks or owner != dataset
+            label = read_column(table[column], Target.of(name), path, small=small)
+            labels[name if owner == dataset else owner + COMPANION + name] = label
+    ids, archs = _parse_architectures(table, space, path, may_repeat=bool(conditions))
+    keys: dict[str, object] = {"id": ids, "arch": archs}
+    if groups in table.columns:
+        keys[GROUP] = table[groups].cast(pl.String)
+    for name in conditions:
+        if name in table.columns:
+            keys[PREFIX + name] = _read_condition(table[name])
+    frame = pl.DataFrame(keys | labels)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return frame, LabelSource(file=path.name, prefix=prefix, rows=len(frame), sha256=digest)
 
 
-def _read_source(text: str, wanted: str) -> _Source:
-    marks, path = split_marks(text, {"adv", PERCENT, *SPACES})
-    spaces = [mark for mark in marks if mark in SPACES]
-    if len(spaces) > 1:
-        raise InputError(f"got labels {text!r}; expected one space")
-    if not spaces and wanted == UNIVERSAL:
+def _read_condition(column: pl.Series) -> pl.Series:
+    """Read numbers as float64, and everything else as text."""
+    if column.dtype.is_numeric():
+        return column.cast(pl.Float64).fill_nan(None)
+    return column.cast(pl.String)
+
+
+def _find_space(source: str, marked: Sequence[str], wanted: str) -> Space:
+    if len(marked) > 1:
+        raise InputError(f"got labels {source!r}; expected one space")
+    if not marked and wanted == UNIVERSAL:
         raise InputError(
-            f"got labels {text!r}; expected SPACE=FILE, since a universal forest learns from "
+            f"got labels {source!r}; expected SPACE=FILE, since a universal forest learns from "
             f"several spaces: {', '.join(SPACES)}"
         )
-    if spaces and wanted not in (spaces[0], UNIVERSAL):
-        raise InputError(f"got labels of {spaces[0]}; expected labels of {wanted}")
-    space = get_space(spaces[0] if spaces else wanted)
-    return _Source(space, path, "adv" in marks, PERCENT in marks)
+    name = marked[0] if marked else wanted
+    if wanted not in (name, UNIVERSAL):
+        raise InputError(f"got labels of {name}; expected labels of {wanted}")
+    return get_space(name)
 
 
 def split_marks(source: str, known: Collection[str]) -> tuple[list[str], Path]:
@@ -112,10 +176,17 @@ def split_marks(source: str, known: Collection[str]) -> tuple[list[str], Path]:
 
     Parameters
     ----------
-    source
-        As it was given. A file whose own name has an equals sign is read as that file.
-    known
-        What may stand before an equals sign.
+    source : str
+        Marks and path. A path that exists has no marks, even if its name has an equals sign.
+    known : collection of str
+        Allowed marks.
+
+    Returns
+    -------
+    marks : list of str
+        Marks in order.
+    path : pathlib.Path
+        The rest.
     """
     marks: list[str] = []
     while not Path(source).exists():
@@ -128,14 +199,23 @@ def split_marks(source: str, known: Collection[str]) -> tuple[list[str], Path]:
 
 
 def read_file(path: Path, *, text: Collection[str] = ("arch",)) -> pl.DataFrame:
-    """Read a Parquet or CSV table; raises InvalidTableError.
+    """Read a Parquet or CSV table.
 
     Parameters
     ----------
-    path
+    path : pathlib.Path
         CSV if its name ends in ``.csv`` or ``.tsv``, else Parquet.
-    text
+    text : collection of str, default=("arch",)
         Columns of a CSV table that are text, even if all values look like numbers.
+
+    Returns
+    -------
+    polars.DataFrame
+
+    Raises
+    ------
+    InvalidTableError
+        If there is no such file, or it cannot be read.
     """
     if not path.is_file():
         raise InvalidTableError(f"no label table at {path}")
@@ -149,7 +229,20 @@ def read_file(path: Path, *, text: Collection[str] = ("arch",)) -> pl.DataFrame:
 
 
 def split_column(name: str) -> tuple[str, str]:
-    """Split ``<dataset>.<target>``, the dataset in its own spelling."""
+    """Split the name of a column of labels.
+
+    Parameters
+    ----------
+    name : str
+        ``<dataset>.<target>``.
+
+    Returns
+    -------
+    dataset : str
+        Canonical name of the dataset.
+    target : str
+        Name of the target; empty if the column has none.
+    """
     owner, _, target = name.partition(".")
     return canonical_name(owner), target
 
@@ -157,17 +250,18 @@ def split_column(name: str) -> tuple[str, str]:
 def _target_columns(
     table: pl.DataFrame, dataset: str, path: Path, prefix: str
 ) -> dict[str, tuple[str, str]]:
-    """Dataset and target of each column with labels; targets get the prefix."""
+    """Dataset and target of each column of labels; the prefix is added to targets."""
     if "arch" not in table.columns:
-        raise InvalidTableError(f"{path} has no column 'arch'; it has {_some(table.columns)}")
+        columns = abbreviate(", ".join(table.columns))
+        raise InvalidTableError(f"{path} has no column 'arch'; it has {columns}")
     split = {column: split_column(column) for column in table.columns}
     names = {column: (owner, prefix + target) for column, (owner, target) in split.items()}
-    labels = {column: each for column, each in names.items() if is_target(each[1])}
+    labels = {column: name for column, name in names.items() if is_target(name[1])}
     first: dict[tuple[str, str], str] = {}
-    for column, each in labels.items():
-        if first.setdefault(each, column) != column:
-            got = f"columns {first[each]!r} and {column!r}"
-            raise InvalidTableError(f"{path}: got {got}; expected one for {'.'.join(each)}")
+    for column, name in labels.items():
+        if first.setdefault(name, column) != column:
+            got = f"columns {first[name]!r} and {column!r}"
+            raise InvalidTableError(f"{path}: got {got}; expected one for {'.'.join(name)}")
     if all(owner != dataset for owner, _ in labels.values()):
         owners = ", ".join(sorted({owner for owner, _ in labels.values()})) or "none"
         raise InvalidTableError(f"{path} has no labels for {dataset}; it has them for: {owners}")
@@ -180,15 +274,15 @@ def read_column(column: pl.Series, target: Target, path: Path, *, small: bool = 
     Parameters
     ----------
     column : polars.Series
-        Finite numbers within the bounds of the target; NaN is null. If percent are all at most 1,
-        they are taken for fractions and refused. A column of zeros is accepted, since under a
-        strong attack no network may be right.
+        Finite numbers within the bounds of the target; NaN is null. Percent that are all at most
+        1 are refused as fractions. A column of zeros is accepted: a strong attack may succeed for
+        every image.
     target : Target
         The target of the labels.
     path : pathlib.Path
         Path of the table, for error messages.
     small : bool, default=False
-        Accept percent of which all are at most 1.
+        Whether to accept percent that are all at most 1.
 
     Returns
     -------
@@ -230,7 +324,7 @@ def _expected(target: Target) -> str:
 
 
 def _odd(column: pl.Series) -> str:
-    """Say what of a column is no number."""
+    """Describe the first value of a column that is no number."""
     if column.dtype != pl.String:
         return f"column {column.name!r} of {column.dtype}"
     numbers = column.cast(pl.Float64, strict=False)
@@ -238,8 +332,10 @@ def _odd(column: pl.Series) -> str:
     return f"{abbreviate(column[row])} in column {column.name!r}, row {row + 1}"
 
 
-def _functions(table: pl.DataFrame, space: Space, path: Path) -> tuple[list[str], list[str]]:
-    """Id and spelling of each row, held against the table's own classes of functions."""
+def _parse_architectures(
+    table: pl.DataFrame, space: Space, path: Path, *, may_repeat: bool
+) -> tuple[list[str], list[str]]:
+    """Id and spelling of each row; the equivalence classes of the table are checked."""
     ids, archs = [], []
     for row, spec in enumerate(table["arch"].to_list(), start=1):
         try:
@@ -249,40 +345,32 @@ def _functions(table: pl.DataFrame, space: Space, path: Path) -> tuple[list[str]
         ids.append(parsed.id)
         archs.append(parsed.arch)
     repeated = pl.Series(archs).is_duplicated().arg_true()
-    if len(repeated):
-        rows = f"rows {repeated[0] + 1} and {archs.index(archs[repeated[0]], repeated[0] + 1) + 1}"
-        raise InvalidTableError(f"{path}: {archs[repeated[0]]} is there twice, in {rows}")
+    if len(repeated) and not may_repeat:
+        arch = archs[repeated[0]]
+        rows = [row for row, other in enumerate(archs, start=1) if other == arch]
+        raise InvalidTableError(f"{path}: {arch} is there twice, in rows {rows[0]} and {rows[1]}")
     if FUNCTION_CLASS in table.columns:
-        _check_classes(table[FUNCTION_CLASS].to_list(), ids, path)
+        pairs = table.select(FUNCTION_CLASS, id=pl.Series(ids)).drop_nulls().unique()
+        conflicts = pairs.filter(pl.any_horizontal(pl.all().is_duplicated())).sort("id")
+        if len(conflicts):
+            class_, id_ = conflicts.row(0)
+            raise InvalidTableError(
+                f"{path}: got {FUNCTION_CLASS} {class_} for {id_}, which is not the function class "
+                "of the space; expected one number for each canonical architecture"
+            )
     return ids, archs
 
 
-def _check_classes(classes: list[object], ids: list[str], path: Path) -> None:
-    id_of: dict[object, str] = {}
-    class_of: dict[str, object] = {}
-    for class_, id_ in zip(classes, ids, strict=True):
-        if class_ is None:
-            continue
-        if id_of.setdefault(class_, id_) != id_ or class_of.setdefault(id_, class_) != class_:
-            raise InvalidTableError(
-                f"{path}: {FUNCTION_CLASS} {class_} is not the function {id_}: the column puts "
-                f"architectures together, or apart, that the space does not"
-            )
-
-
 def _merge(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Put tables together by architecture; a label may come from one table only."""
+    """Merge tables by architecture; a label may come from only one table."""
     stacked = pl.concat(tables, how="diagonal")
-    targets = pl.exclude("id", "arch")
+    targets = pl.exclude("id", "arch", GROUP)
     grouped = stacked.group_by("id", "arch", maintain_order=True)
+    others = [pl.col(GROUP).drop_nulls().first()] if GROUP in stacked.columns else []
     counts = grouped.agg(targets.count())
     for name in counts.columns[2:]:
         twice = counts.filter(pl.col(name) > 1)
         if len(twice):
             got = f"{name} of {twice['arch'][0]}"
             raise InvalidTableError(f"got {got} from two label tables; expected it from one")
-    return grouped.agg(targets.drop_nulls().first())
-
-
-def _some(names: Sequence[str]) -> str:
-    return abbreviate(", ".join(names))
+    return grouped.agg(*others, targets.drop_nulls().first())

@@ -1,20 +1,28 @@
-"""Evaluates candidate architectures: a bundle's predictions, and the space's own cost formulas."""
+"""Evaluates candidate architectures: a bundle's predictions, and the space's own cost formulas.
 
-from collections.abc import Callable, Sequence
+A candidate is a canonical form. ``@SIZE`` after it is an image size, which wins over that of the
+conditions.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 
 import polars as pl
 
-from acorn.datasets import Dataset
+from acorn.conditions import IMAGE_SIZE
+from acorn.datasets import get_dataset
 from acorn.errors import InputError
-from acorn.features.feature_table import FeatureTable
+from acorn.features.feature_table import FeatureTable, split_row_id
 from acorn.features.recipe import FeatureRecipe
 from acorn.forests import Bundle
-from acorn.spaces import Cost, Space
+from acorn.spaces import Cost, Space, recognise_ids
 from training.features.compute import compute_features
+from training.features.parallel import OnProgress, no_progress
 from training.nas.objectives import Objectives
 
 
+@dataclass
 class ArchitectureEvaluator:
     """Predicts the targets of architectures of one space, and counts their cost.
 
@@ -22,123 +30,180 @@ class ArchitectureEvaluator:
     ----------
     bundle : Bundle
         The trained bundle.
-    space, dataset : Space, Dataset
-        Space and dataset of the architectures.
+    space : Space
+        Space of the architectures.
     objectives : Objectives
-        Says which targets to predict.
+        Gives the targets to predict.
+    conditions : mapping of str to int, float or str, optional
+        Conditions of all candidates; by default those of the bundle.
     interval : float
         Level of the intervals.
     store : pathlib.Path
         Feature table (Parquet) for features that the bundle's own table lacks; it is made if
         needed, and kept up to date.
-    images, device, workers
-        How missing features are computed: see :class:`~acorn.features.recipe.FeatureRecipe` and
-        :func:`~training.features.compute.compute_features`.
+    images : str, optional
+        Source of the images with which missing features are computed; by default the embedded
+        batch.
+    device, workers
+        As in :func:`~training.features.compute.compute_features`.
 
     Raises
     ------
-    UnknownTargetError
-        For an objective that is neither a target of the bundle nor a cost.
+    InputError
+        For an objective that is neither a target of the bundle nor a cost, or for a condition that
+        the bundle does not have.
     MismatchError
         If ``store`` holds features of other settings than the bundle's.
     """
 
-    def __init__(
-        self,
-        bundle: Bundle,
-        space: Space,
-        dataset: Dataset,
-        objectives: Objectives,
-        *,
-        interval: float,
-        store: Path,
-        images: str | None = None,
-        device: str = "auto",
-        workers: int = 0,
-    ) -> None:
-        self._bundle = bundle
-        self._space = space
-        self._dataset = dataset
-        self._targets = {name: bundle.target(name) for name in objectives.targets}
-        self._interval = interval
-        self._store = store
-        self._device = device
-        self._workers = workers
-        self._table = bundle.table
-        if store.exists():
-            self._table = FeatureTable.read(store).joined(self._table)
-        self._recipe = FeatureRecipe(bundle.table.settings, bundle.feature_names, images)
+    bundle: Bundle
+    space: Space
+    objectives: Objectives
+    _: KW_ONLY
+    conditions: Mapping[str, int | float | str] = field(default_factory=dict)
+    interval: float
+    store: Path
+    images: str | None = None
+    device: str = "auto"
+    workers: int = 0
 
-    def has_features(self, canonical_forms: Sequence[str]) -> bool:
-        """Whether the features of all of these architectures are in a table."""
-        return all(self._id(canonical) in self._table for canonical in canonical_forms)
+    def __post_init__(self) -> None:
+        self._dataset = get_dataset(self.bundle.dataset)
+        self._targets = {name: self.bundle.target(name) for name in self.objectives.targets}
+        self._table = self.bundle.table
+        if self.store.exists():
+            self._table = FeatureTable.read(self.store).joined(self._table)
+        self.bundle.resolve(self.conditions)
+        recognise_ids(self._table.ids)
 
-    def cost(self, canonical: str) -> Cost:
-        """Size of a network; raises :class:`~acorn.errors.InputError` if it cannot be built."""
-        return self._space.cost(canonical, self._dataset)
+    def has_features(self, candidates: Sequence[str]) -> bool:
+        """Whether the features of all candidates are in a table.
+
+        Parameters
+        ----------
+        candidates : sequence of str
+            Candidates.
+
+        Returns
+        -------
+        bool
+        """
+        return all(self._row_id(candidate) in self._table for candidate in candidates)
+
+    def known(self) -> list[str]:
+        """List the architectures of the space whose features are in a table.
+
+        Returns
+        -------
+        list of str
+            Candidates. If the bundle reads the image size, and the conditions have none, there is
+            one for each image size that the bundle accepts.
+        """
+        prefix = f"{self.space.name}/"
+        keys = [id_.removeprefix(prefix) for id_ in self._table.ids if id_.startswith(prefix)]
+        condition = next((c for c in self.bundle.conditions if c.name == IMAGE_SIZE), None)
+        if condition is None:
+            return keys
+        wanted = self.conditions.get(IMAGE_SIZE)
+        sized = [(form, size or self._dataset.height) for form, size in map(split_row_id, keys)]
+        return [
+            f"{form}@{size}"
+            for form, size in sized
+            if (size == wanted if wanted is not None else condition.accepts(size))
+        ]
+
+    def cost(self, candidate: str) -> Cost:
+        """Size of a network.
+
+        Parameters
+        ----------
+        candidate : str
+            Candidate.
+
+        Returns
+        -------
+        Cost
+
+        Raises
+        ------
+        InputError
+            If the network cannot be built.
+        """
+        form, size = split_row_id(candidate)
+        row = self._table.row(self._row_id(candidate)) if self.space.needs_package else None
+        in_table = None if row is None else row.cost
+        return in_table or self.space.cost(form, self._dataset.at(size))
 
     def evaluate(
-        self,
-        canonical_forms: Sequence[str],
-        *,
-        on_progress: Callable[[int, int], None] = lambda _done, _total: None,
+        self, candidates: Sequence[str], *, on_progress: OnProgress = no_progress
     ) -> pl.DataFrame:
         """Evaluate architectures; features that are in no table are computed and stored.
 
         Parameters
         ----------
-        canonical_forms : sequence of str
-            Canonical forms, each once.
+        candidates : sequence of str
+            Candidates, each once.
         on_progress : callable, optional
             Called with (done, total) as features are computed.
 
         Returns
         -------
         polars.DataFrame
-            One row for each architecture: ``arch``; for each target its value, ``.lower`` and
-            ``.upper``; ``params`` and ``flops`` in millions; ``in_domain``; and ``seen``, whether
-            the forest was trained on this architecture, whose label it mostly repeats.
+            One row for each candidate: ``arch``, the canonical form; the conditions, if the bundle
+            has some; for each target its value, ``.lower`` and ``.upper``; ``params`` and
+            ``flops`` in millions; ``in_domain``; and ``seen``, whether the forest was trained on
+            this architecture, whose label it mostly repeats.
         """
-        self._compute_missing(canonical_forms, on_progress)
-        ids = [self._id(canonical) for canonical in canonical_forms]
-        X = self._table.matrix(self._bundle.feature_names, ids)
-        predictions = self._bundle.predict(
-            X, targets=list(self._targets.values()), interval=self._interval
+        self._compute_missing(candidates, on_progress)
+        conditions = [self._conditions_of(candidate) for candidate in candidates]
+        archs = [split_row_id(candidate)[0] for candidate in candidates]
+        ids = [f"{self.space.name}/{arch}" for arch in archs]
+        X = self.bundle.table_matrix(
+            [self._row_id(candidate) for candidate in candidates], conditions, table=self._table
         )
-        columns: dict[str, object] = {"arch": list(canonical_forms)}
+        predictions = self.bundle.predict(
+            X, targets=list(self._targets.values()), interval=self.interval
+        )
+        columns: dict[str, object] = {"arch": archs}
+        for condition in self.bundle.conditions:
+            columns[condition.name] = [values[condition.name] for values in conditions]
         for name, target in self._targets.items():
             value, lower, upper = predictions[target]
             columns |= {name: value, f"{name}.lower": lower, f"{name}.upper": upper}
-        costs = [self.cost(canonical) for canonical in canonical_forms]
+        costs = [self.cost(candidate) for candidate in candidates]
         columns["params"] = [cost.params for cost in costs]
         columns["flops"] = [cost.flops for cost in costs]
-        columns["in_domain"] = self._bundle.outliers(X, ids)[0]
-        columns["seen"] = self._bundle.training_set.contains(ids)
+        columns["in_domain"] = self.bundle.outliers(X, ids)[0]
+        columns["seen"] = self.bundle.training_set.contains(ids)
         return pl.DataFrame(columns)
 
-    def _id(self, canonical: str) -> str:
-        return f"{self._space.name}/{canonical}"
+    def _conditions_of(self, candidate: str) -> dict[str, int | float | str]:
+        size = split_row_id(candidate)[1]
+        return self.bundle.resolve(self.conditions, None if size is None else {IMAGE_SIZE: size})
 
-    def _compute_missing(
-        self, canonical_forms: Sequence[str], on_progress: Callable[[int, int], None]
-    ) -> None:
-        missing = [form for form in canonical_forms if self._id(form) not in self._table]
+    def _row_id(self, candidate: str) -> str:
+        """Key of the features of a candidate under its conditions."""
+        id_ = f"{self.space.name}/{split_row_id(candidate)[0]}"
+        return self.bundle.row_id(id_, self._conditions_of(candidate))
+
+    def _compute_missing(self, candidates: Sequence[str], on_progress: OnProgress) -> None:
+        keys = map(self._row_id, candidates)
+        missing = [key.partition("/")[2] for key in keys if key not in self._table]
         if not missing:
             return
         computed = compute_features(
-            self._recipe,
-            self._space.name,
+            FeatureRecipe(self.bundle.table.settings, self.bundle.network_features, self.images),
+            self.space.name,
             missing,
-            self._store,
-            device=self._device,
-            workers=self._workers,
+            self.store,
+            device=self.device,
+            workers=self.workers,
             on_progress=on_progress,
         )
-        absent = set(self._bundle.feature_names) - set(computed.feature_names)
+        absent = set(self.bundle.network_features) - set(computed.feature_names)
         if absent:
             raise InputError(
-                f"the forest reads {len(absent)} features that architectures of "
-                f"{self._space.name} do not have, {min(absent)} among them; expected a forest of "
-                f"this space, or a universal one"
+                f"got architectures of {self.space.name}, which lack {len(absent)} features of the "
+                f"forest, such as {min(absent)}; expected a forest of this space or a universal one"
             )
         self._table = computed.joined(self._table)

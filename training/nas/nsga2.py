@@ -1,12 +1,12 @@
-"""NSGA-II over architectures, for spaces that are too large to evaluate as a whole.
+"""NSGA-II over architectures, for spaces that are too large to evaluate completely.
 
 Deb et al., A fast and elitist multiobjective genetic algorithm: NSGA-II, IEEE Transactions on
-Evolutionary Computation 6(2), 2002. Children are mutations only, since spaces have no crossover.
-The cost of a network is known without a prediction, so networks beyond the limits are skipped.
+Evolutionary Computation 6(2), 2002. All children are mutations, since spaces have no crossover. The
+cost of a network is known without a prediction, so networks beyond the limits are skipped.
 """
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -16,12 +16,13 @@ from deap import base, tools
 
 from acorn.errors import InputError
 from acorn.spaces import Space
+from training.features.parallel import OnProgress, no_progress
 from training.nas.evaluator import ArchitectureEvaluator
 from training.nas.objectives import EvolutionSettings, Objectives
 from training.seeding import seeded
 
 TRIES = 10_000
-"""Architectures that may be drawn or mutated without finding a new one before a search stops."""
+"""Number of architectures without a new one among them after which a search stops."""
 
 
 @dataclass(eq=False)
@@ -38,7 +39,7 @@ def evolve(
     objectives: Objectives,
     settings: EvolutionSettings,
     *,
-    on_progress: Callable[[int, int], None] = lambda _done, _total: None,
+    on_progress: OnProgress = no_progress,
 ) -> pl.DataFrame:
     """Evaluate architectures generation by generation, each once.
 
@@ -75,7 +76,7 @@ def evolve(
 
     def evaluated(archs: Iterator[str], wanted: int) -> list[_Individual]:
         """Evaluate the next new architectures that keep within the limits."""
-        arch_of: dict[str, str] = {}  # as it was drawn, by its canonical form
+        arch_of: dict[str, str] = {}  # architecture as drawn, by canonical form
         for _ in range(TRIES):
             if len(arch_of) == wanted:
                 break
@@ -104,7 +105,7 @@ def evolve(
         while len(seen) < settings.evaluations:
             wanted = min(settings.population, settings.evaluations - len(seen))
             children = evaluated(_mutated(space, parents, seeds), wanted)
-            if not children:  # everything within reach has been evaluated
+            if not children:  # all mutations have been evaluated
                 break
             parents = tools.selNSGA2(parents + children, len(parents))
     return pl.concat(frames)

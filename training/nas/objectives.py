@@ -40,7 +40,17 @@ class Objectives:
         return [name for name in self.names if name not in COSTS]
 
     def affords(self, cost: Cost) -> bool:
-        """Whether a network of this cost keeps within the limits."""
+        """Whether a network is within the limits.
+
+        Parameters
+        ----------
+        cost : Cost
+            Size of the network.
+
+        Returns
+        -------
+        bool
+        """
         return (self.max_params is None or cost.params <= self.max_params) and (
             self.max_flops is None or cost.flops <= self.max_flops
         )
@@ -58,15 +68,13 @@ class Objectives:
         numpy.ndarray
             Shape (rows, names); more is better.
         """
-        return np.column_stack([self._gain(evaluated, name) for name in self.names])
-
-    def _gain(self, evaluated: pl.DataFrame, name: str) -> NDArray[np.float64]:
-        is_higher = name not in COSTS and Target.of(name).higher_is_better
-        bound = ""
-        if self.pessimistic and name not in COSTS:
-            bound = ".lower" if is_higher else ".upper"
-        column = evaluated[name + bound].to_numpy().astype(np.float64)
-        return column if is_higher else -column
+        columns = []
+        for name in self.names:
+            is_target = name not in COSTS
+            sign = 1.0 if is_target and Target.of(name).higher_is_better else -1.0
+            bound = (".lower" if sign > 0 else ".upper") if self.pessimistic and is_target else ""
+            columns.append(sign * evaluated[name + bound].to_numpy().astype(np.float64))
+        return np.column_stack(columns)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,23 +1,28 @@
 """Evolves proxies on some labelled networks, and scores them on the others."""
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
-from acorn.errors import InputError, InvalidTableError
+from acorn.errors import InputError
 from acorn.learning.evaluation_metrics import tau
 from acorn.learning.labels import Labels
 from acorn.learning.splits import held_out, uniform
+from training.features.parallel import OnProgress, no_progress
+from training.json_files import read_json
 from training.proxy_evolution.fitness import Fitness
 from training.proxy_evolution.layer_statistics import STATISTICS
 from training.proxy_evolution.network_statistics import NetworkStatistics
 from training.proxy_evolution.program import COUNTS, Program
 
-SCHEMA_VERSION = 1
+if TYPE_CHECKING:
+    from training.proxy_evolution.genetic_programming import ProgramSearch
+
+SCHEMA_VERSION: Literal[1] = 1
 
 MIN_NETWORKS = 10
 """Least labelled networks of each side of the split."""
@@ -26,11 +31,10 @@ DRAWS = 3
 """Random and stratified draws of each target."""
 
 Floats = NDArray[np.float64]
-Search = Callable[[Callable[[Program], float]], list[tuple[Program, float]]]
 
 
 def select_networks(labels: Labels, n: int, *, seed: int) -> Labels:
-    """Select labelled networks by a hash, so that further labels do not change the selection.
+    """Select labelled networks by a hash, so that new labels hardly change the selection.
 
     Parameters
     ----------
@@ -52,7 +56,18 @@ def select_networks(labels: Labels, n: int, *, seed: int) -> Labels:
 
 
 def canonical_forms(labels: Labels) -> list[str]:
-    """Canonical form of each row: the part of its id after the slash."""
+    """List canonical forms.
+
+    Parameters
+    ----------
+    labels : Labels
+        Rows whose ids are ``<space>/<canonical form>``.
+
+    Returns
+    -------
+    list of str
+        Canonical form of each row.
+    """
     return [id_.partition("/")[2] for id_ in labels.ids]
 
 
@@ -60,10 +75,10 @@ def evolve_proxies(
     labels: Labels,
     statistics: NetworkStatistics,
     targets: Sequence[str],
-    search: Search,
+    settings: "ProgramSearch",
     *,
     fraction: float,
-    seed: int,
+    on_progress: OnProgress = no_progress,
 ) -> dict[str, Any]:
     """Evolve programs on some networks, and score them on the others.
 
@@ -75,12 +90,12 @@ def evolve_proxies(
         Statistics of the same networks, in the same order.
     targets : sequence of str
         Targets by which programs rank networks; the worst one counts.
-    search : callable
-        Returns the best programs for a fitness function.
+    settings : ProgramSearch
+        Size of the evolution, and the seed of everything random.
     fraction : float
         Share of the networks that is held out.
-    seed : int
-        Seeds the split and the draws.
+    on_progress : callable, optional
+        Called with (done, total) generations.
 
     Returns
     -------
@@ -94,9 +109,12 @@ def evolve_proxies(
     InputError
         If a side of the split has too few networks.
     """
+    from training.proxy_evolution.genetic_programming import evolve_programs  # needs deap
+
     Y = labels.matrix(targets)
-    # Another hash than in select_networks, which selected the ids whose hash is small.
-    held = held_out([f"held out/{id_}" for id_ in labels.ids], fraction=fraction, seed=seed)
+    # Not the hash of select_networks, which is small for all ids that it selected.
+    hashed = [f"held out/{id_}" for id_ in labels.ids]
+    held = held_out(hashed, fraction=fraction, seed=settings.seed)
     train, test = np.flatnonzero(~held), np.flatnonzero(held)
     fewest = int(min(np.isfinite(Y[rows]).sum(axis=0).min() for rows in (train, test)))
     if fewest < MIN_NETWORKS:
@@ -104,7 +122,7 @@ def evolve_proxies(
             f"got {len(train)} networks to evolve on and {len(test)} to score on, of which "
             f"{fewest} have labels; expected at least {MIN_NETWORKS} of each"
         )
-    fitness = Fitness.of(Y, train, draws=DRAWS, seed=seed)
+    fitness = Fitness.of(Y, train, draws=DRAWS, seed=settings.seed)
 
     def fit(program: Program) -> float:
         return fitness(program(statistics))
@@ -113,7 +131,7 @@ def evolve_proxies(
         values = program(statistics)
         sides = (("train", train), ("held_out", test))
         return {
-            "program": program.document(),
+            "program": program.tree,
             "text": str(program),
             "fitness": fitness_,
             "tau": {side: _taus(targets, Y[rows], values[rows]) for side, rows in sides},
@@ -125,24 +143,26 @@ def evolve_proxies(
         "space": labels.space,
         "dataset": labels.dataset,
         "targets": list(targets),
-        "programs": [described(*pair) for pair in search(fit)],
+        "programs": [
+            described(*pair) for pair in evolve_programs(fit, settings, on_progress=on_progress)
+        ],
         "simple": described(*simple),
         "train": [labels.ids[row] for row in train],
     }
 
 
 def score_programs(
-    document: dict[str, Any],
+    programs: Sequence[Program],
     labels: Labels,
     statistics: NetworkStatistics,
     targets: Sequence[str],
 ) -> list[dict[str, Any]]:
-    """Score programs that were read from a file.
+    """Score programs on networks.
 
     Parameters
     ----------
-    document : dict
-        Result of :func:`read_programs`.
+    programs : sequence of Program
+        Programs to score.
     labels, statistics, targets
         As in :func:`evolve_proxies`.
 
@@ -152,14 +172,23 @@ def score_programs(
         ``text`` and ``tau`` by target of each program.
     """
     Y = labels.matrix(targets)
-    programs = [Program.parse(entry["program"]) for entry in document["programs"]]
     return [
         {"text": str(program), "tau": _taus(targets, Y, program(statistics))}
         for program in programs
     ]
 
 
-def read_programs(path: Path) -> dict[str, Any]:
+class _Entry(BaseModel):
+    program: Any
+
+
+class _ProgramFile(BaseModel):
+    schema_version: Literal[1]
+    programs: list[_Entry]
+    train: set[str]
+
+
+def read_programs(path: Path) -> tuple[list[Program], set[str]]:
     """Read a file of programs.
 
     Parameters
@@ -169,8 +198,10 @@ def read_programs(path: Path) -> dict[str, Any]:
 
     Returns
     -------
-    dict
-        ``programs``, ``train`` (a set of ids) and ``space``.
+    programs : list of Program
+        The programs, in order.
+    train : set of str
+        Ids of the networks that they were evolved on.
 
     Raises
     ------
@@ -179,24 +210,12 @@ def read_programs(path: Path) -> dict[str, Any]:
     InputError
         If it holds something that is no program.
     """
-    if not path.is_file():
-        raise InvalidTableError(f"no programs at {path}")
-    try:
-        document = json.loads(path.read_text("utf-8"))
-        version, programs = document["schema_version"], document["programs"]
-        train = {str(id_) for id_ in document["train"]}
-        trees = [entry["program"] for entry in programs]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InvalidTableError(f"{path} has no programs: {error!r}") from error
-    if version != SCHEMA_VERSION:
-        raise InvalidTableError(f"{path} has schema version {version!r}; expected {SCHEMA_VERSION}")
-    for tree in trees:
-        Program.parse(tree)
-    return {"programs": programs, "train": train, "space": document.get("space")}
+    file = read_json(path, _ProgramFile, "programs")
+    return [Program.parse(entry.program) for entry in file.programs], file.train
 
 
 def _simple() -> list[Program]:
-    """Single statistics: summed or averaged over layers, and with either sign."""
+    """Single statistics, summed or averaged over layers, with either sign."""
     trees: list[Any] = [*COUNTS]
     trees += [(f"reduce.{how}", name) for how in ("mean", "sum") for name in STATISTICS]
     return [Program(signed) for tree in trees for signed in (tree, ("network.negative", tree))]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acorn.learning.evaluation_metrics import tau
+from training.groups import turns
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -66,7 +67,18 @@ class Fitness:
         return cls(tasks)
 
     def __call__(self, values: Floats) -> float:
-        """Smallest Kendall tau over the draws of values of shape (networks,)."""
+        """Smallest Kendall tau over the draws.
+
+        Parameters
+        ----------
+        values : numpy.ndarray
+            Values of a program, shape (networks,).
+
+        Returns
+        -------
+        float
+            From -1 to 1; :data:`WORST` if a value is not finite.
+        """
         if not np.isfinite(values).all():
             return WORST
         return min(
@@ -76,11 +88,24 @@ class Fitness:
 
 
 def stratified(labels: Floats, n: int, rng: np.random.Generator) -> Rows:
-    """Draw up to ``n`` rows, evenly from :data:`STRATA` equal parts of the range of labels."""
+    """Draw rows evenly from :data:`STRATA` equal parts of the range of labels.
+
+    Parameters
+    ----------
+    labels : numpy.ndarray
+        Shape (rows,).
+    n : int
+        Most rows to draw.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    numpy.ndarray
+        Rows.
+    """
     edges = np.linspace(labels.min(), labels.max(), STRATA + 1)[1:-1]
     stratum = np.digitize(labels, edges)
     shuffled = rng.permutation(len(labels))
-    by_stratum = shuffled[np.argsort(stratum[shuffled], kind="stable")]
-    _, first, counts = np.unique(stratum[by_stratum], return_index=True, return_counts=True)
-    turn = np.arange(len(labels)) - np.repeat(first, counts)
-    return by_stratum[np.argsort(turn, kind="stable")][:n]
+    order = np.lexsort((stratum[shuffled], turns(stratum[shuffled])))
+    return shuffled[order][:n]

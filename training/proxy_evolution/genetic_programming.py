@@ -1,4 +1,4 @@
-"""Genetic programming over typed trees: crossover, mutation, and survival of the fittest.
+"""Genetic programming over typed trees: crossover, mutation and tournament selection.
 
 Koza, Genetic programming, MIT Press 1992; typed as in Montana, Strongly typed genetic programming,
 Evolutionary Computation 3(2), 1995.
@@ -14,12 +14,16 @@ from typing import Any
 from deap import gp, tools
 
 from acorn.errors import InputError
-from training.proxy_evolution.program import LEAVES, OPERATORS, Program, Tree
+from training.features.parallel import OnProgress, no_progress
+from training.proxy_evolution.program import KINDS, LEAVES, OPERATORS, Program, Tree
 from training.seeding import seeded
 
 MAX_HEIGHT = 8
 CROSSOVER, MUTATION = 0.6, 0.3
 TOURNAMENT = 4
+KEPT = 5
+"""Number of best programs that an evolution returns."""
+
 TRIES = 10
 """Attempts to create a tree whose fitness no other tree of its generation has."""
 
@@ -36,14 +40,11 @@ class ProgramSearch:
         Number of generations after the first.
     seed : int, default=0
         Seeds everything random.
-    kept : int, default=5
-        Number of best programs to return.
     """
 
     population: int = 50
     generations: int = 15
     seed: int = 0
-    kept: int = 5
 
     def __post_init__(self) -> None:
         if self.population < TOURNAMENT or self.generations < 1:
@@ -53,22 +54,15 @@ class ProgramSearch:
             )
 
 
-class _Layers:
-    """Type of a number for each layer."""
-
-
-class _Network:
-    """Type of a number for a network."""
-
-
-_TYPES = {"layers": _Layers, "network": _Network}
+_TYPES: dict[str, type] = {kind: type(kind, (), {}) for kind in KINDS}
+"""A class for each type of number, which the library tells apart."""
 
 
 def evolve_programs(
     fitness: Callable[[Program], float],
     settings: ProgramSearch,
     *,
-    on_progress: Callable[[int, int], None] = lambda _done, _total: None,
+    on_progress: OnProgress = no_progress,
 ) -> list[tuple[Program, float]]:
     """Evolve programs.
 
@@ -96,7 +90,7 @@ def evolve_programs(
         return fitness_of[program]
 
     primitives = _primitives()
-    random_tree = partial(gp.genHalfAndHalf, primitives, min_=1, max_=4, type_=_Network)
+    random_tree = partial(gp.genHalfAndHalf, primitives, min_=1, max_=4, type_=_TYPES["network"])
     random_subtree = partial(gp.genFull, min_=0, max_=2)
     with seeded(settings.seed):
         trees, scores = _distinct(
@@ -104,7 +98,7 @@ def evolve_programs(
         )
         for generation in range(settings.generations):
             parents, parent_scores = trees, scores
-            best = max(range(len(parents)), key=parent_scores.__getitem__)  # which survives
+            best = max(range(len(parents)), key=parent_scores.__getitem__)  # it survives
             trees, scores = _distinct(
                 lambda: _child(parents, parent_scores, primitives, random_subtree),  # noqa: B023 - called at once
                 score,
@@ -118,13 +112,13 @@ def evolve_programs(
     shortest: dict[float, Program] = {}
     for program, value in ranked:
         shortest.setdefault(value, program)
-    return [(program, value) for value, program in shortest.items()][: settings.kept]
+    return [(program, value) for value, program in shortest.items()][:KEPT]
 
 
 def _distinct(
     create: Callable[[], Any], score: Callable[[Any], float], n: int, trees: list[Any]
 ) -> tuple[list[Any], list[float]]:
-    """Create trees of different fitness, since equivalent trees soon fill a population."""
+    """Add trees of different fitness; otherwise equivalent trees would fill the population."""
     trees, scores = list(trees), [score(tree) for tree in trees]
     while len(trees) < n:
         for _ in range(TRIES):
@@ -140,7 +134,7 @@ def _distinct(
 def _child(
     parents: list[Any], scores: list[float], primitives: Any, random_subtree: Callable[..., Any]
 ) -> Any:
-    """Cross, mutate or copy winners of tournaments; a child that is too high is not used."""
+    """Cross or mutate winners of tournaments; a parent replaces a child that is too high."""
     parent = copy.deepcopy(_winner(parents, scores))
     draw = random.random()
     child = copy.deepcopy(parent)
@@ -159,18 +153,18 @@ def _winner(parents: list[Any], scores: list[float]) -> Any:
 
 
 def _primitives() -> Any:
-    """Declare operators and leaves to the library, which never calls them."""
-    primitives = gp.PrimitiveSetTyped("program", [], _Network)
-    for operator in OPERATORS.values():
+    """Declare operators and leaves to the library, which does not call them."""
+    primitives = gp.PrimitiveSetTyped("program", [], _TYPES["network"])
+    for name, operator in OPERATORS.items():
         takes = [_TYPES[kind] for kind in operator.takes]
-        primitives.addPrimitive(operator.apply, takes, _TYPES[operator.gives], name=operator.name)
+        primitives.addPrimitive(operator.apply, takes, _TYPES[operator.gives], name=name)
     for name, kind in LEAVES.items():
         primitives.addTerminal(name, _TYPES[kind], name=name)
     return primitives
 
 
 def _nested(nodes: Iterator[Any]) -> Tree:
-    """Turn the library's prefix order into a tree."""
+    """Convert the prefix order of the library to a tree."""
     node = next(nodes)
     if not node.arity:
         return str(node.name)

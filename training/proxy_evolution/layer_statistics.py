@@ -73,10 +73,10 @@ def layer_statistics(network: nn.Module, images: Tensor, *, seed: int = 0) -> pl
         columns :data:`STATISTICS`; null if a number is not finite.
     """
     generator = torch.Generator().manual_seed(seed)
-    noise = torch.randn(images.shape, generator=generator).to(images.device)
-    perturbed = images + PERTURBATION * torch.randn(images.shape, generator=generator).to(
-        images.device
+    noise, offset = (
+        torch.randn(images.shape, generator=generator).to(images.device) for _ in range(2)
     )
+    perturbed = images + PERTURBATION * offset
     rows: list[dict[str, float]] = []
     measured = MeasuredNetwork(network)
     parameters = measured.module.parameters()
@@ -112,9 +112,9 @@ def _uses(network: MeasuredNetwork, images: Tensor) -> Iterator[Mapping[str, Ten
         tensors: dict[str, Tensor] = {}
         for name, tensor in zip(("weight", "input", "output"), use, strict=True):
             gradient = gradient_of.get(id(tensor))
-            tensors[name] = tensor
+            tensors[name] = tensor.detach()
             tensors[f"{name}_gradient"] = torch.zeros_like(tensor) if gradient is None else gradient
-        yield {name: tensor.detach() for name, tensor in tensors.items()}
+        yield tensors
 
 
 def _reduce(name: str, tensor: Tensor) -> dict[str, float]:

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from acorn.datasets import get_dataset
 from acorn.devices import find_device
-from acorn.features.extractor import build_seeded
 from acorn.features.recipe import FeatureRecipe
 from acorn.spaces import get_space
-from training.features.parallel import OnProgress, compute_in_parallel, with_progress
+from acorn.spaces.building import build_seeded
+from training.features.parallel import OnProgress, compute_in_parallel, no_progress, with_progress
 from training.features.resumable_table import ResumableTable
 from training.proxy_evolution.layer_statistics import PERTURBATION, STATISTICS, layer_statistics
 
@@ -77,12 +77,25 @@ class NetworkStatistics:
         return sums
 
     def per_layer(self, x: Floats) -> Floats:
-        """Repeat the number of each network for its layers: shape (networks,) to (layers,)."""
+        """Repeat the number of each network for each layer: shape (networks,) to (layers,)."""
         return np.repeat(x, self.depths)
 
 
 def statistics_settings(recipe: FeatureRecipe, space: str) -> dict[str, object]:
-    """Settings of a table of statistics, by name."""
+    """Settings of a table of statistics.
+
+    Parameters
+    ----------
+    recipe : FeatureRecipe
+        Gives the settings of the images and the seed.
+    space : str
+        Space of the architectures.
+
+    Returns
+    -------
+    dict
+        Settings by name.
+    """
     return {"space": space, **asdict(recipe.settings), "perturbation": PERTURBATION}
 
 
@@ -94,14 +107,14 @@ def measure_networks(
     *,
     device: str = "auto",
     workers: int = 0,
-    on_progress: OnProgress = lambda _done, _total: None,
+    on_progress: OnProgress = no_progress,
 ) -> NetworkStatistics:
     """Bring a table of statistics up to date with networks, and select their rows.
 
     Parameters
     ----------
     recipe : FeatureRecipe
-        Gives the dataset, the images and the seed; its names do not matter.
+        Gives the dataset, the images and the seed; its names of features are not used.
     space : str
         Space of the architectures.
     archs : sequence of str
@@ -124,13 +137,11 @@ def measure_networks(
     MismatchError
         If ``path`` holds statistics of other settings.
     """
-    growing = ResumableTable(path, key=KEY, settings=statistics_settings(recipe, space))
-    table = growing.read()
-    done = set(table["arch"]) if len(table) else set()
-    todo = [(arch,) for arch in archs if arch not in done]
+    rows = ResumableTable(path, key=KEY, settings=statistics_settings(recipe, space))
+    todo = [(arch,) for arch in rows.missing(archs)]
     frames = compute_in_parallel(partial(_measure, recipe, space, device), todo, workers or -1)
-    growing.extend(with_progress(frames, len(todo), on_progress))
-    return NetworkStatistics.of(growing.read(), archs)
+    rows.extend(with_progress(frames, len(todo), on_progress))
+    return NetworkStatistics.of(rows.read(), archs)
 
 
 def _measure(recipe: FeatureRecipe, space: str, device: str, arch: str) -> pl.DataFrame:

@@ -7,7 +7,7 @@ which is checked against the operators below and never run as code.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +18,12 @@ from training.proxy_evolution.network_statistics import NetworkStatistics
 
 Floats = NDArray[np.float64]
 Kind = Literal["layers", "network"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 MAX_DEPTH, MAX_NODES = 16, 200
 
 COUNTS = ("network.layers", "network.weights")
-"""Numbers of layers and of weights."""
+"""Leaves: numbers of layers and of weights of a network."""
 
 
 def _log(x: Floats) -> Floats:
@@ -101,8 +102,6 @@ class Operator:
 
     Attributes
     ----------
-    name : str
-        Name in programs.
     takes : tuple of str
         Types of the arguments.
     gives : str
@@ -111,36 +110,28 @@ class Operator:
         Computes the result from the arguments and the statistics.
     """
 
-    name: str
     takes: tuple[Kind, ...]
     gives: Kind
     apply: Callable[..., Floats]
 
 
-def _operators() -> dict[str, Operator]:
-    operators: list[Operator] = []
-    kinds: tuple[Kind, ...] = ("layers", "network")
-    elementwise: tuple[tuple[int, dict[str, Callable[..., Floats]]], ...] = (
-        (1, UNARY),
-        (2, BINARY),
-    )
-    for kind in kinds:
-        for arity, functions in elementwise:
-            for name, function in functions.items():
-                apply = _without_statistics(function)
-                operators.append(Operator(f"{kind}.{name}", (kind,) * arity, kind, apply))
-    for name, along in ALONG.items():
-        operators.append(Operator(f"layers.{name}", ("layers",), "layers", along))
-    for name, reduce in REDUCE.items():
-        operators.append(Operator(f"reduce.{name}", ("layers",), "network", reduce))
-    return {operator.name: operator for operator in operators}
+def _elementwise(function: Callable[..., Floats]) -> Callable[..., Floats]:
+    return lambda *arguments: function(*arguments[:-1])  # without the statistics
 
 
-def _without_statistics(function: Callable[..., Floats]) -> Callable[..., Floats]:
-    return lambda *arguments: function(*arguments[:-1])
-
-
-OPERATORS = _operators()
+OPERATORS: dict[str, Operator] = {
+    f"{kind}.{name}": Operator((kind,) * arity, kind, _elementwise(function))
+    for kind in KINDS
+    for arity, functions in ((1, UNARY), (2, BINARY))
+    for name, function in functions.items()
+}
+"""Operators by their names in programs."""
+OPERATORS |= {
+    f"layers.{name}": Operator(("layers",), "layers", along) for name, along in ALONG.items()
+}
+OPERATORS |= {
+    f"reduce.{name}": Operator(("layers",), "network", reduce) for name, reduce in REDUCE.items()
+}
 
 LEAVES: dict[str, Kind] = {
     **dict.fromkeys(STATISTICS, "layers"),
@@ -165,7 +156,7 @@ class Program:
 
     @classmethod
     def parse(cls, document: object) -> "Program":
-        """Check and convert a program in JSON form.
+        """Check and convert a program from JSON.
 
         Parameters
         ----------
@@ -179,13 +170,9 @@ class Program:
         Raises
         ------
         InputError
-            Says which part is no program, and why.
+            If a part of the document is no program; the message says which.
         """
         return cls(_parse(document, "network", 0, [0]))
-
-    def document(self) -> object:
-        """The program as lists and strings, for JSON."""
-        return _lists(self.tree)
 
     def __str__(self) -> str:
         return _text(self.tree)
@@ -220,11 +207,10 @@ def _parse(document: object, wanted: Kind, depth: int, nodes: list[int]) -> Tree
             operator = OPERATORS[name]
             if operator.gives == wanted and len(operator.takes) == len(arguments):
                 parts = zip(arguments, operator.takes, strict=True)
-                return (name, *(_parse(each, kind, depth + 1, nodes) for each, kind in parts))
+                return (name, *(_parse(part, kind, depth + 1, nodes) for part, kind in parts))
     raise InputError(
-        f"got {abbreviate(document)} in a program; expected a number for the "
-        f"{'network' if wanted == 'network' else 'layers'}: a statistic, or an operator with its "
-        "arguments"
+        f"got {abbreviate(document)} in a program; expected a number for the {wanted}: a "
+        "statistic, or an operator with its arguments"
     )
 
 
@@ -238,10 +224,6 @@ def _evaluate(tree: Tree, networks: NetworkStatistics) -> Floats:
     name, *arguments = tree
     values = [_evaluate(argument, networks) for argument in arguments]
     return OPERATORS[str(name)].apply(*values, networks)
-
-
-def _lists(tree: Tree) -> object:
-    return tree if isinstance(tree, str) else [_lists(each) for each in tree]
 
 
 def _text(tree: Tree) -> str:

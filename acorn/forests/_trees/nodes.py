@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Bool, Float32, Int16, Int32, Int64
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
@@ -27,26 +28,28 @@ class Nodes:
         Number of leaves before the node.
     """
 
-    roots: Ints
-    feature: NDArray[np.int16]
-    threshold: NDArray[np.float32]
-    missing_left: NDArray[np.bool_]
-    step: NDArray[np.int32]
-    size: NDArray[np.int32]
-    leaf: NDArray[np.int32]
+    roots: Int64[Ints, " trees"]
+    feature: Int16[NDArray[np.int16], " nodes"]
+    threshold: Float32[NDArray[np.float32], " nodes"]
+    missing_left: Bool[NDArray[np.bool_], " nodes"]
+    step: Int32[NDArray[np.int32], " nodes"]
+    size: Int32[NDArray[np.int32], " nodes"]
+    leaf: Int32[NDArray[np.int32], " nodes"]
 
     @property
-    def right(self) -> Ints:
+    def right(self) -> Int64[Ints, " nodes"]:
         """Right child of each node."""
         return np.arange(len(self.step)) + self.step
 
     @property
-    def end(self) -> Ints:
+    def end(self) -> Int64[Ints, " nodes"]:
         """One past the last node of each subtree."""
         return np.arange(len(self.size)) + self.size
 
 
-def join(parts: Sequence[Nodes], columns: Sequence[Sequence[int]]) -> tuple[Nodes, list[Ints]]:
+def join(
+    parts: Sequence[Nodes], columns: Sequence[Sequence[int]]
+) -> tuple[Nodes, list[Int64[Ints, " _trees"]]]:
     """Lay out several forests as one.
 
     Parameters

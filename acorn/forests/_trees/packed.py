@@ -1,8 +1,8 @@
-"""Forests as flat arrays, which serve storage, prediction and explanation.
+"""Forests as flat arrays, for storage, prediction and explanation.
 
 Trees are in preorder, see :mod:`acorn.forests._trees.preorder`. A leaf holds the row of a table of
 distinct values: fully grown trees repeat the training labels in their leaves, so that one copy of
-the labels serves all trees and all targets.
+the labels is enough for all trees and all targets.
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
+from jaxtyping import Float32, Float64, Integer, Num
 from numpy.typing import NDArray
 
 from acorn.errors import BundleError
@@ -24,7 +25,7 @@ from acorn.forests._trees.walking import Trail
 Floats = NDArray[np.float64]
 
 
-def round_down(thresholds: Floats) -> NDArray[np.float32]:
+def round_down(thresholds: Float64[Floats, " n"]) -> Float32[NDArray[np.float32], " n"]:
     """Round thresholds to the largest float32 that is not above them.
 
     A float32 ``x`` satisfies ``x <= t`` exactly when it satisfies ``x <= round_down(t)``, so that
@@ -70,11 +71,11 @@ class PackedForest(ForestArrays):
     def from_sklearn(
         cls, forest: Any, *, scale: Floats | None = None, shift: Floats | None = None
     ) -> Self:
-        """Pack a fitted ``RandomForestRegressor`` or ``ExtraTreesRegressor``.
+        """Pack a fitted random forest, extremely randomised trees or gradient boosting.
 
         Parameters
         ----------
-        forest : sklearn.ensemble.BaseForest
+        forest : sklearn.ensemble.BaseForest or GradientBoostingRegressor
             A forest grown depth first (``max_leaf_nodes=None``), so that its nodes are in preorder.
         scale, shift : ndarray of shape (outputs,), optional
             Map outputs to labels: ``value * scale + shift``.
@@ -93,7 +94,7 @@ class PackedForest(ForestArrays):
         ----------
         Breiman, Random Forests, 2001. Geurts et al., Extremely randomized trees, 2006.
         """
-        trees = [estimator.tree_ for estimator in forest.estimators_]
+        trees = [estimator.tree_ for estimator in np.ravel(forest.estimators_)]
         leaf = np.concatenate([tree.children_left < 0 for tree in trees])
         left = np.concatenate([tree.children_left - np.arange(tree.node_count) for tree in trees])
         if not np.array_equal(left[~leaf], np.ones(np.count_nonzero(~leaf))):
@@ -161,11 +162,15 @@ class PackedForest(ForestArrays):
         if n_features.shape != () or n_features.dtype != np.int32:
             got = f"{n_features.dtype} of shape {n_features.shape}"
             raise BundleError(f"n_features is {got}; expected one int32")
+        for name, dtypes in DTYPES.items():
+            if (dtype := arrays[name].dtype) not in dtypes:
+                names = " or ".join(np.dtype(each).name for each in dtypes)
+                raise BundleError(f"{name} is {dtype}; expected {names}")
         return cls(n_features=int(n_features), **arrays)
 
     def leaf_moments(
-        self, leaves: NDArray[np.integer], rows: int, outputs: Sequence[int]
-    ) -> tuple[Floats, Floats]:
+        self, leaves: Integer[NDArray[np.integer], " pairs"], rows: int, outputs: Sequence[int]
+    ) -> tuple[Float64[Floats, "rows outputs"], Float64[Floats, "rows outputs"]]:
         """Sum the values of leaves, and their squares, over trees.
 
         Parameters
@@ -192,7 +197,7 @@ class PackedForest(ForestArrays):
         first, second = wide.sum(axis=0), np.square(wide).sum(axis=0)
         return tuple(sums[: rows * width].reshape(rows, width) for sums in (first, second))
 
-    def root_means(self, outputs: Sequence[int]) -> Floats:
+    def root_means(self, outputs: Sequence[int]) -> Float64[Floats, " outputs"]:
         """Mean over the training rows and over trees.
 
         Parameters
@@ -207,7 +212,9 @@ class PackedForest(ForestArrays):
         """
         return self._node_means.at(self.nodes.roots, outputs).mean(axis=0)
 
-    def credits(self, way: Trail, shape: tuple[int, ...], outputs: Sequence[int]) -> Floats:
+    def credits(
+        self, way: Trail, shape: tuple[int, ...], outputs: Sequence[int]
+    ) -> Float64[Floats, "rows outputs features"]:
         """Credit the change of the mean at each split to the feature of the split.
 
         The sum over features, plus :meth:`root_means` times the number of trees, is the sum of the
@@ -241,10 +248,10 @@ class PackedForest(ForestArrays):
 
     @cached_property
     def _node_means(self) -> NodeMeans:
-        return NodeMeans(self.nodes, count=self.count, code=self.code, values=self.values)
+        return NodeMeans(self, self.nodes)
 
 
-def _compact(counts: Floats) -> NDArray[Any]:
+def _compact(counts: Float64[Floats, " leaves"]) -> Num[NDArray[Any], " leaves"]:
     """Counts in the smallest type that holds them exactly, or in float32."""
     for dtype in (np.uint8, np.uint16):
         if np.array_equal(counts, np.clip(counts, 0, np.iinfo(dtype).max).astype(dtype)):

@@ -13,10 +13,11 @@ ends of all subtrees, at once.
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Int64, Shaped
 from numpy.typing import NDArray
 
 from acorn.errors import BundleError
-from acorn.forests._trees.arrays import DTYPES, ForestArrays
+from acorn.forests._trees.arrays import ForestArrays
 from acorn.forests._trees.nodes import Ints, Nodes
 
 
@@ -74,11 +75,6 @@ def layout(forest: ForestArrays) -> Nodes:
 
 
 def _check_arrays(forest: ForestArrays) -> None:
-    for name, dtypes in DTYPES.items():
-        array = getattr(forest, name)
-        if array.dtype not in dtypes:
-            expected = " or ".join(np.dtype(dtype).name for dtype in dtypes)
-            raise BundleError(f"{name} is {array.dtype}; expected {expected}")
     if not 0 < forest.n_features <= np.iinfo(np.int16).max:
         raise BundleError(f"a forest on {forest.n_features} features; expected 1 to 32767")
     if forest.sizes.ndim != 1 or not len(forest.sizes) or not (forest.sizes % 2 == 1).all():
@@ -106,7 +102,9 @@ def _check_arrays(forest: ForestArrays) -> None:
         raise BundleError(f"a forest of {nodes} nodes; expected at most {np.iinfo(np.int32).max}")
 
 
-def _check_shape(forest: ForestArrays, tree: Ints, after: Ints) -> None:
+def _check_shape(
+    forest: ForestArrays, tree: Int64[Ints, " nodes"], after: Int64[Ints, " nodes"]
+) -> None:
     last = np.cumsum(forest.sizes.astype(np.int64)) - 1
     expected_end = np.zeros(len(tree), bool)
     expected_end[last] = True
@@ -115,38 +113,48 @@ def _check_shape(forest: ForestArrays, tree: Ints, after: Ints) -> None:
         _refuse(forest, wrong, tree, "its nodes do not form one binary tree in preorder")
 
 
-def _check_nodes(forest: ForestArrays, tree: Ints, leaf: NDArray[np.bool_]) -> None:
+def _check_nodes(
+    forest: ForestArrays, tree: Int64[Ints, " nodes"], leaf: Bool[NDArray[np.bool_], " nodes"]
+) -> None:
     inner = ~leaf
     outside = (forest.feature < 0) | (forest.feature >= forest.n_features)
-    if outside.any():
-        why = f"feature {forest.feature[_first(outside)]} is not one of {forest.n_features}"
-        _refuse(forest, _spread(outside, inner, False), tree, why)
+    feature = forest.feature[_first(outside)] if len(outside) else 0
     # +inf is allowed: every value goes to the left, and a missing one to the right
     undefined = np.isnan(forest.threshold) | np.isneginf(forest.threshold)
-    if undefined.any():
-        _refuse(forest, _spread(undefined, inner, False), tree, "its threshold is not a number")
     empty = ~(np.isfinite(forest.count) & (forest.count > 0))
-    if empty.any():
-        _refuse(forest, _spread(empty, leaf, False), tree, "a leaf holds no training row")
     beyond = forest.code >= len(forest.values)
-    if beyond.any():
-        why = "a leaf points to a value that does not exist"
-        _refuse(forest, _spread(beyond, leaf, False), tree, why)
+    for wrong, nodes, why in (
+        (outside, inner, f"feature {feature} is not one of {forest.n_features}"),
+        (undefined, inner, "its threshold is not a number"),
+        (empty, leaf, "a leaf holds no training row"),
+        (beyond, leaf, "a leaf points to a value that does not exist"),
+    ):
+        if wrong.any():
+            _refuse(forest, _spread(wrong, nodes, False), tree, why)
 
 
-def _refuse(forest: ForestArrays, wrong: NDArray[np.bool_], tree: Ints, why: str) -> None:
+def _refuse(
+    forest: ForestArrays,
+    wrong: Bool[NDArray[np.bool_], " nodes"],
+    tree: Int64[Ints, " nodes"],
+    why: str,
+) -> None:
     position = _first(wrong)
     which = int(tree[position])
     start = int(forest.sizes[:which].astype(np.int64).sum())
     raise BundleError(f"tree {which}, node {position - start}: {why}")
 
 
-def _spread(values: NDArray[Any], where: NDArray[np.bool_], rest: Any) -> NDArray[Any]:
+def _spread(
+    values: Shaped[NDArray[Any], " selected"],
+    where: Bool[NDArray[np.bool_], " nodes"],
+    rest: Any,
+) -> Shaped[NDArray[Any], " nodes"]:
     """Make an array over all nodes: ``values`` at the nodes of ``where``, else ``rest``."""
     full = np.full(len(where), rest, values.dtype)
     full[where] = values
     return full
 
 
-def _first(condition: NDArray[np.bool_]) -> int:
+def _first(condition: Bool[NDArray[np.bool_], " n"]) -> int:
     return int(condition.argmax())

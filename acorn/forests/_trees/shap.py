@@ -25,12 +25,13 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Bool, Float32, Float64, Int16, Int64
 from numpy.typing import NDArray
 
 from acorn.errors import TimeBudgetError
 from acorn.forests._trees.nodes import Ints, Nodes
 from acorn.forests._trees.packed import PackedForest
-from acorn.forests.ensemble import Attribution, Ensemble
+from acorn.forests.ensemble import Attribution, Ensemble, count_trees
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -53,7 +54,11 @@ class TreeShap:
     _layouts: dict[int, "_Layout"] = field(init=False, repr=False, default_factory=dict)
 
     def attributions(
-        self, X: NDArray[np.float32], targets: Sequence[int], *, seconds: float | None = None
+        self,
+        X: Float32[NDArray[np.float32], "n features"],
+        targets: Sequence[int],
+        *,
+        seconds: float | None = None,
     ) -> list[Attribution]:
         """Compute Shapley values of predictions.
 
@@ -79,29 +84,26 @@ class TreeShap:
             trees do not add up to the prediction.
         """
         deadline = np.inf if seconds is None else time.monotonic() + seconds
-        column = {target: i for i, target in enumerate(targets)}
-        trees, baseline = np.zeros((2, len(column)))
-        total = np.zeros((len(X), X.shape[1], len(column)))
-        for number, (forest, features, predicted) in enumerate(self.ensemble.members):
-            outputs = [output for output, target in enumerate(predicted) if target in column]
-            if not outputs:
-                continue
-            to = [column[predicted[output]] for output in outputs]
-            values = forest.values[:, outputs].astype(np.float64)
-            laid_out = self._layout(number)
-            trees[to] += forest.n_trees
-            baseline[to] += laid_out.coverage @ values
-            for walk in laid_out.walks:
-                for x, contributions in zip(X[:, features], total, strict=True):
+        baseline = np.zeros(len(targets))
+        total = np.zeros((len(X), X.shape[1], len(targets)))
+        shares = self.ensemble.shares(targets)
+        trees = count_trees(shares, len(targets))
+        for share in shares:
+            number, member, outputs, places, _ = share
+            values = member.forest.values[:, outputs].astype(np.float64) * share.factor(trees)
+            layout = self._layout(number)
+            baseline[places] += layout.coverage @ values
+            for walk in layout.walks:
+                for x, contributions in zip(X[:, member.features], total, strict=True):
                     if time.monotonic() > deadline:
                         raise TimeBudgetError(
-                            f"SHAP values of {len(X)} architectures and {len(column)} targets take "
-                            f"more than {seconds:g} s; expected fewer, or path contributions"
+                            f"SHAP values of {len(X)} architectures and {len(targets)} targets "
+                            f"take more than {seconds:g} s; expected fewer, or path contributions"
                         )
-                    contributions[np.ix_(features, to)] += walk.shapley(x, values)
+                    contributions[np.ix_(member.features, places)] += walk.shapley(x, values)
         return [
-            Attribution(float(baseline[i] / trees[i]), total[:, :, i] / trees[i])
-            for i in range(len(column))
+            Attribution(float(base), total[:, :, i] / trees[i])
+            for i, base in enumerate(baseline / trees)
         ]
 
     def _layout(self, member: int) -> "_Layout":
@@ -126,10 +128,10 @@ class _Again:
         Share of training rows that take the turns of the path at all tests of the feature above.
     """
 
-    at: Ints
-    before: Ints
-    to_left: Bools
-    share: Floats
+    at: Int64[Ints, " repeated"]
+    before: Int64[Ints, " repeated"]
+    to_left: Bool[Bools, " repeated"]
+    share: Float64[Floats, " repeated"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +146,9 @@ class _Children:
         Row of the forest's values of each leaf.
     """
 
-    inner: Ints
-    leaf: Ints
-    code: Ints
+    inner: Int64[Ints, " inner"]
+    leaf: Int64[Ints, " leaves"]
+    code: Int64[Ints, " leaves"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,15 +167,15 @@ class _Level:
         Nodes whose feature was tested above them.
     """
 
-    feature: NDArray[np.int16]
-    threshold: NDArray[np.float32]
-    missing_left: Bools
-    share: Floats
+    feature: Int16[NDArray[np.int16], " nodes"]
+    threshold: Float32[NDArray[np.float32], " nodes"]
+    missing_left: Bool[Bools, " nodes"]
+    share: Float64[Floats, " nodes"]
     left: _Children
     right: _Children
     again: _Again
 
-    def turns(self, x: NDArray[np.float32]) -> Bools:
+    def turns(self, x: Float32[NDArray[np.float32], " features"]) -> Bool[Bools, " nodes"]:
         """Whether a row goes to the left at each node."""
         value = x[self.feature]
         return (value <= self.threshold) | (np.isnan(value) & self.missing_left)
@@ -199,9 +201,9 @@ class _Step(NamedTuple):
         derivative.
     """
 
-    slope: Floats
-    chance: Floats
-    reach: Floats
+    slope: Float64[Floats, " nodes"]
+    chance: Float64[Floats, "nodes points"]
+    reach: Float64[Floats, "nodes points"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,12 +223,16 @@ class _Walk:
     """
 
     levels: list[_Level]
-    features: Ints
+    features: Int64[Ints, " nodes"]
     n_features: int
-    points: Floats
-    weights: Floats
+    points: Float64[Floats, " points"]
+    weights: Float64[Floats, " points"]
 
-    def shapley(self, x: NDArray[np.float32], values: Floats) -> Floats:
+    def shapley(
+        self,
+        x: Float32[NDArray[np.float32], " features"],
+        values: Float64[Floats, "codes outputs"],
+    ) -> Float64[Floats, "features outputs"]:
         """Shapley values of one row, summed over the trees.
 
         Parameters
@@ -249,7 +255,7 @@ class _Walk:
         summed = [np.bincount(self.features, column, self.n_features) for column in by_node.T]
         return np.stack(summed, axis=1)
 
-    def _down(self, x: NDArray[np.float32]) -> Iterator[_Step]:
+    def _down(self, x: Float32[NDArray[np.float32], " features"]) -> Iterator[_Step]:
         """Go down from the roots, and yield the probabilities of a row at each level."""
         basis = np.stack([1 - self.points, self.points])
         reach = np.tile(self.weights, (len(self.levels[0].share), 1))
@@ -277,7 +283,12 @@ class _Walk:
             reach = np.concatenate([to_left[level.left.inner], to_right[level.right.inner]])
             start = stop
 
-    def _up(self, steps: list[_Step], values: Floats, by_node: Floats) -> None:
+    def _up(
+        self,
+        steps: list[_Step],
+        values: Float64[Floats, "codes outputs"],
+        by_node: Float64[Floats, "nodes outputs"],
+    ) -> None:
         """Go up, and write the contribution of each node to its feature's Shapley value."""
         outputs, stop = values.shape[1], len(self.features)
         below = np.empty((0, outputs, len(self.points)))
@@ -307,7 +318,7 @@ class _Layout:
         All trees, a few in each walk.
     """
 
-    coverage: Floats
+    coverage: Float64[Floats, " codes"]
     walks: list[_Walk]
 
 
@@ -331,10 +342,10 @@ class _Trees:
 
     forest: PackedForest
     nodes: Nodes
-    right: Ints
-    weight: Floats
+    right: Int64[Ints, " nodes"]
+    weight: Float64[Floats, " nodes"]
 
-    def walk(self, roots: Ints) -> _Walk:
+    def walk(self, roots: Int64[Ints, " trees"]) -> _Walk:
         """Make the walk of the trees of some roots, none of which is a leaf."""
         levels: list[_Level] = []
         path = _Path()
@@ -354,7 +365,7 @@ class _Trees:
         # from [-1, 1] to [0, 1]
         return _Walk(levels, path.feature, self.forest.n_features, (points + 1) / 2, weights / 2)
 
-    def _children(self, nodes: Ints) -> _Children:
+    def _children(self, nodes: Int64[Ints, " nodes"]) -> _Children:
         is_leaf = self.right[nodes] == nodes
         leaf = np.flatnonzero(is_leaf)
         code = self.forest.code[self.nodes.leaf[nodes[leaf]]].astype(np.int64)
@@ -379,14 +390,21 @@ class _Path:
         """Largest number of distinct features on a path."""
         return int(self.distinct.max())
 
-    def extend(self, above: Ints, from_left: Bools, feature: Ints, share: Floats) -> _Again:
+    def extend(
+        self,
+        above: Int64[Ints, " nodes"],
+        from_left: Bool[Bools, " nodes"],
+        feature: Int64[Ints, " nodes"],
+        share: Float64[Floats, " nodes"],
+    ) -> _Again:
         """Add a level: for each node its parent (-1: none), side, feature and share to the left."""
         n = len(above)
         before, to_left = above.copy(), from_left.copy()
         climbing = np.flatnonzero(before >= 0)
         while len(climbing):
             at = before[climbing]
-            climbing, at = (each[self.feature[at] != feature[climbing]] for each in (climbing, at))
+            differs = self.feature[at] != feature[climbing]
+            climbing, at = (numbers[differs] for numbers in (climbing, at))
             before[climbing], to_left[climbing] = self.above[at], self.from_left[at]
             climbing = climbing[before[climbing] >= 0]
         again = np.flatnonzero(before >= 0)

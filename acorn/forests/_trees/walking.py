@@ -8,12 +8,16 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float32, Int16, Int64
 from numpy.typing import NDArray
 
 from acorn.forests._trees.nodes import Ints, Nodes
 
 PAIRS_AT_ONCE = 1 << 13
 """Most pairs that go down together, so that their data stay in the cache."""
+
+Rows = Float32[NDArray[np.float32], "rows features"]
+Roots = Int64[Ints, " trees"]
 
 ROWS_AT_ONCE = 512
 """Most rows whose leaves are held at once, which bounds the memory."""
@@ -25,7 +29,7 @@ _STILL_MOVING = 0.75
 """Pairs that have arrived are dropped when less than this share of the pairs is still moving."""
 
 
-def arrivals(nodes: Nodes, roots: Ints, X: NDArray[np.float32]) -> Ints:
+def arrivals(nodes: Nodes, roots: Roots, X: Rows) -> Int64[Ints, " trees*rows"]:
     """Find the leaf of every pair.
 
     Parameters
@@ -52,7 +56,7 @@ def arrivals(nodes: Nodes, roots: Ints, X: NDArray[np.float32]) -> Ints:
     return arrived
 
 
-def steps(nodes: Nodes, roots: Ints, X: NDArray[np.float32]) -> Iterator[tuple[Ints, Ints, Ints]]:
+def steps(nodes: Nodes, roots: Roots, X: Rows) -> Iterator[tuple[Ints, Ints, Ints]]:
     """Go down level by level. Pairs that have reached a leaf may still be among the pairs.
 
     Parameters
@@ -105,32 +109,31 @@ class Trail(NamedTuple):
         Feature that the previous node tests; 0 for a root.
     """
 
-    node: Ints
-    pair: Ints
-    origin: Ints
-    feature: NDArray[np.int16]
+    node: Int64[Ints, " visits"]
+    pair: Int64[Ints, " visits"]
+    origin: Int64[Ints, " visits"]
+    feature: Int16[NDArray[np.int16], " visits"]
 
-    def part(self, first: int, last: int) -> "Trail":
+    def part(self, pairs: slice) -> "Trail":
         """Select the paths of some pairs, and number the pairs from 0.
 
         Parameters
         ----------
-        first, last : int
-            First pair, and one past the last.
+        pairs : slice
+            Consecutive pairs.
 
         Returns
         -------
         Trail
             The paths of these pairs.
         """
-        kept = (self.pair >= first) & (self.pair < last)
+        kept = (self.pair >= pairs.start) & (self.pair < pairs.stop)
         place = np.cumsum(kept) - 1
-        return Trail(
-            self.node[kept], self.pair[kept] - first, place[self.origin[kept]], self.feature[kept]
-        )
+        pair = self.pair[kept] - pairs.start
+        return Trail(self.node[kept], pair, place[self.origin[kept]], self.feature[kept])
 
 
-def trail(nodes: Nodes, roots: Ints, X: NDArray[np.float32]) -> Trail:
+def trail(nodes: Nodes, roots: Roots, X: Rows) -> Trail:
     """Record the path of every pair.
 
     Parameters
@@ -154,9 +157,7 @@ def trail(nodes: Nodes, roots: Ints, X: NDArray[np.float32]) -> Trail:
     return Trail(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
-def portions(
-    X: NDArray[np.float32], rows: int = ROWS_AT_ONCE
-) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+def portions(X: Rows, rows: int = ROWS_AT_ONCE) -> Iterator[tuple[slice, Rows]]:
     """Cut rows into portions.
 
     Parameters

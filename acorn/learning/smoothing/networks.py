@@ -18,6 +18,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from jaxtyping import Float, Float64, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -42,7 +43,14 @@ matrix products."""
 _Layers = list[tuple[Tensor, Tensor]]
 
 
-def predict(Z: Floats, columns: Floats, weight: Floats, at: Floats, *, seed: int) -> Floats:
+def predict(
+    Z: Float64[Floats, "n features"],
+    columns: Float64[Floats, "n columns"],
+    weight: Float64[Floats, " columns"],
+    at: Float64[Floats, "m features"],
+    *,
+    seed: int,
+) -> Float64[Floats, "m columns"]:
     """Learn columns from features, and predict them for other rows.
 
     The networks are trained at once, each on its own random batches.
@@ -65,7 +73,8 @@ def predict(Z: Floats, columns: Floats, weight: Floats, at: Floats, *, seed: int
     ndarray of shape (m, columns)
         Mean prediction of the networks.
     """
-    X, Y, W, A = (torch.from_numpy(each.astype(np.float32)) for each in (Z, columns, weight, at))
+    arrays = (Z, columns, weight, at)
+    X, Y, W, A = (torch.from_numpy(array.astype(np.float32)) for array in arrays)
     generator = torch.Generator().manual_seed(seed)
     layers = _layers([X.shape[1], *[WIDTH] * LAYERS, Y.shape[1]], generator)
     kept = torch.rand(NETWORKS, _DRAWN, WIDTH, generator=generator) >= DROPOUT
@@ -96,7 +105,7 @@ def _layers(sizes: list[int], generator: torch.Generator) -> _Layers:
     return layers
 
 
-def _batches(n: int, generator: torch.Generator) -> Iterator[Tensor]:
+def _batches(n: int, generator: torch.Generator) -> Iterator[Int[Tensor, "networks rows"]]:
     """Yield batches of rows of each network without end, each of shape (networks, rows)."""
     size = min(ROWS, n)
     while True:
@@ -104,7 +113,11 @@ def _batches(n: int, generator: torch.Generator) -> Iterator[Tensor]:
         yield from order[:, : n - n % size].split(size, 1)
 
 
-def _outputs(layers: _Layers, x: Tensor, masks: list[Tensor] | None = None) -> Tensor:
+def _outputs(
+    layers: _Layers,
+    x: Float[Tensor, "networks rows features"],
+    masks: list[Float[Tensor, "networks rows width"]] | None = None,
+) -> Float[Tensor, "networks rows columns"]:
     """Outputs of all networks, shape (networks, rows, columns)."""
     *hidden, (weights, bias) = layers
     for place, (to_next, shift) in enumerate(hidden):

@@ -19,12 +19,15 @@ from dataclasses import dataclass
 from typing import NamedTuple, Self
 
 import numpy as np
+from jaxtyping import Float64, Int64
 from numpy.typing import NDArray
 from scipy.linalg import cholesky, eigh, inv, solve_triangular
 
 from acorn.learning.smoothing.relevance import covariance
 
 Floats = NDArray[np.float64]
+Covariance = Float64[Floats, "targets targets"]
+Scores = Float64[Floats, "architectures targets"]
 
 LANDMARKS = 3000
 """Most landmarks of the covariance; with fewer labelled architectures it is exact."""
@@ -51,11 +54,11 @@ class Mixture(NamedTuple):
         Weight of each target in each combination.
     """
 
-    strength: Floats
-    weights: Floats
+    strength: Float64[Floats, " combinations"]
+    weights: Float64[Floats, "targets combinations"]
 
     @classmethod
-    def of(cls, signal: Floats, noise: Floats) -> Self:
+    def of(cls, signal: Covariance, noise: Covariance) -> Self:
         """Solve the generalised eigenproblem of two covariances.
 
         Parameters
@@ -72,7 +75,7 @@ class Mixture(NamedTuple):
         return cls(strength.clip(_FLOOR), weights)
 
     @property
-    def back(self) -> Floats:
+    def back(self) -> Float64[Floats, "combinations targets"]:
         """Matrix that maps combinations to targets."""
         return inv(self.weights)
 
@@ -95,14 +98,21 @@ class Posterior:
         Combinations of targets.
     """
 
-    whitened: Floats
-    basis: Floats
-    variance: Floats
-    mean: Floats
+    whitened: Float64[Floats, "architectures landmarks"]
+    basis: Float64[Floats, "landmarks directions"]
+    variance: Float64[Floats, " directions"]
+    mean: Float64[Floats, "directions targets"]
     mixture: Mixture
 
     @classmethod
-    def fit(cls, scaled: Floats, labelled: NDArray[np.int64], scores: Floats, *, seed: int) -> Self:
+    def fit(
+        cls,
+        scaled: Float64[Floats, "architectures features"],
+        labelled: Int64[NDArray[np.int64], " rows"],
+        scores: Float64[Floats, "rows targets"],
+        *,
+        seed: int,
+    ) -> Self:
         """Fit the process to the labelled architectures.
 
         Parameters
@@ -137,7 +147,7 @@ class Posterior:
         mean = (kept * (along @ mixture.weights)) @ mixture.back
         return cls(whitened, basis, variance, mean, mixture)
 
-    def scores(self) -> tuple[Floats, Floats]:
+    def scores(self) -> tuple[Scores, Scores]:
         """Compute the posterior of all architectures of the pool.
 
         Returns
@@ -150,7 +160,9 @@ class Posterior:
         means, deviations = zip(*parts, strict=True)
         return np.concatenate(means), np.concatenate(deviations)
 
-    def _scores(self, whitened: Floats) -> tuple[Floats, Floats]:
+    def _scores(
+        self, whitened: Float64[Floats, "architectures landmarks"]
+    ) -> tuple[Scores, Scores]:
         directions = whitened @ self.basis
         beyond = (1 - np.square(whitened).sum(axis=1)).clip(0)
         # Posterior variance of each combination, in units of its noise.
@@ -160,13 +172,20 @@ class Posterior:
         return directions @ self.mean, deviation
 
 
-def _kept(variance: Floats, mixture: Mixture) -> Floats:
+def _kept(
+    variance: Float64[Floats, " directions"], mixture: Mixture
+) -> Float64[Floats, "directions combinations"]:
     """Share of a label that is signal, for each direction and combination."""
     signal = variance[:, None] * mixture.strength
     return signal / (signal + 1)
 
 
-def _learn(along: Floats, beside: Floats, variance: Floats, n: int) -> Mixture:
+def _learn(
+    along: Float64[Floats, "directions targets"],
+    beside: Covariance,
+    variance: Float64[Floats, " directions"],
+    n: int,
+) -> Mixture:
     """Learn the combinations by expectation maximisation."""
     targets = along.shape[1]
     total = (along.T @ along + beside) / n
@@ -187,7 +206,7 @@ def _learn(along: Floats, beside: Floats, variance: Floats, n: int) -> Mixture:
     return mixture
 
 
-def _shrunk(matrix: Floats, n: int) -> Floats:
+def _shrunk(matrix: Covariance, n: int) -> Covariance:
     """Shrink a covariance from ``n`` rows towards its diagonal by the pseudo-observations."""
     share = n / (n + UNRELATED * len(matrix))
     diagonal = np.diag(np.diag(matrix))

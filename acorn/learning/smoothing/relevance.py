@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float, Float64
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -30,19 +31,19 @@ class _Matern(torch.autograd.Function):
     """Covariance of squared distances; differentiable at zero, where the distance itself is not."""
 
     @staticmethod
-    def forward(ctx: Any, squared: Tensor) -> Tensor:
+    def forward(ctx: Any, squared: Float[Tensor, "a b"]) -> Float[Tensor, "a b"]:
         distance = (3 * squared.clamp_min(0)).sqrt_()
         fading = torch.exp(-distance)
         ctx.save_for_backward(fading)
         return distance.add_(1).mul_(fading)
 
     @staticmethod
-    def backward(ctx: Any, *slope: Tensor) -> Tensor:
+    def backward(ctx: Any, *slope: Float[Tensor, "a b"]) -> Float[Tensor, "a b"]:
         (fading,) = ctx.saved_tensors
         return -1.5 * fading * slope[0]
 
 
-def matern(A: Tensor, B: Tensor) -> Tensor:
+def matern(A: Float[Tensor, "a features"], B: Float[Tensor, "b features"]) -> Float[Tensor, "a b"]:
     """Matern's covariance of smoothness 3/2.
 
     Parameters
@@ -56,11 +57,29 @@ def matern(A: Tensor, B: Tensor) -> Tensor:
         Covariance of each pair of rows.
     """
     squared = torch.addmm(A.square().sum(1)[:, None] + B.square().sum(1), A, B.T, alpha=-2)
+    return matern_of_squared(squared)
+
+
+def matern_of_squared(squared: Float[Tensor, "a b"]) -> Float[Tensor, "a b"]:
+    """Matern's covariance of smoothness 3/2.
+
+    Parameters
+    ----------
+    squared : torch.Tensor of shape (a, b)
+        Squared distances, divided by the squared length scale.
+
+    Returns
+    -------
+    torch.Tensor of shape (a, b)
+        Covariance of each pair of rows.
+    """
     K: Tensor = _Matern.apply(squared)  # type: ignore[no-untyped-call]
     return K
 
 
-def covariance(A: Floats, B: Floats) -> Floats:
+def covariance(
+    A: Float64[Floats, "a features"], B: Float64[Floats, "b features"]
+) -> Float64[Floats, "a b"]:
     """Apply :func:`matern` to arrays.
 
     Parameters
@@ -77,7 +96,9 @@ def covariance(A: Floats, B: Floats) -> Floats:
         return matern(torch.from_numpy(A), torch.from_numpy(B)).numpy()
 
 
-def relevance(Z: Floats, scores: Floats, *, seed: int) -> Floats:
+def relevance(
+    Z: Float64[Floats, "n features"], scores: Float64[Floats, "n targets"], *, seed: int
+) -> Float64[Floats, " features"]:
     """Learn the inverse length scale of each feature.
 
     Targets share the length scales. Each target has its own share of noise, and a variance with a
@@ -112,7 +133,9 @@ def relevance(Z: Floats, scores: Floats, *, seed: int) -> Floats:
     return scales.detach().exp().numpy()
 
 
-def negative_log_evidence(K: Tensor, Y: Tensor, noise: Tensor) -> Tensor:
+def negative_log_evidence(
+    K: Float[Tensor, "n n"], Y: Float[Tensor, "n targets"], noise: Float[Tensor, " targets"]
+) -> Float[Tensor, ""]:
     """Negative log evidence per label, mean over targets, at each target's best variance.
 
     The gradient in ``K`` is given in closed form, because the gradient of an eigendecomposition

@@ -13,10 +13,11 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from acorn.errors import InputError
-from acorn.proxies._engine.observers import Observer, overriding
+from acorn.proxies._engine.observers import Observer, overriding, show
 from acorn.proxies._engine.pass_registry import PASSES, Measurement, Pass
 from acorn.proxies._engine.records import Records
 from acorn.proxies._engine.registry import Proxy, Value, select
+from acorn.proxies._math.channel_correlation import ChannelCorrelations
 from acorn.proxies._math.layout import laid_out
 from acorn.proxies._network.environment import measuring, seed_all
 from acorn.proxies._network.initialisation import Initialisation, policy_of
@@ -133,12 +134,13 @@ def run(
             while step is not None:
                 needed.add(step)
                 step = step.after
-    for observer in observers.values():
-        observer.seed = seed
     with torch.inference_mode(mode=False), torch.enable_grad():
         images, labels = (x.clone() if x.is_inference() else x for x in (images, labels))
         images = laid_out(images)
         measured = MeasuredNetwork(network, images.device)
+        correlations = ChannelCorrelations(measured.operations.keep)
+        for observer in observers.values():
+            observer.join(seed, measured.operations.keep, correlations)
         measurement = Measurement(
             measured, images, Records(labels, num_classes), needed, watchers, seed, policy
         )
@@ -156,6 +158,11 @@ def run(
     return result
 
 
+def run_pass(pass_: Pass, measurement: Measurement) -> None:
+    """Run one pass; ``benchmarks.operations`` counts what is asked of the device in here."""
+    pass_.run(measurement)
+
+
 def _run_passes_after(before: Pass | None, measurement: Measurement) -> None:
     """Run the needed passes that continue a pass, and then those that continue them.
 
@@ -170,7 +177,7 @@ def _run_passes_after(before: Pass | None, measurement: Measurement) -> None:
             seed_all(measurement.seed)  # so that no value depends on which other passes ran
             start = time.perf_counter()
             try:
-                pass_.run(measurement)
+                run_pass(pass_, measurement)
             except (torch.OutOfMemoryError, InputError):
                 raise
             except Exception as error:  # any network may fail in any way
@@ -199,33 +206,39 @@ def _read(
     """Compute all proxies from the records, with one transfer from the device."""
     records, failures = measurement.records, measurement.failures
     device = records.labels.device
-    draws_by_name: dict[str, Tensor] = {}
+    read: dict[str, Tensor | float] = {}
     reasons: dict[str, str] = {}
     for proxy in wanted:
         failed = [failures[pass_] for pass_ in proxy.reads if pass_ in failures]
         if failed:
             reasons[proxy.name] = failed[0]
+        elif proxy.name in observers:
+            show([observers[proxy.name]], "finish", records)
+    for proxy in wanted:
+        if proxy.name in reasons:
             continue
         observer = observers.get(proxy.name)
-        read = observer.read if observer else cast(Value, proxy.definition)
         try:
-            value = torch.as_tensor(read(records), dtype=torch.float64, device=device)
-            draws_by_name[proxy.name] = value
+            value = observer.read if observer else cast(Value, proxy.definition)
+            read[proxy.name] = value(records)
         except torch.OutOfMemoryError:
             raise
         except (ArithmeticError, RuntimeError, ValueError) as error:
             reasons[proxy.name] = said(error)
+    tensors = {name: value for name, value in read.items() if isinstance(value, Tensor)}
     numbers = iter(
-        torch.cat([draws.flatten() for draws in draws_by_name.values()]).tolist()
-        if draws_by_name
+        torch.cat([value.to(device).flatten() for value in tensors.values()]).double().tolist()
+        if tensors
         else []
     )
     result = ProxyValues(
         {proxy.name: None for proxy in wanted}, reasons, seconds=measurement.seconds
     )
     for proxy in wanted:
-        if proxy.name in draws_by_name:
-            _enter(result, proxy, [*islice(numbers, draws_by_name[proxy.name].numel())])
+        if proxy.name in tensors:
+            _enter(result, proxy, [*islice(numbers, tensors[proxy.name].numel())])
+        elif proxy.name in read:
+            _enter(result, proxy, [float(read[proxy.name])])
     return result
 
 

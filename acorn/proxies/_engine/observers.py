@@ -1,6 +1,6 @@
 """Observers: what sees a pass layer by layer, and how a pass shows itself."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import torch
@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from acorn.proxies._engine.records import Records
+from acorn.proxies._math.channel_correlation import ChannelCorrelations
 from acorn.proxies._network.measured import MeasuredNetwork, WeightedModule
-from acorn.proxies._network.operations import NORMS, WEIGHTED, Operation, OperationKind
+from acorn.proxies._network.operations import NORMS, WEIGHTED, Kept, Operation, OperationKind
 from acorn.proxies._network.watch_modules import Inputs, ModuleCalls, hooked
 
 _UNITS = (
@@ -24,22 +25,36 @@ _UNITS = (
 
 
 class Observer:
-    """Sees a pass layer by layer, so that no activation has to be kept.
+    """Sees a pass layer by layer, so that few activations have to be kept.
 
-    A proxy that needs activations subclasses this and overrides the methods for what it wants to
-    see. The engine makes one instance per network and shows it the passes that the proxy reads. If
-    one of the methods raises, the observer is shown nothing more, and its proxy has no value.
+    An observer keeps tensors of several layers, and reduces them together; see
+    :class:`acorn.proxies._math.deferred.Deferred`. A proxy that needs activations subclasses this
+    and overrides the methods for what it wants to see. The engine makes one instance per network
+    and shows it the passes that the proxy reads. If one of the methods raises, the observer is
+    shown nothing more, and its proxy has no value.
 
     Attributes
     ----------
     seed : int
         Seed of the run.
+    keep : callable
+        Keeps a tensor's values, also if the forward at hand writes to the tensor later.
+    correlations : ChannelCorrelations
+        Correlations of the outputs of SAMPLE, which its observers share.
     failure : str or None
         Why the observer is shown nothing more.
     """
 
-    seed: int = 0
+    seed: int
+    keep: Callable[[Tensor], Kept]
+    correlations: ChannelCorrelations
     failure: str | None = None
+
+    def join(
+        self, seed: int, keep: Callable[[Tensor], Kept], correlations: ChannelCorrelations
+    ) -> None:
+        """Set the attributes that the observers of one run share."""
+        self.seed, self.keep, self.correlations = seed, keep, correlations
 
     def on_activation(self, output: Float[Tensor, "batch ..."]) -> None:
         """See the output of a rectifier, in a forward."""
@@ -69,9 +84,15 @@ class Observer:
 
     def restart(self) -> None:
         """Forget everything: the pass begins again."""
-        seed = self.seed
+        self.correlations.clear()
         self.__init__()  # type: ignore[misc]
-        self.seed, self.failure = seed, None
+        self.failure = None
+
+    def reduce(self) -> None:
+        """Reduce the tensors that are kept: a pass ends, and the network's memory may change."""
+
+    def finish(self, records: Records) -> None:
+        """Add matrices to ``records.spectra`` when all passes are done, before :meth:`value`."""
 
     def value(self, records: Records) -> Tensor | float:
         """Compute the proxy's value, or one value a draw, when all passes are done."""
@@ -125,6 +146,7 @@ def watched(network: MeasuredNetwork, observers: Iterable[Observer]) -> Iterator
         if of_output:
             stack.enter_context(_outputs(network, of_output))
         yield
+    show(watchers, "reduce")
 
 
 @contextmanager

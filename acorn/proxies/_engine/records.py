@@ -6,6 +6,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from acorn.graph import LayerGraph
+from acorn.proxies._math.spectra import Spectra
 
 
 @dataclass(slots=True)
@@ -95,8 +96,8 @@ class Records:
     curvature : Tensor ()
         CURVATURE: mean over the images of the first half of the norm of the difference quotient of
         their loss gradient, along its own sign, in evaluation mode.
-    synflow : list of Tensor ()
-        SYNFLOW: |weight| * gradient, summed over each layer, in double precision.
+    synflow : Tensor ()
+        SYNFLOW: natural log of the sum of |weight| * gradient over all layers.
     perturbed : PerturbedRecord
         PERTURBED.
     noise : NoiseRecord
@@ -107,6 +108,9 @@ class Records:
         BLOCKS.
     fisher_eigenvalues : Tensor (parameters,)
         FISHER_EIGEN: eigenvalues of the Fisher information, ascending.
+    spectra : Spectra
+        Symmetric matrices of passes and observers, of which those of one width are decomposed by
+        one call when the first value is computed.
     """
 
     labels: Int[Tensor, " batch"]
@@ -122,9 +126,10 @@ class Records:
     half_gradients: tuple[list[Tensor], list[Tensor]] = field(init=False)
     evaluated_gradients: list[Tensor] = field(init=False)
     curvature: Float[Tensor, ""] = field(init=False)
-    synflow: list[Float[Tensor, ""]] = field(init=False)
+    synflow: Float[Tensor, ""] = field(init=False)
     perturbed: PerturbedRecord = field(init=False)
     noise: NoiseRecord = field(init=False)
     random_gradients: list[Tensor] = field(init=False)
     blocks: BlocksRecord = field(init=False)
     fisher_eigenvalues: Float[Tensor, " parameters"] = field(init=False)
+    spectra: Spectra = field(init=False, default_factory=Spectra)

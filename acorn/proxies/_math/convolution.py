@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
@@ -22,6 +23,10 @@ from acorn.proxies._network.operations import Operation, per_axis, safe_argument
 
 Geometry = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], int]
 """Stride, padding, dilation, groups."""
+
+Input = Float[Tensor, "... channels height width"]
+Output = Float[Tensor, "... filters rows columns"]
+Weight = Float[Tensor, "filters group_channels kernel_height kernel_width"]
 
 
 @dataclass(slots=True)
@@ -36,7 +41,7 @@ class Wanted:
 
 
 def _backward(
-    g: Tensor, x: Tensor, w: Tensor, geometry: Geometry, *wanted: bool
+    g: Output, x: Input, w: Weight, geometry: Geometry, *wanted: bool
 ) -> tuple[Tensor | None, ...]:
     stride, padding, dilation, groups = geometry
     outputs: tuple[Tensor | None, ...] = torch.ops.aten.convolution_backward.default(
@@ -50,14 +55,14 @@ class _Convolve(Function):
     """x, w -> x * w; the bias is added outside, where autograd does it as well."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, w: Tensor, geometry: Geometry, wanted: Wanted) -> Tensor:
+    def forward(ctx: Any, x: Input, w: Weight, geometry: Geometry, wanted: Wanted) -> Output:
         ctx.save_for_backward(x, w)
         ctx.geometry = geometry
         ctx.wanted = wanted
         return functional.conv2d(x, w, None, *geometry)
 
     @staticmethod
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+    def backward(ctx: Any, g: Output) -> tuple[Input | None, Weight | None, None, None]:
         x, w = ctx.saved_tensors
         needs_x, needs_w = ctx.needs_input_grad[:2]
         wanted = (needs_x, needs_w and ctx.wanted.weights)
@@ -70,8 +75,8 @@ class _ConvolveBackward(Function):
 
     @staticmethod
     def forward(
-        ctx: Any, g: Tensor, x: Tensor, w: Tensor, geometry: Geometry, *wanted: bool
-    ) -> tuple[Tensor | None, Tensor | None]:
+        ctx: Any, g: Output, x: Input, w: Weight, geometry: Geometry, *wanted: bool
+    ) -> tuple[Input | None, Weight | None]:
         ctx.save_for_backward(g, x, w)
         ctx.geometry = geometry
         ctx.set_materialize_grads(False)
@@ -80,7 +85,7 @@ class _ConvolveBackward(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, vx: Tensor | None, vw: Tensor | None) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, vx: Input | None, vw: Weight | None) -> tuple[Tensor | None, ...]:
         g, x, w = ctx.saved_tensors
         of_g: Tensor | None = None
         of_x: Tensor | None = None
@@ -96,7 +101,7 @@ class _ConvolveBackward(Function):
         return of_g, of_x, of_w, None, None, None
 
 
-def convolve(wanted: Wanted, operation: Operation) -> Tensor | None:
+def convolve(wanted: Wanted, operation: Operation) -> Output | None:
     """Compute a convolution of maps; None where its padding has a name."""
     if operation.function is not torch.conv2d or isinstance(
         operation.arguments.get("padding"), str

@@ -92,10 +92,13 @@ class CustomFunctions:
     ----------
     opaque
         Names of functions that map a tensor to one of its shape, and were not recognised.
+    seen
+        Whether any of the network's own functions ran.
     """
 
     def __init__(self) -> None:
         self.opaque: set[str] = set()
+        self.seen = False
         self.changed = False
         self._known: dict[type[Function], str | None] = {}
 
@@ -107,6 +110,7 @@ class CustomFunctions:
         kwargs: dict[str, Any],
     ) -> Any:
         """Compute one call of ``function.apply``."""
+        self.seen = True
         if issubclass(function, checkpoint.CheckpointFunction):
             inner, _preserve, *inputs = args
             return inner(*inputs)
@@ -133,6 +137,7 @@ class CustomFunctions:
 
     def note(self, function: type[Function], arguments: Sequence[Any], result: Any) -> None:
         """Note a function whose inside ran, unless it is known to be the identity."""
+        self.seen = True
         shapes = {value.shape for value in arguments if isinstance(value, Tensor)}
         shaped = isinstance(result, Tensor) and result.shape in shapes
         if shaped and self._known.get(function) != "identity":

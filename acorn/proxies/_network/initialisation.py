@@ -52,6 +52,7 @@ def initialise(network: MeasuredNetwork, seed: int) -> None:
         Of the weights.
     """
     generator = torch.Generator().manual_seed(seed)
+    network.sizes.clear()
     drawn: set[int] = set()
     for layer in network.layers:
         draw_layer(layer.weight, None, generator)

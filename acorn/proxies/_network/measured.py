@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import cast
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
@@ -17,6 +18,7 @@ from acorn.graph.modes import evaluating, transparent_attention
 from acorn.graph.recorder import Recorder
 from acorn.graph.replica import named_modules_of, replicate
 from acorn.proxies._network.custom_functions import ACTIVATIONS, CustomFunctions, recognise
+from acorn.proxies._network.flat_memory import TensorCopies
 from acorn.proxies._network.operations import NORMS, WEIGHTED, Operation, OperationKind, Operations
 from acorn.proxies._network.outputs import only_logits
 from acorn.proxies._network.watch_modules import Inputs, ModuleCalls, hooked
@@ -25,6 +27,8 @@ LONGEST_REASON = 200
 """Characters of what an error of the network's says."""
 
 WeightedModule = _ConvNd | nn.Linear
+
+Images = Float[Tensor, "batch channels height width"]
 
 
 @dataclass(eq=False, repr=False, slots=True)
@@ -88,13 +92,18 @@ class MeasuredNetwork:
         Sees each operation of a forward.
     functions
         Computes the network's own autograd functions.
+    sizes
+        By identity of a parameter: the sum of absolute values that one of its rows has on average.
+        Of those that have it from the user's network; it was worked out where that network is.
     layers
         Convolutions and linear layers that run, each weight once, in the order of registration;
         after :meth:`survey`.
     """
 
     def __init__(self, network: nn.Module, device: torch.device | None = None) -> None:
-        self.module = replicate(network, _on(device))
+        copies = TensorCopies(network, device)
+        self.module = replicate(network, copies)
+        self.sizes = copies.sizes_of(self.module)
         self.operations = Operations()
         self.functions = CustomFunctions()
         self.layers: list[WeightedLayer] = []
@@ -111,9 +120,17 @@ class MeasuredNetwork:
             if parameter.is_floating_point():
                 parameter.requires_grad_(True)
 
-    def __call__(self, images: Tensor) -> Tensor:
-        """Compute the logits, every operation watched."""
-        with self.operations:
+    def __call__(self, images: Images, *, share_rectifiers: bool = True) -> Tensor:
+        """Compute the logits, every operation watched.
+
+        Parameters
+        ----------
+        images
+            ``(batch, channels, height, width)``.
+        share_rectifiers
+            Whether rectifiers of the same tensor are computed once.
+        """
+        with self.operations, self.operations.sharing(share_rectifiers):
             logits: Tensor = self.module(images)
         return logits
 
@@ -133,7 +150,7 @@ class MeasuredNetwork:
         return [layer.weight for layer in self.layers]
 
     @torch.no_grad()
-    def survey(self, images: Tensor, num_classes: int, *, record: bool) -> None:
+    def survey(self, images: Images, num_classes: int, *, record: bool) -> None:
         """Run one image, in evaluation mode, and note what runs.
 
         Parameters
@@ -180,7 +197,7 @@ class MeasuredNetwork:
             if layer.module is None and home is not None:
                 self._functional.setdefault(home, []).append(layer)
 
-    def _first_forward(self, images: Tensor, *, record: bool) -> Tensor:
+    def _first_forward(self, images: Images, *, record: bool) -> Tensor:
         """Run once, watched; the last run is what counts."""
         self._observed = seen = _Observed()
         self.functions.opaque.clear()
@@ -237,7 +254,9 @@ class MeasuredNetwork:
             self.operations.showing_arguments(read),
             recorder or nullcontext(),
         ):
-            logits = self(x)
+            logits = self(x, share_rectifiers=False)
+        for operation in (*seen.calls.values(), *seen.normed.values()):
+            operation.arguments.pop("input", None)  # whose memory is free then
         for module in seen.entered:  # functions that nothing can watch read all that there is
             own = {id(parameter) for parameter in module.parameters(recurse=False)}
             if not own & seen.read:
@@ -250,7 +269,8 @@ class MeasuredNetwork:
     def _replace_activations(self) -> bool:
         """Put torch's activation in place of a module that computes one in its own way."""
         changed = False
-        for module, given in self._observed.plain.items():
+        plain, self._observed.plain = self._observed.plain, {}
+        for module, given in plain.items():
             activation = ACTIVATIONS.get(recognise(module, given) or "")
             if activation is not None:
                 module.forward = activation
@@ -357,22 +377,36 @@ class MeasuredNetwork:
         return self._double
 
     @contextmanager
-    def with_values(self, values: Iterable[tuple[Tensor, Tensor]]) -> Iterator[None]:
-        """Give parameters other values while inside: pairs of a parameter and its value."""
-        pairs = [*values]
-        before = [(parameter, parameter.detach().clone()) for parameter, _ in pairs]
+    def frozen(self) -> Iterator[None]:
+        """Let no parameter want a gradient while inside, so that graphs keep less."""
+        parameters = [p for p in self.module.parameters() if p.requires_grad]
         try:
-            self.set_values(pairs)
+            for parameter in parameters:
+                parameter.requires_grad_(False)
+            yield
+        finally:
+            for parameter in parameters:
+                parameter.requires_grad_(True)
+
+    @contextmanager
+    def with_values(self, values: Iterable[tuple[Tensor, Tensor]] = ()) -> Iterator[None]:
+        """Give parameters other values while inside: pairs of a parameter and its value.
+
+        All parameters have the values of before afterwards, those that :meth:`set_values` wrote
+        inside as well.
+        """
+        before = [(parameter, parameter.data) for parameter in self.module.parameters()]
+        try:
+            self.set_values(values)
             yield
         finally:
             self.set_values(before)
 
     @staticmethod
-    @torch.no_grad()
     def set_values(values: Iterable[tuple[Tensor, Tensor]]) -> None:
-        """Write values into parameters, in place."""
+        """Let parameters hold values, which are not copied; graphs keep the values of before."""
         for parameter, value in values:
-            parameter.copy_(value)
+            parameter.data = value
 
 
 def _may_be_activation(module: nn.Module) -> bool:
@@ -403,16 +437,3 @@ def _shown_by(
 def _to_double(tensor: Tensor) -> Tensor:
     dtype = torch.float64 if tensor.is_floating_point() else tensor.dtype
     return tensor.detach().to(dtype, copy=True)
-
-
-def _on(device: torch.device | None) -> Callable[[Tensor], Tensor]:
-    def move(tensor: Tensor) -> Tensor:
-        if tensor.is_meta:
-            raise InputError(
-                "got a module on the meta device, which has no values; expected one with weights, "
-                "such as module.to_empty(device='cpu') and a draw of its weights"
-            )
-        place = tensor.device if device is None else device
-        return tensor.detach().to(place, copy=True, memory_format=torch.contiguous_format)
-
-    return move

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
+from torch.utils.weak import WeakTensorKeyDictionary
 
 Function = Callable[..., Any]
 
@@ -146,6 +147,7 @@ class Operations(TorchFunctionMode):
         self._on_result: list[Callable[[Tensor], None]] = []
         self._on_arguments: Callable[[Sequence[object]], None] | None = None
         self._kept: dict[int, list[Kept]] = defaultdict(list)
+        self._rectified: WeakTensorKeyDictionary | None = None  # results, by input
         self._write = False  # whether any function that showed its arguments writes in place
 
     def __torch_function__(
@@ -174,7 +176,7 @@ class Operations(TorchFunctionMode):
             operation = Operation(
                 role.kind, func, dict(zip(role.names, args, strict=False)) | kwargs
             )
-            result = self._compute(operation, args, kwargs)
+            result = self._compute_once(operation, args, kwargs)
             for observe in self._observations.get(role.kind, ()):
                 other = observe(operation, result)
                 result = result if other is None else other
@@ -183,12 +185,24 @@ class Operations(TorchFunctionMode):
                 see(result)
         return result
 
+    def _compute_once(self, operation: Operation, args: Any, kwargs: Any) -> Any:
+        """Compute an operation, or give the result of an equal rectifier of the same tensor."""
+        results = self._rectified
+        if results is None or not is_plain_rectifier(operation):
+            return self._compute(operation, args, kwargs)
+        version = (operation.input._version, torch.is_grad_enabled())
+        before, result = results.get(operation.input, (None, None))
+        if before != version:
+            result = self._compute(operation, args, kwargs)
+            results[operation.input] = (version, result)
+        return result
+
     def _compute(self, operation: Operation, args: Any, kwargs: Any) -> Any:
         replace = self._replacements.get(operation.kind)
         result = replace(operation) if replace is not None else None
         if result is not None:
             return result
-        if operation.normalises_by_batch:
+        if operation.kind is OperationKind.BATCH_NORM:
             return _batch_norm(operation)
         if operation.function is torch.conv2d:
             arguments = safe_arguments(operation)
@@ -214,6 +228,19 @@ class Operations(TorchFunctionMode):
         kept = Kept(tensor)
         self._kept[_storage(tensor)].append(kept)
         return kept
+
+    @contextmanager
+    def sharing(self, wanted: bool) -> Iterator[None]:
+        """Compute rectifiers of the same tensor once while inside, if that is wanted.
+
+        Cells apply one to each of their edges. In a network that writes in place, each has a result
+        of its own.
+        """
+        self._rectified = WeakTensorKeyDictionary() if wanted and not self._write else None
+        try:
+            yield
+        finally:
+            self._rectified = None
 
     @contextmanager
     def observing(self, observations: Mapping[OperationKind, Observation]) -> Iterator[None]:
@@ -298,11 +325,19 @@ def per_axis(value: int | Sequence[int], axes: int) -> tuple[int, ...]:
     return numbers * axes if len(numbers) == 1 else numbers
 
 
+def is_plain_rectifier(operation: Operation) -> bool:
+    """Tell whether an operation is max(x, 0), with a result in memory of its own."""
+    return operation.function in _RELU and not operation.arguments.get("inplace")
+
+
 def _batch_norm(operation: Operation) -> Tensor:
-    return torch.batch_norm(
-        operation.input, operation.weight, operation.bias, None, None, True,
-        0.0, operation.eps, torch.backends.cudnn.enabled,
-    )  # fmt: skip
+    """Call the kernel itself: torch's function allocates a tensor that only cuDNN uses."""
+    by_batch = operation.normalises_by_batch
+    mean, variance = (operation.arguments.get(f"running_{name}") for name in ("mean", "var"))
+    return torch.native_batch_norm(
+        operation.input, operation.weight, operation.bias,
+        None if by_batch else mean, None if by_batch else variance, by_batch, 0.0, operation.eps,
+    )[0]  # fmt: skip
 
 
 def _is_of_weights(args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
@@ -375,6 +410,8 @@ def _role(func: Function, args: Sequence[Any], kwargs: Mapping[str, Any]) -> _Ro
 TRANSPOSED = (torch.conv_transpose1d, torch.conv_transpose2d, torch.conv_transpose3d)
 """Convolutions that spread their input out."""
 
+_RELU = (torch.relu, torch.Tensor.relu, functional.relu)
+
 _RECTIFIER = _Role(OperationKind.RECTIFIER)
 _CLAMP = _Role(OperationKind.RECTIFIER, ("input", "min", "max"))
 _HARD_TANH = _Role(OperationKind.RECTIFIER, ("input", "min_val", "max_val"))
@@ -413,6 +450,7 @@ def _collect() -> dict[Function, _Role]:
         torch.instance_norm: _Role(kinds.INSTANCE_NORM, ("input", *affine, *running)),
         functional.rms_norm: _Role(kinds.RMS_NORM, ("input", "normalized_shape", "weight", "eps")),
         torch.rms_norm: _Role(kinds.RMS_NORM, ("input", "normalized_shape", "weight", "eps")),
+        **dict.fromkeys(_RELU, _Role(kinds.RECTIFIER, ("input", "inplace"))),
         functional.hardsigmoid: _Role(kinds.HARD_SIGMOID),
         functional.scaled_dot_product_attention: _Role(
             kinds.ATTENTION, ("input", "key", "value", "attn_mask", "dropout_p", "is_causal")

@@ -9,16 +9,40 @@ be moved past a sum, and consequences of a node that is zero or a copy of anothe
 
 import itertools
 
-from acorn.spaces.darts.genotype import Cell, Edge, Genotype, Node
+from acorn.spaces.darts.genotype import Cell, Genotype, Node
 
 
 def canonical_genotype(genotype: Genotype) -> Genotype:
-    """Find the representative of the genotypes that are equivalent to a genotype."""
+    """Find the representative of the genotypes that are equivalent to a genotype.
+
+    Parameters
+    ----------
+    genotype : Genotype
+        Any genotype.
+
+    Returns
+    -------
+    Genotype
+        The same for all genotypes that are recognised as equivalent.
+    """
     return Genotype(canonical_cell(genotype.normal), canonical_cell(genotype.reduce))
 
 
 def canonical_cell(cell: Cell) -> Cell:
-    """Drop dead nodes, and take the smallest text over all orders of the others."""
+    """Find the representative of the cells that are equivalent to a cell.
+
+    Dead nodes are dropped; of all orders of the others, the first in lexical order is taken.
+
+    Parameters
+    ----------
+    cell : Cell
+        Any cell.
+
+    Returns
+    -------
+    Cell
+        The same for all cells that are recognised as equivalent.
+    """
     nodes = [
         tuple((name, 0 if name == "none" else source) for name, source in node)
         for node in cell.nodes
@@ -34,13 +58,7 @@ def canonical_cell(cell: Cell) -> Cell:
         if any(names[source] >= names[old] for old in kept for _, source in nodes[old - 2]):
             continue  # a node before one that it reads
         spelling = tuple(
-            _sorted_pair([(name, names[source]) for name, source in nodes[old - 2]])
-            for old in order
+            tuple(sorted((name, names[source]) for name, source in nodes[old - 2])) for old in order
         )
         spellings.append((spelling, tuple(sorted(names[old] for old in cell.concat))))
     return Cell(*min(spellings))
-
-
-def _sorted_pair(edges: list[Edge]) -> Node:
-    first, second = sorted(edges)
-    return first, second

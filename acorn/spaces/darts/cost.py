@@ -6,44 +6,62 @@ forward runs.
 """
 
 from acorn.spaces.base import Cost
-from acorn.spaces.darts.genotype import Cell, Genotype
+from acorn.spaces.darts.genotype import Genotype
+from acorn.spaces.darts.skeleton import STEM_DIVISOR, PlacedCell, choose_skeleton, place_cells
 
 _Count = tuple[int, int]
 """Parameters, and operations for one image."""
 
 
-def darts_cost(
-    genotype: Genotype, *, cells: int, channels: int, num_classes: int, side: int
-) -> Cost:
-    """Sum over stem, cells and head, for images of ``side`` x ``side`` pixels."""
-    before_last = last = 3 * channels
-    counts = [(29 * last, 29 * last * side**2)]  # 3x3 convolution of three channels, BatchNorm
-    after_reduction = False
-    for index in range(cells):
-        reduces = index in (cells // 3, 2 * cells // 3)
-        cell = genotype.reduce if reduces else genotype.normal
-        channels *= 2 if reduces else 1
-        if after_reduction:
-            counts.append(_factorized_reduce(before_last, channels, 2 * side))
-        else:
-            counts.append(_relu_conv_bn(before_last, channels, side))
-        counts.append(_relu_conv_bn(last, channels, side))
-        counts += _edges(cell, channels, side, reduces=reduces)
-        side //= 2 if reduces else 1
-        before_last, last = last, len(cell.concat) * channels
-        after_reduction = reduces
-    counts.append(((last + 1) * num_classes, last * (side + 1) ** 2 + last * num_classes))
-    return Cost(sum(params for params, _ in counts) / 1e6, sum(flops for _, flops in counts) / 1e6)
+def darts_cost(genotype: Genotype, *, num_classes: int, side: int) -> Cost:
+    """Sum over stem, cells and head.
+
+    Parameters
+    ----------
+    genotype : Genotype
+        The cells.
+    num_classes : int
+        Width of the logits.
+    side : int
+        Height and width of the image, pixels.
+
+    Returns
+    -------
+    Cost
+    """
+    skeleton = choose_skeleton(side)
+    width = skeleton.stem_width
+    if skeleton.is_large:
+        counts = [
+            _conv_bn(3, width // 2, side // 2),
+            (0, width // 2 * (side // 2) ** 2),
+            _conv_bn(width // 2, width, side // 4),
+            (0, width * (side // 4) ** 2),
+            _conv_bn(width, width, side // STEM_DIVISOR),
+        ]
+        side //= STEM_DIVISOR
+    else:
+        counts = [_conv_bn(3, width, side)]
+    for placed in place_cells(genotype, skeleton):
+        counts += _cell(placed, side)
+        side //= 2 if placed.reduces else 1
+        width = placed.width
+    counts.append(((width + 1) * num_classes, width * (side + 1) ** 2 + width * num_classes))
+    params, flops = map(sum, zip(*counts, strict=True))
+    return Cost(params / 1e6, flops / 1e6)
 
 
-def _edges(cell: Cell, channels: int, side: int, *, reduces: bool) -> list[_Count]:
-    counts = []
-    for name, source in (edge for node in cell.nodes for edge in node):
-        halved = side // 2 if reduces else side
-        if reduces and source < 2:
-            counts.append(_operation(name, channels, side, halved))
-        else:
-            counts.append(_operation(name, channels, halved, halved))
+def _cell(placed: PlacedCell, side: int) -> list[_Count]:
+    """Count the entrances and the operations of a cell whose last input has ``side`` rows."""
+    channels, out = placed.channels, side // 2 if placed.reduces else side
+    if placed.after_reduction:
+        counts = [_factorized_reduce(placed.before_last, channels, 2 * side)]
+    else:
+        counts = [_relu_conv_bn(placed.before_last, channels, side)]
+    counts.append(_relu_conv_bn(placed.last, channels, side))
+    for node in placed.cell.nodes:
+        for name, source in node:
+            counts.append(_operation(name, channels, side if source < 2 else out, out))
     return counts
 
 
@@ -65,6 +83,12 @@ def _operation(name: str, channels: int, side: int, out: int) -> _Count:
     if name.startswith("sep"):  # twice, the second time at the output's resolution
         return 2 * params, before + after + 2 * flops
     return params, before + flops
+
+
+def _conv_bn(c_in: int, c_out: int, out: int) -> _Count:
+    """Count a 3x3 convolution and BatchNorm with ``out`` x ``out`` positions."""
+    params = (9 * c_in + 2) * c_out
+    return params, params * out**2
 
 
 def _relu_conv_bn(c_in: int, c_out: int, side: int) -> _Count:

@@ -27,7 +27,7 @@ MAX_CHARACTERS = 4_000
 MAX_NODES = 6
 
 Edge = tuple[str, int]
-Node = tuple[Edge, Edge]
+Node = tuple[Edge, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,7 @@ _GENOTYPE = re.compile(
     rf"Genotype\s*\(\s*normal\s*=\s*{_EDGES}\s*,\s*normal_concat\s*=\s*{_NUMBERS}\s*,"
     rf"\s*reduce\s*=\s*{_EDGES}\s*,\s*reduce_concat\s*=\s*{_NUMBERS}\s*,?\s*\)"
 )
-_EDGE = re.compile(r"""\(\s*(["'])([a-z0-9_]{1,20})\1\s*,\s*([0-9]{1,2})\s*,?\s*\)""")
-_SEPARATOR = re.compile(r"\s*(,\s*|$)")
+_EDGE = re.compile(r"""\(\s*(["'])([a-z0-9_]{1,20})\1\s*,\s*([0-9]{1,2})\s*,?\s*\)\s*(?:,\s*|$)""")
 _FORM = (
     "Genotype(normal=[('sep_conv_3x3', 0), ...], normal_concat=[2, 3, 4, 5], reduce=[...], "
     "reduce_concat=[...])"
@@ -107,7 +106,18 @@ def parse_genotype(spec: object) -> Genotype:
 
 
 def format_genotype(genotype: Genotype) -> str:
-    """Write a genotype as the published code prints it, concatenations as lists."""
+    """Write a genotype as the published code prints it.
+
+    Parameters
+    ----------
+    genotype : Genotype
+        The two cells.
+
+    Returns
+    -------
+    str
+        Text that :func:`parse_genotype` reads; concatenations are lists.
+    """
     parts = []
     for name, cell in (("normal", genotype.normal), ("reduce", genotype.reduce)):
         edges = [edge for node in cell.nodes for edge in node]
@@ -125,15 +135,10 @@ def _read_cell(name: str, edges: str, concat: str) -> Cell:
         if match is None:
             raise InvalidArchitectureError(
                 f"got {abbreviate(text[position:].strip())} in {name}; "
-                "expected pairs ('operation', node)"
+                "expected pairs ('operation', node) with commas between them"
             )
         pairs.append(_checked_edge(name, match[2], int(match[3]), 2 + len(pairs) // 2))
-        separator = _SEPARATOR.match(text, match.end())
-        if separator is None:
-            raise InvalidArchitectureError(
-                f"got {abbreviate(text[match.end() :])} after a pair in {name}; expected a comma"
-            )
-        position = separator.end()
+        position = match.end()
     if not 2 <= len(pairs) <= 2 * MAX_NODES or len(pairs) % 2:
         raise InvalidArchitectureError(
             f"got {len(pairs)} pairs in {name}; expected two for each of 1 to {MAX_NODES} nodes"

@@ -1,22 +1,15 @@
-"""The CIFAR networks of DARTS (Liu et al., ICLR 2019, section 3.1) around two searched cells.
+"""The networks of DARTS (Liu et al., ICLR 2019, section 3.1) around two searched cells.
 
-The same skeleton is that of NASNet, AmoebaNet and most that followed: 20 cells, those at one and
-at two thirds of the depth reduce; each cell reads the two cells before it.
+See :mod:`acorn.spaces.darts.skeleton` for the sequence of the cells.
 """
-
-from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from acorn.spaces.network_blocks import ReLUConvBN
-
-Edge = tuple[str, int]
-"""Operation, and the node that it reads."""
-
-Nodes = Sequence[tuple[Edge, Edge]]
-"""The two edges of each node of a cell."""
+from acorn.spaces.darts.genotype import Genotype
+from acorn.spaces.darts.skeleton import CIFAR, PlacedCell, Skeleton, place_cells
+from acorn.spaces.network_blocks import ReLUConvBN, conv_bn
 
 
 class FactorizedReduce(nn.Module):
@@ -72,51 +65,34 @@ class SeparableConv(nn.Sequential):
 class DartsCell(nn.Module):
     """A cell: nodes that each add two operations on earlier nodes, some of them concatenated.
 
-    Nodes 0 and 1 are the outputs of the two cells before, brought to this cell's width (and
-    resolution) first. Maps ``(batch, before_last, ..)`` and ``(batch, last, ..)`` to
+    Nodes 0 and 1 are the outputs of the previous two cells, converted to the width and resolution
+    of this cell. Maps ``(batch, before_last, ..)`` and ``(batch, last, ..)`` to
     ``(batch, len(concat) * channels, ..)``.
 
     Parameters
     ----------
-    nodes, concat : sequence
-        The cell; ``concat`` numbers nodes from 2.
-    before_last, last : int
-        Widths of the two inputs.
-    channels : int
-        Width of each node.
-    reduces : bool
-        Whether operations on the inputs have stride 2.
-    after_reduction : bool
-        Whether the first input has twice the resolution of the second.
+    placed : PlacedCell
+        The cell and its widths.
     """
 
-    def __init__(
-        self,
-        nodes: Nodes,
-        concat: Sequence[int],
-        before_last: int,
-        last: int,
-        channels: int,
-        *,
-        reduces: bool,
-        after_reduction: bool,
-    ) -> None:
+    def __init__(self, placed: PlacedCell) -> None:
         super().__init__()
+        channels = placed.channels
         self.enter_0: nn.Module
-        if after_reduction:
-            self.enter_0 = FactorizedReduce(before_last, channels)
+        if placed.after_reduction:
+            self.enter_0 = FactorizedReduce(placed.before_last, channels)
         else:
-            self.enter_0 = ReLUConvBN(before_last, channels, 1)
-        self.enter_1 = ReLUConvBN(last, channels, 1)
-        self.sources = [[source for _, source in edges] for edges in nodes]
+            self.enter_0 = ReLUConvBN(placed.before_last, channels, 1)
+        self.enter_1 = ReLUConvBN(placed.last, channels, 1)
+        self.sources = [[source for _, source in node] for node in placed.cell.nodes]
         self.operations = nn.ModuleList(
             nn.ModuleList(
-                _operation(name, channels, 2 if reduces and source < 2 else 1)
-                for name, source in edges
+                _operation(name, channels, 2 if placed.reduces and source < 2 else 1)
+                for name, source in node
             )
-            for edges in nodes
+            for node in placed.cell.nodes
         )
-        self.concat = list(concat)
+        self.concat = placed.cell.concat
 
     def forward(
         self, before_last: Float[Tensor, "batch c0 h0 w0"], last: Float[Tensor, "batch c1 h w"]
@@ -150,57 +126,33 @@ class DartsNetwork(nn.Module):
 
     Parameters
     ----------
-    normal, normal_concat, reduction, reduction_concat : sequence
-        The two cells.
+    genotype : Genotype
+        The cells.
     num_classes : int
         Width of the logits.
-    channels : int
-        Width of each node in the first third; doubles at each reduction.
-    cells : int
-        Number of cells.
+    skeleton : Skeleton, default=CIFAR
+        Number and width of the cells, and the kind of stem.
     """
 
-    def __init__(
-        self,
-        normal: Nodes,
-        normal_concat: Sequence[int],
-        reduction: Nodes,
-        reduction_concat: Sequence[int],
-        num_classes: int,
-        *,
-        channels: int,
-        cells: int,
-    ) -> None:
+    def __init__(self, genotype: Genotype, num_classes: int, skeleton: Skeleton = CIFAR) -> None:
         super().__init__()
-        before_last = last = 3 * channels
-        self.stem = nn.Sequential(
-            nn.Conv2d(3, last, 3, padding=1, bias=False), nn.BatchNorm2d(last)
-        )
-        self.cells = nn.ModuleList()
-        after_reduction = False
-        for index in range(cells):
-            reduces = index in (cells // 3, 2 * cells // 3)
-            nodes, concat = (reduction, reduction_concat) if reduces else (normal, normal_concat)
-            channels *= 2 if reduces else 1
-            self.cells.append(
-                DartsCell(
-                    nodes,
-                    concat,
-                    before_last,
-                    last,
-                    channels,
-                    reduces=reduces,
-                    after_reduction=after_reduction,
-                )
+        width = skeleton.stem_width
+        self.stem: nn.Module = conv_bn(3, width, 3)
+        self.stem_1: nn.Module | None = None
+        if skeleton.is_large:
+            self.stem = nn.Sequential(
+                *conv_bn(3, width // 2, 3, 2), nn.ReLU(), *conv_bn(width // 2, width, 3, 2)
             )
-            before_last, last = last, len(concat) * channels
-            after_reduction = reduces
+            self.stem_1 = nn.Sequential(nn.ReLU(), *conv_bn(width, width, 3, 2))
+        placed = [*place_cells(genotype, skeleton)]
+        self.cells = nn.ModuleList(map(DartsCell, placed))
         self.pool = nn.AdaptiveAvgPool2d(1)
-        self.classifier = nn.Linear(last, num_classes)
+        self.classifier = nn.Linear(placed[-1].width, num_classes)
 
     def forward(self, x: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch classes"]:
         """Logits of a batch of images."""
-        before_last = last = self.stem(x)
+        before_last = self.stem(x)
+        last = before_last if self.stem_1 is None else self.stem_1(before_last)
         for cell in self.cells:
             before_last, last = last, cell(before_last, last)
         return self.classifier(self.pool(last).flatten(1))

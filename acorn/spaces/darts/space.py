@@ -1,33 +1,24 @@
 """The DARTS space: genotypes of a normal and a reduction cell, as text.
 
-Liu et al., DARTS: Differentiable Architecture Search, ICLR 2019. The network is the one that the
-paper trains on CIFAR: 20 cells, 36 channels, no auxiliary head. ImageNet16-120 gets the same
-network with 120 outputs, because the paper's own for ImageNet divides 224 pixels by 32.
+Liu et al., DARTS: Differentiable Architecture Search, ICLR 2019. The networks are those that the
+paper trains, without auxiliary heads: 20 cells of 36 channels for images below 64 pixels, as on
+CIFAR; 14 cells of 48 channels after a stem that divides the side by 8 for larger ones, as on
+ImageNet. ImageNet16-120 gets the network for CIFAR with 120 outputs.
 """
 
 import random
 from typing import TYPE_CHECKING
 
+from acorn.datasets import Dataset
 from acorn.spaces.base import Architecture, Cost, Space
 from acorn.spaces.darts.canonical import canonical_genotype
 from acorn.spaces.darts.cost import darts_cost
-from acorn.spaces.darts.genotype import (
-    OPERATIONS,
-    Cell,
-    Edge,
-    Genotype,
-    Node,
-    format_genotype,
-    parse_genotype,
-)
+from acorn.spaces.darts.genotype import OPERATIONS, Cell, Genotype, format_genotype, parse_genotype
+from acorn.spaces.darts.skeleton import choose_skeleton
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from acorn.datasets import Dataset
-
-CELLS = 20
-CHANNELS = 36
 NODES = 4
 """Nodes of each cell that is drawn at random, as in the paper's search."""
 
@@ -44,7 +35,7 @@ class DartsSpace(Space):
     """
 
     name = "darts"
-    description = "DARTS genotypes: 20 cells of 36 channels, two edges a node"
+    description = "DARTS genotypes: 20 cells of 36 channels (ImageNet: 14 of 48), two edges a node"
     example = (
         "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), "
         "('sep_conv_3x3', 1), ('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), "
@@ -53,7 +44,7 @@ class DartsSpace(Space):
         "('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], "
         "reduce_concat=[2, 3, 4, 5])"
     )
-    datasets = ("cifar10", "cifar100", "ImageNet16-120")
+    datasets = ("cifar10", "cifar100", "ImageNet16-120", "imagenet1k")
 
     def parse(self, spec: object) -> Architecture:
         """Read a genotype as :func:`~acorn.spaces.darts.genotype.parse_genotype` does."""
@@ -61,30 +52,17 @@ class DartsSpace(Space):
         canonical = format_genotype(canonical_genotype(genotype))
         return Architecture(self.name, format_genotype(genotype), canonical)
 
-    def build(self, arch: str, dataset: "Dataset") -> "nn.Module":
+    def build(self, arch: str, dataset: Dataset) -> "nn.Module":
         """Build the network of exactly this genotype, dead nodes included."""
         from acorn.spaces.darts.network import DartsNetwork
 
-        genotype = parse_genotype(arch)
-        return DartsNetwork(
-            genotype.normal.nodes,
-            genotype.normal.concat,
-            genotype.reduce.nodes,
-            genotype.reduce.concat,
-            dataset.num_classes,
-            channels=CHANNELS,
-            cells=CELLS,
-        )
+        skeleton = choose_skeleton(dataset.height)
+        return DartsNetwork(parse_genotype(arch), dataset.num_classes, skeleton)
 
-    def cost(self, arch: str, dataset: "Dataset") -> Cost:
+    def cost(self, arch: str, dataset: Dataset) -> Cost:
         """Sum over cells and edges; the parameters are the published ones."""
-        return darts_cost(
-            parse_genotype(arch),
-            cells=CELLS,
-            channels=CHANNELS,
-            num_classes=dataset.num_classes,
-            side=dataset.height,
-        )
+        genotype = parse_genotype(arch)
+        return darts_cost(genotype, num_classes=dataset.num_classes, side=dataset.height)
 
     def sample(self, n: int, *, seed: int) -> list[str]:
         """Draw ``n`` genotypes, no two equivalent, as the paper's search could return them.
@@ -110,11 +88,12 @@ class DartsSpace(Space):
 
 
 def _draw_cell(rng: random.Random) -> Cell:
-    nodes: list[Node] = []
-    for target in range(2, NODES + 2):
-        first, second = rng.sample(range(target), 2)
-        nodes.append(((rng.choice(SEARCHED), first), (rng.choice(SEARCHED), second)))
-    return Cell(tuple(nodes), tuple(range(2, NODES + 2)))
+    numbers = range(2, NODES + 2)
+    nodes = [
+        tuple((rng.choice(SEARCHED), source) for source in rng.sample(range(number), 2))
+        for number in numbers
+    ]
+    return Cell(tuple(nodes), tuple(numbers))
 
 
 def _mutate_cell(cell: Cell, rng: random.Random) -> Cell:
@@ -122,13 +101,12 @@ def _mutate_cell(cell: Cell, rng: random.Random) -> Cell:
     edges = [*cell.nodes[index]]
     place = rng.randrange(2)
     name, source = edges[place]
-    other: Edge = edges[1 - place]
-    sources = [node for node in range(index + 2) if node not in (source, other[1])]
+    other_source = edges[1 - place][1]
+    sources = [node for node in range(index + 2) if node not in (source, other_source)]
     if sources and rng.randrange(2):
         edges[place] = name, rng.choice(sources)
     else:
         edges[place] = rng.choice([choice for choice in SEARCHED if choice != name]), source
-    first, second = edges
     nodes = [*cell.nodes]
-    nodes[index] = first, second
+    nodes[index] = tuple(edges)
     return Cell(tuple(nodes), cell.concat)

@@ -5,18 +5,19 @@ on omitted defaults, or on ``identity`` and ``dropout``; a depthwise convolution
 groups as channels. Rewritings of the function itself (nested sums, consecutive linear layers,
 permuted channels) are not recognised.
 
-Operands that commute are sorted by what is before and after them in the graph (colour refinement).
-Operands that remain alike after that are, but for graphs made to mislead, mirror images of each
-other, so that their order makes no difference.
+Operands that commute are sorted by the nodes before and after them in the graph (colour
+refinement). Operands of equal colour are mirror images of each other, so that their order makes no
+difference, except in graphs that were constructed to defeat this method.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
-from acorn.spaces.graph.node_operations import NOTHING, OPERATIONS, Shape, same_padding
+from acorn.spaces.graph.node_operations import NOTHING, OPERATIONS, same_padding
 from acorn.spaces.graph.node_options import write_option
 from acorn.spaces.graph.spec import INPUT, GraphSpec, Node
+from acorn.spaces.graph.tensor_layers import Shape
 
 _MOST_ROUNDS = 8
 
@@ -66,7 +67,7 @@ def canonical_graph(spec: GraphSpec, shapes: Mapping[str, Shape]) -> GraphSpec:
 def _without_identities(
     spec: GraphSpec, shapes: Mapping[str, Shape]
 ) -> tuple[dict[str, Node], str]:
-    """Drop the operations that do nothing, and spell each of the others in one way."""
+    """Drop the operations that do nothing, and write each of the others in one form."""
     stands_for = {INPUT: INPUT}
     nodes: dict[str, Node] = {}
     for node in spec.nodes:
@@ -81,7 +82,7 @@ def _without_identities(
             channels = shapes[node.inputs[0]][0]
             options["out_channels"] = channels * options.pop("multiplier")
             options["groups"] = channels
-        if "padding" in options:
+        if "padding" in options and op == "conv":
             options["padding"] = same_padding(options)
         nodes[node.name] = Node(node.name, op, inputs, options)
     return nodes, stands_for[spec.output]

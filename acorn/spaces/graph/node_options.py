@@ -7,7 +7,12 @@ from typing import Any
 from acorn.errors import abbreviate
 
 LARGEST = 65_536
-"""The largest number that any option may be; products of a few still fit every check."""
+"""Largest value of an option; products of a few such values fit every check."""
+
+LIMIT = 1e30
+"""Bound on numbers that are not integers."""
+
+MOST_AXES = 16
 
 Options = Mapping[str, Any]
 """Values by name: int, bool, str, or (height, width)."""
@@ -17,7 +22,7 @@ REQUIRED = object()
 
 
 class OptionError(ValueError):
-    """What is wrong with a node, without its name."""
+    """Invalid options or inputs of a node; the message does not name the node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +36,36 @@ class Option:
     default : object
         The option's value if it is not given: of the same kind, a function of the options
         before it, or :data:`REQUIRED`.
+    quiet : bool, default=False
+        Whether the default is left out of a written graph. Options that later versions added are
+        quiet, so that the ids of earlier graphs stay.
     """
 
     read: Callable[[object], Any]
     default: Any = REQUIRED
+    quiet: bool = False
 
 
 def read_options(known: Mapping[str, Option], given: Mapping[str, object]) -> dict[str, Any]:
-    """Check the given options and fill in the others, in the order of ``known``."""
+    """Check the given options, and add the defaults of the others.
+
+    Parameters
+    ----------
+    known : mapping of str to Option
+        Options of the operation.
+    given : mapping of str to object
+        JSON values by name.
+
+    Returns
+    -------
+    dict
+        Values of all options, in the order of ``known``.
+
+    Raises
+    ------
+    OptionError
+        For an option that is unknown, missing or not valid.
+    """
     for name in given:
         if name not in known:
             expected = f"one of {', '.join(known)}" if known else "none"
@@ -58,15 +85,42 @@ def read_options(known: Mapping[str, Option], given: Mapping[str, object]) -> di
     return values
 
 
+def is_left_out(option: Option, value: Any) -> bool:
+    """Check whether a value is a default that is not written."""
+    return option.quiet and value == option.default
+
+
 def write_option(value: Any) -> Any:
-    """Spell a value as JSON: equal height and width as one number."""
+    """Convert the value of an option to JSON.
+
+    Parameters
+    ----------
+    value : object
+        Value of an option.
+
+    Returns
+    -------
+    object
+        A JSON value; equal height and width are one number.
+    """
     if isinstance(value, tuple):
         return value[0] if value[0] == value[1] else list(value)
     return value
 
 
 def whole(low: int = 1, high: int = LARGEST) -> Callable[[object], int]:
-    """Make a reader of an integer; a boolean is none, and neither is 3.0."""
+    """Make a reader of an integer.
+
+    Parameters
+    ----------
+    low, high : int, default=1, LARGEST
+        Bounds of the integer.
+
+    Returns
+    -------
+    callable
+        Reads an integer; raises :class:`OptionError` for other values, true and 3.0 included.
+    """
 
     def read(value: object) -> int:
         if type(value) is not int or not low <= value <= high:
@@ -77,7 +131,18 @@ def whole(low: int = 1, high: int = LARGEST) -> Callable[[object], int]:
 
 
 def pair(low: int = 1, high: int = LARGEST) -> Callable[[object], tuple[int, int]]:
-    """Make a reader of an integer for both axes, or of [height, width]."""
+    """Make a reader of a pair of integers.
+
+    Parameters
+    ----------
+    low, high : int, default=1, LARGEST
+        Bounds of the integers.
+
+    Returns
+    -------
+    callable
+        Reads one integer for both axes, or [height, width], as a tuple of two.
+    """
     one = whole(low, high)
 
     def read(value: object) -> tuple[int, int]:
@@ -92,7 +157,20 @@ def pair(low: int = 1, high: int = LARGEST) -> Callable[[object], tuple[int, int
 
 
 def choice(word: str, other: Callable[[object], Any]) -> Callable[[object], Any]:
-    """Make a reader of one word, or of what another reader takes."""
+    """Make a reader of one word or another kind of value.
+
+    Parameters
+    ----------
+    word : str
+        The word.
+    other : callable
+        Reader of all other values.
+
+    Returns
+    -------
+    callable
+        Reads the word, or what ``other`` reads.
+    """
 
     def read(value: object) -> Any:
         if value == word:
@@ -103,6 +181,52 @@ def choice(word: str, other: Callable[[object], Any]) -> Callable[[object], Any]
             raise OptionError(f"{error}, or {word!r}") from None
 
     return read
+
+
+def sizes(low: int = 1, high: int = LARGEST) -> Callable[[object], list[int]]:
+    """Make a reader of a list of integers.
+
+    Parameters
+    ----------
+    low, high : int, default=1, LARGEST
+        Bounds of the integers.
+
+    Returns
+    -------
+    callable
+        Reads a list of at least one and at most :data:`MOST_AXES` integers.
+    """
+    one = whole(low, high)
+
+    def read(value: object) -> list[int]:
+        if not isinstance(value, list) or not 1 <= len(value) <= MOST_AXES:
+            raise OptionError(f"got {abbreviate(value)}; expected 1 to {MOST_AXES} integers")
+        return [one(item) for item in value]
+
+    return read
+
+
+def word(*words: str) -> Callable[[object], str]:
+    """Make a reader of one of several words."""
+
+    def read(value: object) -> str:
+        if not isinstance(value, str) or value not in words:
+            raise OptionError(f"got {abbreviate(value)}; expected one of {', '.join(words)}")
+        return value
+
+    return read
+
+
+def number(value: object) -> float:
+    """Read a finite number."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < LIMIT:
+        raise OptionError(f"got {abbreviate(value)}; expected a number below {LIMIT:g}")
+    return float(value)
+
+
+def number_or_none(value: object) -> float | None:
+    """Read a finite number, or null for none."""
+    return None if value is None else number(value)
 
 
 def flag(value: object) -> bool:

@@ -5,14 +5,14 @@ applies one operation to nodes before it, or to the images, which are named ``in
 torch's names and defaults; ``output`` names the node that returns the logits. Optional
 ``"resolution"`` resizes the images first (bilinear). ``docs/graph_spec.md`` lists the operations.
 
-A description is data. It is checked by arithmetic alone (names, cycles, shapes, parameters, FLOPs
-and memory, against :class:`~acorn.spaces.limits.NetworkLimits`) before anything is built, and
-what is built has no other operations than these.
+A declaration is data. Before anything is built, it is checked by arithmetic: names, cycles, shapes,
+and parameters, FLOPs and memory against :class:`~acorn.spaces.limits.NetworkLimits`. No other
+operations can be built.
 """
 
 from typing import TYPE_CHECKING
 
-from acorn.datasets import DATASETS
+from acorn.datasets import DATASETS, Dataset
 from acorn.errors import InvalidArchitectureError
 from acorn.spaces.base import Architecture, Cost, Space
 from acorn.spaces.graph.canonical import canonical_graph
@@ -23,9 +23,8 @@ from acorn.spaces.limits import LIMITS, NetworkLimits
 if TYPE_CHECKING:
     from torch import nn
 
-    from acorn.datasets import Dataset
-
-_TYPICAL = DATASETS["cifar10"]
+_SMALL, _LARGE = DATASETS["cifar10"], DATASETS["imagenet1k"]
+"""Datasets whose images a graph has to take, one of both."""
 
 
 class GraphSpace(Space):
@@ -57,30 +56,40 @@ class GraphSpace(Space):
         self.limits = limits
 
     def parse(self, spec: object) -> Architecture:
-        """Read a graph, as an object or as its text, and check it on CIFAR's images.
+        """Read a graph, as an object or as its text, and check it on images of CIFAR or ImageNet.
 
         For other images :meth:`cost` and :meth:`build` check again: a graph may need more pixels
-        than ImageNet16-120 has. Raises :class:`~acorn.errors.InvalidArchitectureError`.
+        than a dataset has. Raises :class:`~acorn.errors.InvalidArchitectureError`.
         """
         graph = read_graph(spec, self.limits)
-        shapes = lay_out(graph, _TYPICAL.input_shape, _TYPICAL.num_classes, self.limits).shapes
+        try:
+            shapes = self._lay_out(graph, _SMALL).shapes
+        except InvalidArchitectureError as error:
+            try:
+                shapes = self._lay_out(graph, _LARGE).shapes
+            except InvalidArchitectureError:
+                raise error from None
         canonical = write_graph(canonical_graph(graph, shapes))
         return Architecture(self.name, write_graph(graph), canonical)
 
-    def build(self, arch: str, dataset: "Dataset") -> "nn.Module":
+    def build(self, arch: str, dataset: Dataset) -> "nn.Module":
         """Build the network of exactly this graph."""
         from acorn.spaces.graph.network import GraphNetwork
 
         graph = read_graph(arch, self.limits)
         return GraphNetwork(graph, self._declare(graph, dataset).shapes, dataset.num_classes)
 
-    def cost(self, arch: str, dataset: "Dataset") -> Cost:
+    def cost(self, arch: str, dataset: Dataset) -> Cost:
         """Sum over the layers."""
         graph = self._declare(read_graph(arch, self.limits), dataset).graph
         return Cost(graph.params / 1e6, graph.flops / 1e6)
 
-    def _declare(self, graph: GraphSpec, dataset: "Dataset") -> Declared:
-        declared = lay_out(graph, dataset.input_shape, dataset.num_classes, self.limits)
+    def _lay_out(self, graph: GraphSpec, dataset: Dataset) -> Declared:
+        limits = self.limits.at(dataset)
+        return lay_out(graph, dataset.input_shape, dataset.num_classes, limits)
+
+    def _declare(self, graph: GraphSpec, dataset: Dataset) -> Declared:
+        declared = self._lay_out(graph, dataset)
         (logits,) = declared.shapes[graph.output]
         if logits != dataset.num_classes:
             raise InvalidArchitectureError(

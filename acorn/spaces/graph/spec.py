@@ -1,6 +1,7 @@
 """Reads declared graphs: from JSON to checked nodes, before any shape is known.
 
-Sizes are checked before a loop, nothing recurses, and every error is one line that names the node.
+Sizes are checked before loops, no function recurses, and every error is one line that names the
+node.
 """
 
 import json
@@ -12,7 +13,13 @@ from typing import Any
 
 from acorn.errors import InvalidArchitectureError, abbreviate
 from acorn.spaces.graph.node_operations import OPERATIONS
-from acorn.spaces.graph.node_options import OptionError, pair, read_options, write_option
+from acorn.spaces.graph.node_options import (
+    OptionError,
+    is_left_out,
+    pair,
+    read_options,
+    write_option,
+)
 from acorn.spaces.limits import NetworkLimits
 from acorn.strict_json import JSONError, parse_json
 
@@ -21,7 +28,7 @@ INPUT = "input"
 
 _LONGEST_NAME = 64
 _KEYS = ("nodes", "output", "resolution")
-_FORM = "an object with nodes, output and, where images are to be resized, resolution"
+_FORM = "an object with nodes, output and, to resize images, resolution"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +105,7 @@ def read_graph(spec: object, limits: NetworkLimits) -> GraphSpec:
     for index, item in enumerate(items):
         node = _read_node(index, item)
         if node.name in nodes:
-            raise _at(node.name, "got this name twice; expected names of their own")
+            raise _at(node.name, "got this name twice; expected distinct names")
         nodes[node.name] = node
         inputs += len(node.inputs)
         if inputs > limits.inputs:
@@ -114,10 +121,25 @@ def read_graph(spec: object, limits: NetworkLimits) -> GraphSpec:
 
 
 def write_graph(spec: GraphSpec) -> str:
-    """Write a graph as compact JSON with sorted keys and all options."""
+    """Write a graph as JSON.
+
+    Parameters
+    ----------
+    spec : GraphSpec
+        The graph.
+
+    Returns
+    -------
+    str
+        Compact JSON with sorted keys and all options, which :func:`read_graph` reads.
+    """
     nodes = [
         {"name": node.name, "op": node.op, "inputs": list(node.inputs)}
-        | {name: write_option(value) for name, value in node.options.items()}
+        | {
+            name: write_option(value)
+            for name, value in node.options.items()
+            if not is_left_out(OPERATIONS[node.op].options[name], value)
+        }
         for node in spec.nodes
     ]
     document: dict[str, Any] = {"nodes": nodes, "output": spec.output}
@@ -155,7 +177,9 @@ def _read_node(index: int, item: object) -> Node:
     operation = OPERATIONS[op]
     fewest, most = operation.inputs
     if not isinstance(inputs, list) or not fewest <= len(inputs) <= most:
-        expected = "one name" if fewest == most else f"{fewest} names or more"
+        expected = f"{fewest} names or more"
+        if fewest == most:
+            expected = {0: "no name", 1: "one name"}.get(fewest, f"{fewest} names")
         got = f"{len(inputs)} inputs" if isinstance(inputs, list) else abbreviate(inputs)
         raise _at(name, f"got {got}; expected a list of {expected} for {op}")
     for source in inputs:
@@ -174,31 +198,26 @@ def _is_name(name: str) -> bool:
 
 
 def _in_order(nodes: Mapping[str, Node]) -> list[Node]:
-    """Sort nodes so that each comes after its inputs; keep an order that is sorted already."""
-    place = {name: index for index, name in enumerate(nodes)}
-    is_sorted = True
-    for index, node in enumerate(nodes.values()):
+    """Sort nodes so that each comes after its inputs; otherwise keep their order."""
+    sorter: TopologicalSorter[str] = TopologicalSorter()
+    for node in nodes.values():
         for source in node.inputs:
             if source != INPUT and source not in nodes:
                 raise _at(
                     node.name, f"got input {abbreviate(source)}; expected {INPUT!r} or a node"
                 )
-            is_sorted = is_sorted and place.get(source, -1) < index
-    if is_sorted:
-        return [*nodes.values()]
-    sorter: TopologicalSorter[str] = TopologicalSorter()
-    for node in nodes.values():
         sorter.add(node.name, *(source for source in node.inputs if source != INPUT))
     try:
         sorter.prepare()
     except CycleError as error:
         raise _at(error.args[1][0], "got a cycle; expected a graph without cycles") from None
     names = [*nodes]
+    position = {name: index for index, name in enumerate(names)}
     ready: list[int] = []
     ordered: list[Node] = []
     while sorter.is_active():
         for name in sorter.get_ready():
-            heappush(ready, place[name])
+            heappush(ready, position[name])
         name = names[heappop(ready)]
         ordered.append(nodes[name])
         sorter.done(name)

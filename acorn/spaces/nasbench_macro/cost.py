@@ -1,13 +1,9 @@
 """Size of the networks of NAS-Bench-Macro, part by part, by arithmetic."""
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple, Self
 
-from acorn.spaces.nasbench_macro.digits import (
-    BLOCKS,
-    LAST_CHANNELS,
-    STEM_CHANNELS,
-    split_stages,
-)
+from acorn.spaces.nasbench_macro.digits import BLOCKS, LAST_CHANNELS, STEM_CHANNELS, split_stages
 
 
 class StageCost(NamedTuple):
@@ -23,6 +19,21 @@ class StageCost(NamedTuple):
 
     params: int
     macs: int
+
+    @classmethod
+    def total(cls, parts: Iterable[Self]) -> Self:
+        """Add up the sizes of several parts.
+
+        Parameters
+        ----------
+        parts : iterable of StageCost
+            At least one part.
+
+        Returns
+        -------
+        StageCost
+        """
+        return cls(*map(sum, zip(*parts, strict=True)))
 
 
 def stage_costs(digits: str, num_classes: int = 10, side: int = 32) -> list[StageCost]:
@@ -47,9 +58,7 @@ def stage_costs(digits: str, num_classes: int = 10, side: int = 32) -> list[Stag
         blocks = [_block_cost(stage[0], width, 2 * width, side)]
         width, side = 2 * width, side // 2
         blocks += [_block_cost(digit, width, width, side) for digit in stage[1:]]
-        parts.append(
-            StageCost(sum(block.params for block in blocks), sum(block.macs for block in blocks))
-        )
+        parts.append(StageCost.total(blocks))
     head = (LAST_CHANNELS + 1) * num_classes
     last = width * LAST_CHANNELS
     parts.append(
@@ -59,7 +68,18 @@ def stage_costs(digits: str, num_classes: int = 10, side: int = 32) -> list[Stag
 
 
 def receptive_fields(digits: str) -> list[int]:
-    """Compute the receptive field at the end of each stage, as a side in pixels."""
+    """Compute the receptive field at the end of each stage.
+
+    Parameters
+    ----------
+    digits : str, length 8
+        The blocks.
+
+    Returns
+    -------
+    list of int, length 3
+        Side of the receptive field, pixels.
+    """
     field, step = 3, 1
     fields = []
     for stage in split_stages(digits):

@@ -27,7 +27,23 @@ _PATTERN = re.compile(rf"[012]{{{LAYERS}}}")
 
 
 def parse_digits(spec: object) -> str:
-    """Read eight digits; raises :class:`~acorn.errors.InvalidArchitectureError`."""
+    """Read eight digits.
+
+    Parameters
+    ----------
+    spec : str
+        Text such as ``01201201``, also with spaces around it.
+
+    Returns
+    -------
+    str, length 8
+        The digits.
+
+    Raises
+    ------
+    InvalidArchitectureError
+        For anything else, in one line.
+    """
     text = spec.strip() if isinstance(spec, str) else ""
     if not _PATTERN.fullmatch(text):
         raise InvalidArchitectureError(
@@ -38,13 +54,35 @@ def parse_digits(spec: object) -> str:
 
 
 def split_stages(digits: str) -> list[str]:
-    """Cut eight digits into those of the three stages."""
+    """Cut eight digits into those of the three stages.
+
+    Parameters
+    ----------
+    digits : str, length 8
+        The blocks.
+
+    Returns
+    -------
+    list of str, length 3
+        Digits of each stage.
+    """
     ends = itertools.accumulate(STAGES)
     return [digits[end - length : end] for end, length in zip(ends, STAGES, strict=True)]
 
 
 def canonical_digits(digits: str) -> str:
-    """Move the identities of each stage behind its blocks, except for the first layer's."""
+    """Move the identities of each stage behind its blocks, except that of the first layer.
+
+    Parameters
+    ----------
+    digits : str, length 8
+        The blocks.
+
+    Returns
+    -------
+    str, length 8
+        The same for exactly the equivalent architectures.
+    """
     stages = []
     for stage in split_stages(digits):
         blocks = stage[0] + stage[1:].replace("0", "")

@@ -5,15 +5,18 @@ Su et al., Prioritized Architecture Sampling with Monto-Carlo Tree Search, CVPR 
 
 import itertools
 import math
-import random
+import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from acorn.spaces.base import Architecture, Cost, Space
-from acorn.spaces.nasbench_macro.cost import receptive_fields, stage_costs
+from acorn.datasets import Dataset
+from acorn.spaces.base import Architecture, ColumnDescription, Cost, Space, change_one
+from acorn.spaces.nasbench_macro.cost import StageCost, receptive_fields, stage_costs
 from acorn.spaces.nasbench_macro.digits import (
     BLOCKS,
     LAYERS,
+    STAGES,
     canonical_digits,
     parse_digits,
     split_stages,
@@ -22,7 +25,18 @@ from acorn.spaces.nasbench_macro.digits import (
 if TYPE_CHECKING:
     from torch import nn
 
-    from acorn.datasets import Dataset
+
+DIGITS = "012"
+BLOCK_NAMES = {
+    str(digit): "identity" if block is None else f"kernel {block[0]}, expansion {block[1]}"
+    for digit, block in enumerate(BLOCKS)
+}
+QUANTITY_NAMES = {
+    "depth": "convolutions on the longest path",
+    "log_params": "parameters (logarithm)",
+    "log_macs": "multiply-accumulates (logarithm)",
+    "log_receptive_field": "receptive field (logarithm)",
+} | {f"count.{digit}": f"blocks of {BLOCK_NAMES[digit]}" for digit in "12"}
 
 
 class NasBenchMacroSpace(Space):
@@ -39,36 +53,29 @@ class NasBenchMacroSpace(Space):
         arch = parse_digits(spec)
         return Architecture(self.name, arch, canonical_digits(arch))
 
-    def build(self, arch: str, dataset: "Dataset") -> "nn.Module":
+    def build(self, arch: str, dataset: Dataset) -> "nn.Module":
         """Build the network of these blocks, identities included."""
         from acorn.spaces.nasbench_macro.network import MacroNetwork
 
-        stages = [
-            [BLOCKS[int(digit)] for digit in stage] for stage in split_stages(parse_digits(arch))
-        ]
-        return MacroNetwork(stages, dataset.num_classes)
+        return MacroNetwork(parse_digits(arch), dataset.num_classes)
 
-    def cost(self, arch: str, dataset: "Dataset") -> Cost:
+    def cost(self, arch: str, dataset: Dataset) -> Cost:
         """Evaluate closed forms, equal to the published numbers for every architecture.
 
         The publication counts convolutions and linear layers only, so ``flops`` is less than that
         of :mod:`acorn.graph`, which counts normalisation, activation and pooling as well.
         """
         parts = stage_costs(parse_digits(arch), dataset.num_classes, dataset.height)
-        params = sum(part.params for part in parts)
-        return Cost(params / 1e6, sum(part.macs for part in parts) / 1e6)
+        params, macs = StageCost.total(parts)
+        return Cost(params / 1e6, macs / 1e6)
 
     def enumerate(self) -> Iterator[str]:
         """List all strings in lexical order."""
-        return map("".join, itertools.product("012", repeat=LAYERS))
+        return map("".join, itertools.product(DIGITS, repeat=LAYERS))
 
     def mutate(self, arch: str, *, seed: int) -> str:
         """Change the block of one layer."""
-        rng = random.Random(seed)
-        digits = [*parse_digits(arch)]
-        layer = rng.randrange(LAYERS)
-        digits[layer] = rng.choice([digit for digit in "012" if digit != digits[layer]])
-        return "".join(digits)
+        return "".join(change_one(parse_digits(arch), DIGITS, seed=seed))
 
     def columns(self, canonical: str) -> dict[str, float]:
         """Describe the blocks, in the whole network and in each stage.
@@ -84,27 +91,39 @@ class NasBenchMacroSpace(Space):
             stage, pixels.
         """
         digits = parse_digits(canonical)
-        columns: dict[str, float] = {}
-        for layer, digit in enumerate(digits):
-            for choice in "012":
-                columns[f"macro.layer_{layer}.{choice}"] = float(digit == choice)
-        for choice in "12":
-            columns[f"macro.count.{choice}"] = float(digits.count(choice))
-        columns["macro.depth"] = float(sum(map(_depth, split_stages(digits))))
-        costs = stage_costs(digits)
-        columns["macro.log_params"] = math.log(sum(part.params for part in costs))
-        columns["macro.log_macs"] = math.log(sum(part.macs for part in costs))
-        fields = receptive_fields(digits)
-        columns["macro.log_receptive_field"] = math.log(fields[-1])
-        for index, stage in enumerate(split_stages(digits)):
-            prefix = f"macro.stage_{index}"
+        stages, costs, fields = split_stages(digits), stage_costs(digits), receptive_fields(digits)
+        columns = {
+            f"macro.layer_{layer}.{choice}": float(digit == choice)
+            for layer, digit in enumerate(digits)
+            for choice in DIGITS
+        }
+        parts = [("macro", digits, sum(map(_depth, stages)), StageCost.total(costs), fields[-1])]
+        for index, stage in enumerate(stages):
+            part = (f"macro.stage_{index}", stage, _depth(stage), costs[index + 1], fields[index])
+            parts.append(part)
+        for prefix, blocks, depth, cost, field in parts:
             for choice in "12":
-                columns[f"{prefix}.count.{choice}"] = float(stage.count(choice))
-            columns[f"{prefix}.depth"] = float(_depth(stage))
-            columns[f"{prefix}.log_params"] = math.log(costs[index + 1].params)
-            columns[f"{prefix}.log_macs"] = math.log(costs[index + 1].macs)
-            columns[f"{prefix}.log_receptive_field"] = math.log(fields[index])
+                columns[f"{prefix}.count.{choice}"] = float(blocks.count(choice))
+            columns[f"{prefix}.depth"] = float(depth)
+            columns[f"{prefix}.log_params"] = math.log(cost.params)
+            columns[f"{prefix}.log_macs"] = math.log(cost.macs)
+            columns[f"{prefix}.log_receptive_field"] = math.log(field)
         return columns
+
+    def describe_column(self, name: str) -> ColumnDescription | None:
+        """Describe a block of a layer, or a quantity of the network or of a stage."""
+        prefix, _, column = name.partition(".")
+        if prefix != "macro":
+            return None
+        if match := re.fullmatch(r"layer_(\d)\.(\d)", column):
+            layer = int(match[1])
+            group = f"Stage {bisect_right([*itertools.accumulate(STAGES)], layer) + 1}"
+            title = f"Layer {layer + 1}: {BLOCK_NAMES[match[2]]}"
+            return ColumnDescription(title, "1 if the layer has the block, else 0.", group)
+        stage = re.match(r"stage_(\d)\.", column)
+        group = f"Stage {int(stage[1]) + 1}" if stage else "Whole network"
+        title = f"{group}: {QUANTITY_NAMES[column[len(stage[0]) if stage else 0 :]]}"
+        return ColumnDescription(title, f"{title}.", group)
 
 
 def _depth(stage: str) -> int:

@@ -10,8 +10,8 @@ WIDTHS = tuple(range(8, 65, 8))
 LAYERS = 5
 SIZE = len(WIDTHS) ** LAYERS
 
-Channels = tuple[int, int, int, int, int]
-"""Widths of first cell, first reduction, second cell, second reduction, third cell."""
+Channels = tuple[int, ...]
+"""Widths of the first cell, first reduction, second cell, second reduction and third cell."""
 
 _WIDTH = "|".join(map(str, WIDTHS))
 _PATTERN = re.compile(
@@ -42,31 +42,30 @@ def parse_channels(spec: object) -> Channels:
     """
     match = _PATTERN.fullmatch(spec.strip()) if isinstance(spec, str) else None
     if match is not None:
-        a, _, b, c, d, e = match.groups()
-        return int(a), int(b), int(c), int(d), int(e)
+        return tuple(int(width) for width in match.groups() if width.isdecimal())
     index = read_index(spec, SIZE, benchmark="NATS-Bench")
     if index is not None:
-        return _channels_at(index)
+        return tuple(WIDTHS[int(digit)] for digit in f"{index:05o}")  # to the base of eight
     widths = read_integers(spec, LAYERS)
     if widths is None or not set(widths) <= set(WIDTHS):
         raise InvalidArchitectureError(
             f"got {abbreviate(spec)}; expected five widths 'a:b:c:d:e' or [a, b, c, d, e], "
             f"each one of {', '.join(map(str, WIDTHS))}, or an index from 0 to {SIZE - 1}"
         )
-    a, b, c, d, e = widths
-    return a, b, c, d, e
-
-
-def _channels_at(index: int) -> Channels:
-    """Widths at an index in the benchmark's order: its digits to the base of eight."""
-    digits = []
-    for _ in range(LAYERS):
-        index, digit = divmod(index, len(WIDTHS))
-        digits.append(WIDTHS[digit])
-    e, d, c, b, a = digits
-    return a, b, c, d, e
+    return widths
 
 
 def format_channels(channels: Sequence[int]) -> str:
-    """Write widths as the benchmark does."""
+    """Write widths as the benchmark does.
+
+    Parameters
+    ----------
+    channels : sequence of int
+        The widths.
+
+    Returns
+    -------
+    str
+        Such as ``64:64:64:64:64``.
+    """
     return ":".join(map(str, channels))

@@ -1,10 +1,10 @@
 """The network of NATS-Bench's size space (Dong et al., TPAMI 2021, section 3.2): five widths."""
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from acorn.spaces.network_blocks import ReLUConvBN, ResidualBlock
+from acorn.spaces.nats_sss.channels import Channels
+from acorn.spaces.network_blocks import ChainNetwork, ReLUConvBN, ResidualBlock, conv_bn
 
 
 class SizeCell(nn.Module):
@@ -22,11 +22,7 @@ class SizeCell(nn.Module):
         self.conv_01 = ReLUConvBN(c_in, c_out, 3)
         self.conv_02 = ReLUConvBN(c_in, c_out, 3)
         self.conv_12 = ReLUConvBN(c_out, c_out, 3)
-        self.skip_03: nn.Module = nn.Identity()
-        if c_in != c_out:
-            self.skip_03 = nn.Sequential(
-                nn.Conv2d(c_in, c_out, 1, bias=False), nn.BatchNorm2d(c_out)
-            )
+        self.skip_03 = conv_bn(c_in, c_out, 1) if c_in != c_out else nn.Identity()
         self.conv_13 = ReLUConvBN(c_out, c_out, 3)
         self.conv_23 = ReLUConvBN(c_out, c_out, 3)
 
@@ -34,11 +30,10 @@ class SizeCell(nn.Module):
         """Evaluate the cell's nodes in order."""
         first = self.conv_01(x)
         second = self.conv_02(x) + self.conv_12(first)
-        third: Tensor = self.skip_03(x) + self.conv_13(first) + self.conv_23(second)
-        return third
+        return self.skip_03(x) + self.conv_13(first) + self.conv_23(second)
 
 
-class SizeNetwork(nn.Module):
+class SizeNetwork(ChainNetwork):
     """Stem, three stages of one cell with residual reductions between them, and a linear head.
 
     Initialised as torch does by default.
@@ -52,25 +47,13 @@ class SizeNetwork(nn.Module):
         Width of the logits.
     """
 
-    def __init__(self, channels: tuple[int, int, int, int, int], num_classes: int) -> None:
+    def __init__(self, channels: Channels, num_classes: int) -> None:
         super().__init__()
-        first, *widths = channels
-        self.stem = nn.Sequential(
-            nn.Conv2d(3, first, 3, padding=1, bias=False), nn.BatchNorm2d(first)
+        a, b, c, d, e = channels
+        self.stem = conv_bn(3, a, 3)
+        self.body = nn.Sequential(
+            SizeCell(a, a), ResidualBlock(a, b), SizeCell(b, c), ResidualBlock(c, d), SizeCell(d, e)
         )
-        body: list[nn.Module] = [SizeCell(first, first)]
-        width = first
-        for index, wider in enumerate(widths):
-            reduces = index % 2 == 0
-            body.append(ResidualBlock(width, wider, 2) if reduces else SizeCell(width, wider))
-            width = wider
-        self.body = nn.Sequential(*body)
-        self.last = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU())
+        self.last = nn.Sequential(nn.BatchNorm2d(e), nn.ReLU())
         self.pool = nn.AdaptiveAvgPool2d(1)
-        self.classifier = nn.Linear(width, num_classes)
-
-    def forward(self, x: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch classes"]:
-        """Logits of a batch of images."""
-        features: Tensor = self.pool(self.last(self.body(self.stem(x))))
-        logits: Tensor = self.classifier(torch.flatten(features, 1))
-        return logits
+        self.classifier = nn.Linear(e, num_classes)

@@ -6,18 +6,16 @@ channels, so their networks have different parameters, and neither computes what
 
 import itertools
 import math
-import random
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from acorn.spaces.base import Architecture, Cost, Space
+from acorn.datasets import Dataset
+from acorn.spaces.base import Architecture, ColumnDescription, Cost, Space, change_one
 from acorn.spaces.nats_sss.channels import LAYERS, SIZE, WIDTHS, format_channels, parse_channels
 from acorn.spaces.nats_sss.cost import size_cost
 
 if TYPE_CHECKING:
     from torch import nn
-
-    from acorn.datasets import Dataset
 
 
 class NatsSizeSpace(Space):
@@ -34,13 +32,13 @@ class NatsSizeSpace(Space):
         arch = format_channels(parse_channels(spec))
         return Architecture(self.name, arch, arch)
 
-    def build(self, arch: str, dataset: "Dataset") -> "nn.Module":
+    def build(self, arch: str, dataset: Dataset) -> "nn.Module":
         """Build the network of these widths."""
         from acorn.spaces.nats_sss.network import SizeNetwork
 
         return SizeNetwork(parse_channels(arch), dataset.num_classes)
 
-    def cost(self, arch: str, dataset: "Dataset") -> Cost:
+    def cost(self, arch: str, dataset: Dataset) -> Cost:
         """Evaluate closed forms; the parameter count is the published one of every architecture."""
         params, flops = size_cost(parse_channels(arch), dataset.num_classes, dataset.height)
         return Cost(params / 1e6, flops / 1e6)
@@ -51,11 +49,7 @@ class NatsSizeSpace(Space):
 
     def mutate(self, arch: str, *, seed: int) -> str:
         """Change one width to another, any of them equally likely."""
-        rng = random.Random(seed)
-        channels = list(parse_channels(arch))
-        layer = rng.randrange(LAYERS)
-        channels[layer] = rng.choice([width for width in WIDTHS if width != channels[layer]])
-        return format_channels(channels)
+        return format_channels(change_one(parse_channels(arch), WIDTHS, seed=seed))
 
     def columns(self, canonical: str) -> dict[str, float]:
         """Describe the widths.
@@ -79,3 +73,27 @@ class NatsSizeSpace(Space):
         columns["size.log_params"] = math.log(params)
         columns["size.log_flops"] = math.log(flops)
         return columns
+
+    def describe_column(self, name: str) -> ColumnDescription | None:
+        """Describe a width, a product or ratio of two widths, or a size."""
+        if not name.startswith("size.log_"):
+            return None
+        kind, *numbers = name.removeprefix("size.log_").split("_")
+        if kind in ("params", "flops"):
+            title = {"params": "Parameters", "flops": "FLOPs"}[kind]
+            return ColumnDescription(f"{title} (logarithm)", f"{title} on CIFAR-10.", "Size")
+        if numbers[0] in ("min", "max"):
+            title = {"min": "Narrowest layer", "max": "Widest layer"}[numbers[0]]
+            return ColumnDescription(
+                title, "Number of channels, logarithm.", "Narrowest and widest"
+            )
+        places = [str(int(number) + 1) for number in numbers]
+        if kind == "width":
+            title = f"Width of layer {places[0]}"
+            return ColumnDescription(title, "Number of channels, logarithm.", f"Layer {places[0]}")
+        what, group = {
+            "product": ("Product", "Weights between layers"),
+            "ratio": ("Growth", "Growth between layers"),
+        }[kind]
+        title = f"{what} of the widths of layers {places[0]} and {places[1]}"
+        return ColumnDescription(title, "Logarithm.", group)

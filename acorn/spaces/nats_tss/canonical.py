@@ -6,8 +6,8 @@ sum; average pooling is linear, so it distributes over a sum. Rewriting by these
 into a nested multiset of terms, its *normal form*, and the 15,625 cells into 4,660 equivalence
 classes. (The 6,466 isomorphism classes of the literature use the second fact only.)
 
-A convolution that one cell applies once, and an equivalent cell twice, to equal inputs counts as
-the same function: the second cell reaches every output of the first with its two weights equal.
+If one cell applies a convolution once and another one twice, to equal inputs, both count as
+equivalent: with its two weights equal, the second cell computes what the first one does.
 """
 
 from functools import cache
@@ -68,7 +68,18 @@ def normal_form(cell: Cell) -> NormalForm:
 
 
 def live_edges(cell: Cell) -> list[int]:
-    """Indices of the edges that carry something from the input to the output."""
+    """Find the edges on paths from the input to the output.
+
+    Parameters
+    ----------
+    cell : tuple of str, length 6
+        Operation names.
+
+    Returns
+    -------
+    list of int
+        Their indices, ascending.
+    """
     fed = {0}
     for (source, target), operation in zip(EDGES, cell, strict=True):
         if operation != "none" and source in fed:
@@ -86,11 +97,11 @@ def live_edges(cell: Cell) -> list[int]:
 def canonical_cell(cell: Cell) -> Cell:
     """Find the representative of the cells that are equivalent to a cell.
 
-    It has the most live convolutions of its class: it shares no weight that an equivalent cell
-    keeps apart, so the others' weights can be carried over. Ties are broken by the fewest edges,
-    then by the order of :data:`~acorn.spaces.nats_tss.cell.OPERATIONS`. (In 6 of the 4,660 classes
-    no cell is general enough for all others: there the carried weights agree only if equal terms
-    have equal weights.)
+    It has the most live convolutions of its class, so that weights of any equivalent cell can be
+    copied to it: it has a weight of its own wherever an equivalent cell has one. Ties are broken by
+    the fewest edges, then by the order of :data:`~acorn.spaces.nats_tss.cell.OPERATIONS`. (In 6 of
+    the 4,660 classes no cell can take the weights of all others, unless equal terms have equal
+    weights.)
 
     Parameters
     ----------

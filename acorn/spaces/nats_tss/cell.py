@@ -3,7 +3,7 @@
 import itertools
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 from acorn.errors import InvalidArchitectureError, abbreviate
@@ -77,14 +77,31 @@ def parse_cell(spec: object) -> Cell:
     return tuple(NASLIB_OPERATIONS[number_of[edge]] for edge in EDGES)
 
 
-def format_cell(cell: Cell) -> str:
-    """Write six operations as the benchmark does."""
+def format_cell(cell: Sequence[str]) -> str:
+    """Write six operations as the benchmark does.
+
+    Parameters
+    ----------
+    cell : sequence of str, length 6
+        Operation names, in the order of :data:`EDGES`.
+
+    Returns
+    -------
+    str
+        Such as ``|a~0|+|b~0|c~1|+|d~0|e~1|f~2|`` with operations a to f.
+    """
     a, b, c, d, e, f = cell
     return f"|{a}~0|+|{b}~0|{c}~1|+|{d}~0|{e}~1|{f}~2|"
 
 
 def all_cells() -> Iterator[Cell]:
-    """All 15,625 cells, in the order of :data:`OPERATIONS` on each edge."""
+    """List all cells.
+
+    Returns
+    -------
+    iterator of tuple of str
+        All 15,625 cells, in the order of :data:`OPERATIONS` on each edge.
+    """
     return itertools.product(OPERATIONS, repeat=len(EDGES))
 
 

@@ -1,7 +1,8 @@
-"""Columns of how a cell may be drawn: averages over all cells that are equivalent to it.
+"""Columns that are averages over all cells that are equivalent to a cell.
 
-The one-hot code of a single cell tells where its designer drew an operation. Averaged over all
-equivalent cells it tells where the operation may be drawn, which is a property of the class.
+The one-hot code of a single cell shows on which edge its designer put an operation. Its average
+over all equivalent cells shows on which edges the operation may be, which is a property of the
+equivalence class.
 """
 
 import itertools
@@ -9,11 +10,11 @@ from functools import cache
 
 import numpy as np
 
-from acorn.spaces.nats_tss.canonical import canonical_cell, normal_form
+from acorn.spaces.nats_tss.canonical import NormalForm, normal_form
 from acorn.spaces.nats_tss.cell import EDGES, OPERATIONS, Cell, all_cells
 
 PATHS = ([3], [0, 4], [1, 5], [0, 2, 5])
-"""Edges of the four ways from the input to the output."""
+"""Edges of the four paths from the input to the output."""
 
 
 def equivalent_columns(cell: Cell) -> dict[str, float]:
@@ -30,23 +31,22 @@ def equivalent_columns(cell: Cell) -> dict[str, float]:
         The same names for every cell.
     """
     names, table = _averages()
-    return dict(zip(names, table[canonical_cell(cell)].tolist(), strict=True))
+    return dict(zip(names, table[normal_form(cell)].tolist(), strict=True))
 
 
 @cache
-def _averages() -> tuple[list[str], dict[Cell, np.ndarray]]:
-    """Column names, and the averages of every canonical cell (a second, once a process)."""
+def _averages() -> tuple[list[str], dict[NormalForm, np.ndarray]]:
+    """Column names, and the averages of every normal form (a second, once a process)."""
     cells = [*all_cells()]
     codes = np.array([[OPERATIONS.index(name) for name in cell] for cell in cells])
     columns = _columns(codes)
-    groups: dict[object, int] = {}
-    group = np.array([groups.setdefault(normal_form(cell), len(groups)) for cell in cells])
+    number_of: dict[NormalForm, int] = {}
+    group = np.array([number_of.setdefault(normal_form(cell), len(number_of)) for cell in cells])
     values = np.column_stack([*columns.values()])
-    sums = np.zeros((len(groups), values.shape[1]))
+    sums = np.zeros((len(number_of), values.shape[1]))
     np.add.at(sums, group, values)
     means = sums / np.bincount(group)[:, None]
-    first = {int(index): cell for index, cell in zip(group[::-1], cells[::-1], strict=True)}
-    return [*columns], {canonical_cell(cell): means[index] for index, cell in first.items()}
+    return [*columns], dict(zip(number_of, means, strict=True))
 
 
 def _columns(codes: np.ndarray) -> dict[str, np.ndarray]:

@@ -6,9 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from acorn.spaces.network_blocks import ReLUConvBN, ResidualBlock
-
-KERNELS = {"nor_conv_1x1": 1, "nor_conv_3x3": 3}
+from acorn.spaces.nats_tss.cell import EDGES
+from acorn.spaces.network_blocks import ChainNetwork, ReLUConvBN, ResidualBlock, conv_bn
 
 
 class Cell(nn.Module):
@@ -17,7 +16,7 @@ class Cell(nn.Module):
     Parameters
     ----------
     operations : sequence of str, length 6
-        Operation names of the edges (0,1), (0,2), (1,2), (0,3), (1,3), (2,3).
+        Operation names, in the order of :data:`~acorn.spaces.nats_tss.cell.EDGES`.
     channels : int
         Width of input and output.
     """
@@ -26,12 +25,8 @@ class Cell(nn.Module):
         super().__init__()
         self.sources: list[list[tuple[int, str]]] = [[] for _ in range(3)]
         self.edges = nn.ModuleDict()
-        names = iter(operations)
-        for target in (1, 2, 3):
-            for source in range(target):
-                operation = next(names)
-                if operation == "none":
-                    continue
+        for (source, target), operation in zip(EDGES, operations, strict=True):
+            if operation != "none":
                 key = f"{source}_{target}"
                 self.edges[key] = _operation(operation, channels)
                 self.sources[target - 1].append((source, key))
@@ -45,7 +40,7 @@ class Cell(nn.Module):
         return nodes[-1]
 
 
-class TopologyNetwork(nn.Module):
+class TopologyNetwork(ChainNetwork):
     """Stem, three stages of cells with residual reductions between them, and a linear head.
 
     Parameters
@@ -57,21 +52,19 @@ class TopologyNetwork(nn.Module):
     channels : int, default=16
         Width of the first stage; doubles at each reduction.
     cells : int, default=5
-        Cells a stage.
+        Number of cells of each stage.
     """
 
     def __init__(
         self, operations: Sequence[str], num_classes: int, *, channels: int = 16, cells: int = 5
     ) -> None:
         super().__init__()
-        self.stem = nn.Sequential(
-            nn.Conv2d(3, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels)
-        )
+        self.stem = conv_bn(3, channels, 3)
         body: list[nn.Module] = []
         width = channels
         for stage in range(3):
             if stage > 0:
-                body.append(ResidualBlock(width, 2 * width, stride=2))
+                body.append(ResidualBlock(width, 2 * width))
                 width *= 2
             body.extend(Cell(operations, width) for _ in range(cells))
         self.body = nn.Sequential(*body)
@@ -79,14 +72,10 @@ class TopologyNetwork(nn.Module):
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Linear(width, num_classes)
 
-    def forward(self, x: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch classes"]:
-        """Logits of a batch of images."""
-        return self.classifier(self.pool(self.last(self.body(self.stem(x)))).flatten(1))
-
 
 def _operation(name: str, channels: int) -> nn.Module:
     if name == "skip_connect":
         return nn.Identity()
     if name == "avg_pool_3x3":
         return nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
-    return ReLUConvBN(channels, channels, KERNELS[name])
+    return ReLUConvBN(channels, channels, kernel=int(name[-1]))

@@ -7,7 +7,7 @@ equivalent cells have the same. A path is a *word*: its operations from input to
 
 import itertools
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 
 from acorn.spaces.nats_tss.canonical import Convolved, Input, NormalForm, Pooled
@@ -54,39 +54,37 @@ def path_columns(form: NormalForm) -> dict[str, float]:
 
 
 def _path_counts(form: NormalForm) -> Words:
-    counts: Counter[str] = Counter()
-    for term in form:
-        match term:
-            case Input():
-                counts[""] += 1
-            case Pooled(inner):
-                counts.update({w + POOL: n for w, n in _path_counts((inner,)).items()})
-            case Convolved(operation, source):
-                letter = LETTERS[operation]
-                counts.update({w + letter: n for w, n in _path_counts(source).items()})
-    return dict(counts)
+    """Count the paths of each word."""
+    return _weigh(form, pooled=1, shared=False)
 
 
 def _variance_shares(form: NormalForm) -> Words:
     """Compute the variance that each path adds to the output, at initialisation.
 
-    The cell's input has unit variance; BatchNorm gives a convolution's output unit variance, which
-    is shared among the paths through it in proportion to what they add to its input.
+    The input of the cell has unit variance; BatchNorm gives the output of a convolution unit
+    variance, which is shared among the paths through it in proportion to what they add to its
+    input.
     """
-    shares: defaultdict[str, float] = defaultdict(float)
+    return _weigh(form, pooled=POOLED_VARIANCE, shared=True)
+
+
+def _weigh(form: NormalForm, *, pooled: float, shared: bool) -> Words:
+    """Add up the weights of paths by word; pooling multiplies them by ``pooled``."""
+    weights: defaultdict[str, float] = defaultdict(float if shared else int)
     for term in form:
         match term:
             case Input():
-                shares[""] += 1
+                weights[""] += 1
             case Pooled(inner):
-                for word, share in _variance_shares((inner,)).items():
-                    shares[word + POOL] += share * POOLED_VARIANCE
+                for word, weight in _weigh((inner,), pooled=pooled, shared=shared).items():
+                    weights[word + POOL] += weight * pooled
             case Convolved(operation, source):
-                parts = _variance_shares(source)
-                whole = sum(parts.values())
-                for word, share in parts.items():
-                    shares[word + LETTERS[operation]] += share / whole
-    return dict(shares)
+                of_source = _weigh(source, pooled=pooled, shared=shared)
+                total = sum(of_source.values())
+                for word, weight in of_source.items():
+                    added = weight / total if shared else weight
+                    weights[word + LETTERS[operation]] += added
+    return dict(weights)
 
 
 def _count_columns(counts: Words) -> dict[str, float]:

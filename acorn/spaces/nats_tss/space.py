@@ -3,27 +3,19 @@
 Dong and Yang, NAS-Bench-201, ICLR 2020; Dong et al., NATS-Bench, TPAMI 2021.
 """
 
-import random
 from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from acorn.spaces.base import Architecture, Cost, Space
+from acorn.datasets import Dataset
+from acorn.spaces.base import Architecture, ColumnDescription, Cost, Space, change_one
 from acorn.spaces.nats_tss.canonical import canonical_cell, normal_form
-from acorn.spaces.nats_tss.cell import (
-    EDGES,
-    OPERATIONS,
-    SIZE,
-    all_cells,
-    format_cell,
-    parse_cell,
-)
+from acorn.spaces.nats_tss.cell import OPERATIONS, SIZE, all_cells, format_cell, parse_cell
+from acorn.spaces.nats_tss.descriptions import describe
 from acorn.spaces.nats_tss.path_columns import path_columns
 
 if TYPE_CHECKING:
     from torch import nn
-
-    from acorn.datasets import Dataset
 
 
 class NatsTopologySpace(Space):
@@ -43,13 +35,13 @@ class NatsTopologySpace(Space):
         cell = parse_cell(spec)
         return Architecture(self.name, format_cell(cell), format_cell(canonical_cell(cell)))
 
-    def build(self, arch: str, dataset: "Dataset") -> "nn.Module":
+    def build(self, arch: str, dataset: Dataset) -> "nn.Module":
         """Build the network of exactly this cell, dead edges included."""
         from acorn.spaces.nats_tss.network import TopologyNetwork
 
         return TopologyNetwork(parse_cell(arch), dataset.num_classes)
 
-    def cost(self, arch: str, dataset: "Dataset") -> Cost:
+    def cost(self, arch: str, dataset: Dataset) -> Cost:
         """Sum over edges; equal to the published numbers for every cell."""
         count = Counter(parse_cell(arch))
         pixels, side = dataset.height * dataset.width, dataset.height // 4
@@ -69,11 +61,7 @@ class NatsTopologySpace(Space):
 
     def mutate(self, arch: str, *, seed: int) -> str:
         """Change the operation of one edge."""
-        rng = random.Random(seed)
-        cell = list(parse_cell(arch))
-        edge = rng.randrange(len(EDGES))
-        cell[edge] = rng.choice([name for name in OPERATIONS if name != cell[edge]])
-        return format_cell(tuple(cell))
+        return format_cell(change_one(parse_cell(arch), OPERATIONS, seed=seed))
 
     def columns(self, canonical: str) -> dict[str, float]:
         """Describe the paths of a cell, and average over the cells that are equivalent to it."""
@@ -81,3 +69,7 @@ class NatsTopologySpace(Space):
 
         cell = parse_cell(canonical)
         return path_columns(normal_form(cell)) | equivalent_columns(cell)
+
+    def describe_column(self, name: str) -> ColumnDescription | None:
+        """Describe a column of a cell."""
+        return describe(name)

@@ -1,1 +1,1 @@
-"""What surrounds the routes: authentication with rate limits, and request logging."""
+"""Middleware: authentication with rate limits, and request logging."""

@@ -10,12 +10,7 @@ from typing import TYPE_CHECKING
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import (
-    ForbiddenError,
-    RateLimitedError,
-    ServiceError,
-    UnauthorizedError,
-)
+from service.errors import ForbiddenError, RateLimitedError, ServiceError, UnauthorizedError
 from service.http.body import discard
 from service.http.middleware.keys import Caller, Keys
 from service.http.middleware.request_logging import CALLER

@@ -82,7 +82,20 @@ def new_key() -> str:
 
 
 def hash_line(name: str, key: str) -> str:
-    """Write a key as the settings hold it: its name and hash."""
+    """Write a key in the form of the settings.
+
+    Parameters
+    ----------
+    name : str
+        Name of the key.
+    key : str
+        The key itself.
+
+    Returns
+    -------
+    str
+        ``NAME:sha256=HEX``.
+    """
     return f"{name}:{_ALGORITHM}{_digest(key)}"
 
 

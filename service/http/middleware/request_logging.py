@@ -1,4 +1,4 @@
-"""Request logging: an id for all log records of a request, an access record, a measurement.
+"""Request logging: request ids, access log and measured times.
 
 Pure ASGI, so that it costs microseconds.
 """
@@ -23,7 +23,7 @@ CALLER = "acorn.caller"
 """Entry of the ASGI scope with the name of the API key of a request."""
 
 NO_ROUTE = "(none)"
-CLIENT_CLOSED_REQUEST = 499
+CLIENT_CLOSED_REQUEST = 499  # only the access log shows this status
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _QUIET = ("/health/", "/v2/health/", "/metrics")  # asked every few seconds by machines
@@ -83,21 +83,15 @@ class RequestLoggingMiddleware:
         self._metrics.requested(method, route, status, seconds)
         level = logging.DEBUG if route.startswith(_QUIET) else logging.INFO
         if access_logger.isEnabledFor(level):
-            access_logger.log(
-                level,
-                "%s %s %d in %.4f s",
-                method,
-                route,
-                status,
-                seconds,
-                extra={
-                    "method": method,
-                    "route": route,
-                    "status": status,
-                    "seconds": round(seconds, 6),
-                    "key": scope.get(CALLER),
-                },
-            )
+            fields = {
+                "method": method,
+                "route": route,
+                "status": status,
+                "seconds": round(seconds, 6),
+                "key": scope.get(CALLER),
+            }
+            message = "%(method)s %(route)s %(status)d in %(seconds).4f s"
+            access_logger.log(level, message, fields, extra=fields)
 
 
 def _given_id(scope: Scope) -> str:

@@ -1,4 +1,4 @@
-"""``GET /forests``, ``GET /forests/{name}`` and ``GET /spaces``: what is available."""
+"""``GET /forests``, ``GET /forests/{name}`` and ``GET /spaces``: available models and spaces."""
 
 from fastapi import APIRouter, Request
 

@@ -66,10 +66,10 @@ async def ready(request: Request) -> ServerReady:
 @router.get(_VERSION, responses=problems(404))
 async def model(request: Request, forest: str, version: str | None = None) -> ModelInfo:
     """Describe the inputs and outputs of a forest; without a version, of the newest one."""
-    described = _find(request, forest, version)
-    bundles = service_of(request).repository.snapshot
-    versions = [other.bundle.version for other in bundles if other.name == described.name]
-    return describe_forest(described, versions)
+    served = _find(request, forest, version)
+    snapshot = service_of(request).repository.snapshot
+    versions = [other.bundle.version for other in snapshot if other.name == served.name]
+    return describe_forest(served, versions)
 
 
 @router.get(f"{_MODEL}/ready", responses=problems(404))
@@ -90,9 +90,9 @@ _INFER: dict[str, Any] = {
 async def infer_(request: Request, forest: str, version: str | None = None) -> InferResponse:
     """Predict from feature vectors, with interval bounds if the request asks for them."""
     settings = service_of(request).settings
-    asked = _find(request, forest, version)
+    served = _find(request, forest, version)
     document = await read_json(request, max_bytes=settings.max_body_bytes)
-    return await asyncio.to_thread(infer, document, asked, max_rows=settings.max_architectures)
+    return await asyncio.to_thread(infer, document, served, max_rows=settings.max_architectures)
 
 
 def _find(request: Request, forest: str, version: str | None) -> ServedBundle:

@@ -1,4 +1,4 @@
-"""``/jobs``: long lists of architectures, predicted behind the requests."""
+"""``/jobs``: long lists of architectures, predicted or measured in the background."""
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -9,17 +9,14 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from sse_starlette import EventSourceResponse, JSONServerSentEvent
 
-from acorn.schemas.jobs import Job, JobList
-from acorn.schemas.predict_options import PredictOptions
-from acorn.schemas.prediction import PredictRequest
+from acorn.schemas.jobs import Job, JobList, PredictionJob, ProxyJob
 from service.errors import ConflictError
 from service.http.body import read_body
 from service.http.middleware.request_logging import CALLER
-from service.http.openapi import json_body, problems
+from service.http.openapi import json_body, problems, typed_value
 from service.http.state import service_of
-from service.jobs.job_tables import TableForm
 from service.jobs.service import JobService
-from service.jobs.submission import JSON, NDJSON
+from service.jobs.submission import JSON, NDJSON, OPTIONS
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
@@ -29,7 +26,7 @@ COMPLETE = "X-Job-Complete"
 NEXT_INDEX = "X-Job-Next-Index"
 
 _TEXT: dict[str, Any] = {"schema": {"type": "string"}}
-_EVENT: dict[str, Any] = {  # of each event; before OpenAPI 3.2, a stream has the schema of an item
+_EVENT: dict[str, Any] = {  # before OpenAPI 3.2, a stream is declared by the schema of one event
     "schema": {
         "type": "object",
         "properties": {name: {"type": "string"} for name in ("event", "data", "id")},
@@ -37,27 +34,20 @@ _EVENT: dict[str, Any] = {  # of each event; before OpenAPI 3.2, a stream has th
     }
 }
 _BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
-_SENT: dict[str, Any] = {
-    "model": Job,
-    "headers": {"Location": {"description": "Where the job is.", "schema": {"type": "string"}}},
-}
+_SENT: dict[str, Any] = {"model": Job, "headers": {"Location": typed_value("Path of the job.")}}
 
 
-def _declared() -> dict[str, Any]:
-    declared = json_body(PredictRequest)
-    declared["requestBody"]["content"][NDJSON] = _TEXT
-    return declared | {
-        "parameters": [
-            {
-                "name": name,
-                "in": "query",
-                "required": False,
-                "description": f"For NDJSON, as text. {field.description}",
-                "schema": {"type": "string"},
-            }
-            for name, field in PredictOptions.model_fields.items()
-        ]
+_SUBMISSION = json_body(PredictionJob, ProxyJob)
+_SUBMISSION["requestBody"]["content"][NDJSON] = _TEXT
+_SUBMISSION["parameters"] = [
+    {
+        "name": name,
+        "in": "query",
+        "required": False,
+        **typed_value(f"For NDJSON, as text. {field.description}"),
     }
+    for name, field in OPTIONS.items()
+]
 
 
 @router.post(
@@ -69,7 +59,7 @@ def _declared() -> dict[str, Any]:
         202: {**_SENT, "description": "The job is accepted"},
         **problems(400, 413, 415, 422, 429, 500, 503),
     },
-    openapi_extra=_declared(),
+    openapi_extra=_SUBMISSION,
 )
 async def submit(
     request: Request,
@@ -77,11 +67,11 @@ async def submit(
         str | None,
         Header(
             max_length=255,
-            description="Any text of the client's choice; sent again, it gives the same job.",
+            description="Any text; the same request with the same key returns the same job.",
         ),
     ] = None,
 ) -> Response:
-    """Accept a job: the document of a prediction, or one architecture per line.
+    """Accept a job: the document of a request, with its kind, or one architecture per line.
 
     Every architecture is checked first; a list with invalid items is refused as a whole.
     """
@@ -90,16 +80,12 @@ async def submit(
         partial(
             read_body, request, max_bytes=settings.max_job_body_bytes, media_types=(JSON, NDJSON)
         ),
-        {name: query[name] for name in PredictOptions.model_fields if name in query},
+        {name: query[name] for name in OPTIONS if name in query},
         client=_client(request),
         key=idempotency_key,
     )
-    return Response(
-        job.model_dump_json(),
-        202 if is_new else 200,
-        {"Location": job.links.job},
-        JSON,
-    )
+    headers = {"Location": job.links.job}
+    return Response(job.model_dump_json(), 202 if is_new else 200, headers, JSON)
 
 
 @router.get("", responses=problems(404, 422, 503))
@@ -151,17 +137,11 @@ async def cancel(
     responses={
         200: {
             "description": "One line per architecture, in their order: index, forest, and "
-            "prediction or error (problem details). Or a table.",
+            "prediction or error (problem details); for proxies settings and result. Or a table.",
             "content": {NDJSON: _TEXT, CSV: _TEXT, PARQUET: _BINARY},
             "headers": {
-                COMPLETE: {
-                    "description": "Whether all results are there.",
-                    "schema": {"type": "boolean"},
-                },
-                NEXT_INDEX: {
-                    "description": "Index from which to continue.",
-                    "schema": {"type": "integer"},
-                },
+                COMPLETE: typed_value("Whether all results are available.", "boolean"),
+                NEXT_INDEX: typed_value("Index from which to continue.", "integer"),
             },
         },
         **problems(404, 409, 422, 503),
@@ -185,7 +165,7 @@ async def result(
     headers = {COMPLETE: str(not job.active).lower(), NEXT_INDEX: str(max(start, stop))}
     if form == "ndjson":
         return StreamingResponse(_lines(jobs, id, start, stop), headers=headers, media_type=NDJSON)
-    content = await jobs.table(job, TableForm(form))
+    content = await jobs.table(job, form)
     return Response(content, 200, headers, CSV if form == "csv" else PARQUET)
 
 

@@ -27,14 +27,31 @@ _AXIS = "a target of the forest, params or flops."
 async def space_map(
     request: Request,
     space: str,
-    dataset: Annotated[DatasetName, Query(description="Dataset of the forest.")] = "cifar10",
+    dataset: Annotated[
+        DatasetName | None,
+        Query(
+            description="Dataset of the forest; by default the first one of the space in "
+            "GET /spaces that has a map."
+        ),
+    ] = None,
     x: Annotated[str, Query(description=f"First axis: {_AXIS}")] = "clean",
     y: Annotated[str, Query(description=f"Second axis: {_AXIS}")] = "flops",
+    conditions: Annotated[
+        str,
+        Query(
+            description="Conditions of all points, such as pretraining=none; image_size chooses "
+            "the points of one size."
+        ),
+    ] = "",
 ) -> Response:
     """Show where the architectures of a space lie by two quantities, and the Pareto front.
 
+    They are those in the table of the forest: the space's own, or a universal one.
+
     The first map of a forest takes a moment; later ones are kept.
     """
-    packed = await service_of(request).maps.get(space, dataset=dataset, x=x, y=y)
+    packed = await service_of(request).maps.get(
+        space, dataset=dataset, x=x, y=y, conditions=conditions
+    )
     content = CompressedContent(packed, "application/json", "private, no-cache")
     return content.respond(request.headers)

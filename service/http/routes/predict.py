@@ -2,17 +2,19 @@
 
 import asyncio
 from collections.abc import Coroutine
+from typing import TypeVar
 
 from fastapi import APIRouter, Request, Response
 
 from acorn.schemas.prediction import PredictRequest, PredictResponse
 from service.http.body import read_json
+from service.http.middleware.request_logging import CLIENT_CLOSED_REQUEST
 from service.http.openapi import json_body, problems
 from service.http.state import service_of
 
-router = APIRouter(tags=["predictions"])
+T = TypeVar("T")
 
-CLIENT_CLOSED_REQUEST = 499  # only the access log shows it
+router = APIRouter(tags=["predictions"])
 
 
 @router.post(
@@ -28,13 +30,13 @@ async def predict(request: Request) -> Response:
     plan = await service.predictor.plan(document)
     content = service.predictor.respond_from_cache(plan)
     if content is None:
-        content = await _unless_gone(request, service.predictor.respond(plan))
+        content = await unless_gone(request, service.predictor.respond(plan))
     if content is None:
         return Response(status_code=CLIENT_CLOSED_REQUEST)
     return Response(content, media_type="application/json")
 
 
-async def _unless_gone(request: Request, answer: Coroutine[object, object, bytes]) -> bytes | None:
+async def unless_gone(request: Request, answer: Coroutine[object, object, T]) -> T | None:
     """Wait for an answer; cancel it and give None if the client disconnects."""
     work = asyncio.ensure_future(answer)
     gone = asyncio.ensure_future(_disconnected(request))

@@ -1,1 +1,1 @@
-"""The web page: its files under ``static``, which use the server as any other HTTP client does."""
+"""The web page: files under ``static`` that call the server as any other HTTP client does."""

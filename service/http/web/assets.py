@@ -1,4 +1,4 @@
-"""The page's files, read and compressed once, so that sending one costs little."""
+"""The files of the web page, read and compressed once."""
 
 import base64
 import gzip
@@ -39,8 +39,7 @@ def _read(path: Path, name: str) -> CompressedContent:
 def page_policy() -> str:
     """Write the page's Content-Security-Policy: only this server's own files are loaded.
 
-    The one inline script of the page is its import map, which has to be inline; its hash permits
-    it.
+    The import map of the page has to be an inline script; the policy allows it by its hash.
     """
     hashes = [
         f"'sha256-{base64.b64encode(hashlib.sha256(script).digest()).decode()}'"

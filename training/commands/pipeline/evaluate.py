@@ -5,25 +5,29 @@ from typing import Annotated, Any
 
 import typer
 
+from acorn.spaces import recognise_ids
 from training.commands.shared import options
 from training.commands.shared.output import number, print_json, print_table
 from training.labels.reading import read_labels
 
 SCORES = ("n", "kendall_tau", "spearman_rho", "r2", "mae", "coverage", "median_width")
+RELATIVE = "median_relative_error"
+"""A score of targets on a log scale."""
 
 
 def evaluate(
-    bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
+    bundle: Annotated[
+        Path, typer.Argument(help="Folder of the bundle, or name of a released one.")
+    ],
     labels: options.LabelFiles,
     features: Annotated[
-        Path | None,
-        options.optional("Features of architectures that the bundle's table lacks."),
+        Path | None, options.optional("Features of architectures that the bundle's table lacks.")
     ] = None,
     include_seen: Annotated[
         bool, typer.Option(help="Also score architectures that the bundle was trained on.")
     ] = False,
     report: Annotated[
-        Path | None, options.optional("Page (HTML) to write, with all figures in it.")
+        Path | None, options.optional("Page (HTML) to write, with all figures.")
     ] = None,
     curves: Annotated[
         Path | None,
@@ -36,7 +40,7 @@ def evaluate(
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Score a bundle on labelled rows that it never saw.
+    """Score a bundle on labelled rows that it was not trained on.
 
     Examples
     --------
@@ -44,34 +48,39 @@ def evaluate(
     """
     from acorn.features.feature_table import FeatureTable
     from acorn.forests import Bundle
-    from training.evaluation.evaluate import examine
+    from acorn.forests.released import find_bundle
+    from training.evaluation.evaluate import evaluate
+    from training.evaluation.report import check_libraries, report_inputs, write_report
 
+    bundle = find_bundle(bundle)
     page: dict[str, Any] = {}
-    if report is not None:  # refuse bad inputs of the page before the work, not after it
-        from training.evaluation.report import check_libraries, read_curves, read_protocols
-
+    if report is not None:  # refuse bad inputs of the page before the work
         check_libraries()
-        own = bundle / "curves.json"
-        source = own if curves is None and own.is_file() else curves
-        page["curves"] = None if source is None else read_curves(source)
-        page["protocols"] = () if protocols is None else read_protocols(protocols)
+        in_bundle = bundle / "curves.json"
+        source = in_bundle if curves is None and in_bundle.is_file() else curves
+        page["curves"] = None if source is None else report_inputs.read_curves(source)
+        page["protocols"] = () if protocols is None else report_inputs.read_protocols(protocols)
     loaded = Bundle.load(bundle)
-    evaluation = examine(
+    recognise_ids(loaded.table.ids)
+    evaluation = evaluate(
         loaded,
-        read_labels(labels, space=loaded.space, dataset=loaded.dataset),
+        read_labels(
+            labels, space=loaded.space, dataset=loaded.dataset, conditions=loaded.conditions
+        ),
         features=None if features is None else FeatureTable.read(features),
         include_seen=include_seen,
     )
     if report is not None:
-        from training.evaluation.report import write_report
-
         write_report(evaluation, bundle, report, **page)
     if as_json:
         print_json(evaluation.result)
         return
+    targets = evaluation.result["targets"]
+    has_relative = any(RELATIVE in kinds["all"] for kinds in targets.values())
+    names = (*SCORES, RELATIVE) if has_relative else SCORES
     rows = [
-        [target, kind, *(number(scores[name]) for name in SCORES)]
-        for target, kinds in evaluation.result["targets"].items()
+        [target, kind, *(number(scores.get(name)) for name in names)]
+        for target, kinds in targets.items()
         for kind, scores in kinds.items()
     ]
-    print_table(["target", "rows", *SCORES], rows)
+    print_table(["target", "rows", *names], rows)

@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 
 from acorn.errors import InputError
+from acorn.progress import progress
 from acorn.targets import find_target
 from training.commands.shared import options
 from training.commands.shared.output import number, print_json, print_table
-from training.commands.shared.progress import progress
 from training.labels.reading import read_labels
+from training.result_tables import write_text
 
 
 def evolve(
@@ -24,16 +25,16 @@ def evolve(
     score: Annotated[
         Path | None,
         options.optional(
-            "Programs to score on networks that they were not evolved on, instead of evolving.",
+            "Programs to score, instead of evolving, on networks not used in their evolution.",
             default="none",
         ),
     ] = None,
     targets: Annotated[
-        str, typer.Option(help="Targets to rank networks by, with commas between.")
+        str, typer.Option(help="Comma-separated targets by which networks are ranked.")
     ] = "clean",
     networks: Annotated[int, typer.Option(min=1, help="Labelled networks to measure.")] = 200,
     held_out: Annotated[
-        float, typer.Option(min=0.05, max=0.95, help="Share of them that programs are scored on.")
+        float, typer.Option(min=0.05, max=0.95, help="Share of them that is held out for scores.")
     ] = 0.5,
     population: Annotated[int, typer.Option(help="Programs of a generation.")] = 50,
     generations: Annotated[int, typer.Option(help="Generations after the first.")] = 15,
@@ -69,11 +70,11 @@ def evolve(
         raise InputError("expected either --out, to evolve, or --score, to score programs")
     if out:
         need("deap", extra="evolve")
-    document = None if score is None else experiment.read_programs(score)
+    saved = None if score is None else experiment.read_programs(score)
     known = read_labels(labels, space=space, dataset=dataset)
     wanted = list(dict.fromkeys(find_target(t, known.targets) for t in options.names(targets)))
-    if document is not None:
-        known = known.only(set(known.ids) - document["train"])
+    if saved is not None:
+        known = known.only(set(known.ids) - saved[1])
         if not len(known.frame):
             raise InputError("got no labelled network that the programs were not evolved on")
     selected = experiment.select_networks(known, networks, seed=seed)
@@ -88,8 +89,8 @@ def evolve(
             workers=workers,
             on_progress=on_progress,
         )
-    if document is not None:
-        scores = experiment.score_programs(document, selected, measured, wanted)
+    if saved is not None:
+        scores = experiment.score_programs(saved[0], selected, measured, wanted)
         if as_json:
             print_json({"networks": len(selected.ids), "programs": scores})
             return
@@ -97,21 +98,15 @@ def evolve(
         print_table(["program", *wanted], rows)
         return
 
-    from training.proxy_evolution.genetic_programming import ProgramSearch, evolve_programs
+    from training.proxy_evolution.genetic_programming import ProgramSearch
 
     settings = ProgramSearch(population, generations, seed)
-    with progress("generations") as on_generation:
+    with progress("generations") as on_progress:
         result = experiment.evolve_proxies(
-            selected,
-            measured,
-            wanted,
-            lambda fitness: evolve_programs(fitness, settings, on_progress=on_generation),
-            fraction=held_out,
-            seed=seed,
+            selected, measured, wanted, settings, fraction=held_out, on_progress=on_progress
         )
     written = result | {"statistics": statistics_settings(recipe, space)}
-    programs.parent.mkdir(parents=True, exist_ok=True)
-    programs.write_text(json.dumps(written, indent=1) + "\n", "utf-8")
+    write_text(json.dumps(written, indent=1) + "\n", programs)
     if as_json:
         print_json({"out": str(out)} | result)
         return

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
+from acorn.progress import progress
 from acorn.spaces import get_space
 from training.commands.shared import options
 from training.commands.shared.output import print_result
-from training.commands.shared.progress import progress
 
 
 def features(
@@ -17,14 +17,18 @@ def features(
     dataset: options.Dataset,
     out: Annotated[Path, typer.Option(help="Feature table (Parquet) to make or bring up to date.")],
     proxies: Annotated[
-        str, typer.Option(help="Names of proxies or of sets, with commas between.")
+        str,
+        typer.Option(
+            help="Comma-separated names of proxies or of sets of proxies; none computes the "
+            "structure features alone."
+        ),
     ] = "classic",
     images: options.Images = None,
     batch_size: Annotated[int, typer.Option(min=2, help="Number of images.")] = 32,
     seed: options.Seed = 0,
     device: options.Device = "auto",
     workers: options.Workers = 0,
-    backend: Annotated[str, typer.Option(help="local, or ray for a cluster.")] = "local",
+    backend: Annotated[str, typer.Option(help="local, or ray for a Ray cluster.")] = "local",
     shard: options.Shard = None,
     as_json: options.AsJson = False,
 ) -> None:
@@ -37,8 +41,10 @@ def features(
     from acorn.features.recipe import FeatureRecipe
     from training.features.compute import compute_features, select_architectures
 
-    canonical = select_architectures(get_space(space), archs, shard=shard)
-    recipe = FeatureRecipe.create(dataset, options.names(proxies), images, batch_size, seed)
+    canonical = select_architectures(get_space(space), archs, shard=shard, dataset=dataset)
+    recipe = FeatureRecipe.create(
+        dataset, [] if proxies == "none" else options.names(proxies), images, batch_size, seed
+    )
     with progress("features") as on_progress:
         table = compute_features(
             recipe,

@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 
 from acorn.datasets import get_dataset
+from acorn.progress import progress
 from acorn.spaces import get_space
 from training.commands.shared import options
 from training.commands.shared.output import print_result
-from training.commands.shared.progress import progress
 
 
 def label(
@@ -20,21 +20,20 @@ def label(
         Path,
         typer.Option(
             help="Images to train and test on: npz with x_train, y_train, x_test and y_test; a "
-            "folder with train and test, one subfolder a class; or CIFAR root."
+            "folder with train and test, each with a subfolder for each class; or CIFAR root."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Label table (Parquet) to make or bring up to date.")],
     attacks: Annotated[
-        str,
-        typer.Option(help="fgsm_linf_EPS and pgd_linf_EPS, EPS in 1/255, with commas between."),
+        str, typer.Option(help="Comma-separated fgsm_linf_EPS and pgd_linf_EPS, EPS in 1/255.")
     ] = "fgsm_linf_1.0,pgd_linf_1.0",
     corruptions: Annotated[
-        str, typer.Option(help="Names such as gaussian_noise, with commas between.")
+        str, typer.Option(help="Comma-separated names such as gaussian_noise.")
     ] = "",
     adversarial: Annotated[
         float | None,
         options.optional(
-            "Train adversarially, with PGD of this budget in 1/255.", default="do not"
+            "Budget of adversarial training with PGD, in 1/255.", default="standard training"
         ),
     ] = None,
     epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 200,

@@ -6,33 +6,52 @@ from typing import Annotated
 import polars as pl
 import typer
 
-from acorn.datasets import get_dataset
+from acorn.conditions import parse_conditions
+from acorn.datasets import canonical_name
 from acorn.errors import InputError
-from acorn.spaces import UNIVERSAL, get_space
+from acorn.progress import progress
+from acorn.spaces import SPACES, UNIVERSAL, get_space
 from training.commands.shared import options
 from training.commands.shared.output import print_json, print_table
-from training.commands.shared.progress import progress
 from training.result_tables import check_suffix, write_table
+
+POOL = "sample:500"
+"""Candidates of a search by labels."""
 
 
 def search(
-    bundle: Annotated[Path, typer.Option(help="Folder of the forest bundle.")],
     out: Annotated[Path, typer.Option(help="The front (Parquet, CSV or JSON) to write.")],
-    objectives: Annotated[
-        str,
-        typer.Option(
-            help="Targets, which are maximised, and params or flops, which are minimised; "
-            "with commas between."
+    bundle: Annotated[
+        Path | None,
+        options.optional(
+            "Folder of the forest bundle, or name of a released one.", default="search by labels"
         ),
-    ] = "clean,params",
+    ] = None,
+    objectives: Annotated[
+        str | None,
+        options.optional(
+            "Comma-separated targets, which are optimised in their direction, and, with a bundle, "
+            "params or flops, which are minimised.",
+            default="clean,params; clean with a label budget",
+        ),
+    ] = None,
     space: Annotated[
-        str | None, options.optional("Space to search.", default="the bundle's")
+        str | None,
+        options.optional("Space to search.", default="the bundle's, or the only one of its table"),
+    ] = None,
+    conditions: Annotated[
+        str | None,
+        options.optional(
+            "Conditions, such as image_size=288,pretraining=none.",
+            default="the bundle's; every image size of its table",
+        ),
     ] = None,
     archs: Annotated[
         str | None,
         options.optional(
-            "Candidates: all, sample:N, or a file with one a line.",
-            default="the whole space if its features are known, else evolution",
+            "Candidates: all, sample:N, or a text file with one on each line.",
+            default="the whole space if its features are known; the bundle's table for a space "
+            "without mutations; else evolution",
         ),
     ] = None,
     max_params: Annotated[
@@ -43,20 +62,42 @@ def search(
         options.optional("Most millions of multiply-accumulates.", default="any", min=0),
     ] = None,
     pessimistic: Annotated[
-        bool, typer.Option("--pessimistic", help="Compare lower ends of intervals, not values.")
+        bool, typer.Option("--pessimistic", help="Compare worse ends of intervals, not values.")
     ] = False,
     in_domain: Annotated[
-        bool,
-        typer.Option("--in-domain", help="Leave out what is unlike the forest's training data."),
+        bool, typer.Option("--in-domain", help="Leave out architectures unlike the training data.")
     ] = False,
     interval: Annotated[float, typer.Option(help="Level of the intervals, inside (0, 1).")] = 0.9,
-    population: Annotated[int, typer.Option(help="Of evolution: a multiple of four.")] = 40,
+    population: Annotated[int, typer.Option(help="Parents of evolution, a multiple of four.")] = 40,
     evaluations: Annotated[
         int, typer.Option(help="Most architectures that evolution evaluates.")
     ] = 1000,
     features: Annotated[
         Path | None,
-        options.optional("Feature table for what has to be computed.", default="beside OUT"),
+        options.optional("Feature table for features to compute.", default="beside OUT"),
+    ] = None,
+    label_budget: Annotated[
+        int | None,
+        options.optional("Search and label in turn, so many labels in all.", default="no", min=1),
+    ] = None,
+    command: Annotated[
+        str | None,
+        options.optional(
+            "Program that labels {arch}, run without a shell. Its last line is a number or a JSON "
+            "object of the objectives.",
+            default="none",
+        ),
+    ] = None,
+    dataset: Annotated[
+        str | None,
+        options.optional("Dataset of the labels.", default="the space's first"),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        options.optional(
+            "Label table (Parquet or CSV) that keeps every label; a rerun continues it.",
+            default="beside OUT",
+        ),
     ] = None,
     images: options.Images = None,
     seed: options.Seed = 0,
@@ -64,7 +105,7 @@ def search(
     workers: options.Workers = 0,
     as_json: options.AsJson = False,
 ) -> None:
-    """Search for architectures that no other beats in all objectives at once.
+    """Search for architectures that no other architecture dominates.
 
     Examples
     --------
@@ -73,38 +114,63 @@ def search(
 
     acorn search --bundle models/released/universal-cifar10 --space darts
     --objectives clean,flops --evaluations 200 --out front.parquet
+
+    acorn search --bundle universal-imagenet1k --objectives clean,throughput.rtx4090_amp
+    --conditions pretraining=none --out front.csv
+
+    acorn search --space nats_tss --dataset cifar10 --objectives clean --label-budget 40
+    --command "python train.py {arch}" --out best.csv
     """
+    check_suffix(out)
+    store = features or out.with_name(f"{out.stem}.features.parquet")
+    by_labels = label_budget is not None or command is not None
+    if objectives is None:
+        objectives = "clean" if by_labels else "clean,params"
+    goals = options.names(objectives)
+    if not goals:
+        raise InputError("got no objectives; expected targets, params or flops")
+    if by_labels:
+        if label_budget is None or command is None or space is None or bundle is not None:
+            raise InputError(
+                "got a part of --label-budget, --command and --space, or --bundle beside them; "
+                "expected these three without a bundle"
+            )
+        table = labels or out.with_name(f"{out.stem}.labels.csv")
+        _search_by_labels(
+            space, dataset, archs or POOL, goals, label_budget, command, out, table, store,
+            seed=seed, device=device, workers=workers, as_json=as_json,
+        )  # fmt: skip
+        return
+    if bundle is None:
+        raise InputError("got neither --bundle nor --label-budget; expected one of them")
     from acorn.forests import Bundle
+    from acorn.forests.released import find_bundle
     from training.nas.evaluator import ArchitectureEvaluator
     from training.nas.objectives import EvolutionSettings, Objectives
     from training.nas.pareto_search import find_front
 
-    check_suffix(out)
-    goals = Objectives(options.names(objectives), pessimistic, max_params, max_flops)
-    if not goals.names:
-        raise InputError("got no objectives; expected targets, params or flops")
-    loaded = Bundle.load(bundle)
+    loaded = Bundle.load(find_bundle(bundle))
     if space is None and loaded.space == UNIVERSAL:
-        raise InputError(f"{loaded.name} is for any space; expected --space")
+        in_table = {id_.partition("/")[0] for id_ in loaded.table.ids} & {*SPACES}
+        if len(in_table) != 1:
+            raise InputError(f"got no --space; expected one, since {loaded.name} is for any space")
+        (space,) = in_table
     if space is not None and loaded.space not in (space, UNIVERSAL):
         raise InputError(f"got --space {space}; {loaded.name} is for {loaded.space}")
-    searched = get_space(space or loaded.space)
     evaluator = ArchitectureEvaluator(
         loaded,
-        searched,
-        get_dataset(loaded.dataset),
-        goals,
+        get_space(space or loaded.space),
+        Objectives(goals, pessimistic, max_params, max_flops),
+        conditions=parse_conditions(conditions or ""),
         interval=interval,
-        store=features or out.with_name(f"{out.stem}.features.parquet"),
+        store=store,
         images=images,
         device=device,
         workers=workers,
     )
     with progress("search") as on_progress:
         front, evaluated = find_front(
-            searched,
             evaluator,
-            goals,
             EvolutionSettings(population, evaluations, seed),
             archs=archs,
             in_domain=in_domain,
@@ -115,3 +181,60 @@ def search(
         print_json({"out": str(out), "judged": evaluated, "front": front.to_dicts()})
     else:
         print_table(front.columns, front.with_columns(pl.selectors.float().round(3)).rows())
+
+
+def _search_by_labels(
+    space: str,
+    dataset: str | None,
+    archs: str,
+    objectives: list[str],
+    budget: int,
+    command: str,
+    out: Path,
+    labels: Path,
+    store: Path,
+    *,
+    seed: int,
+    device: str,
+    workers: int,
+    as_json: bool,
+) -> None:
+    """Label architectures by a command, and write the front of the labelled ones."""
+    from acorn.features.recipe import FeatureRecipe
+    from training.features.compute import compute_features, select_architectures
+    from training.nas.label_search import LabelSearch, Values, run_command
+    from training.nas.labels_file import LabelsFile
+
+    measure = run_command(command, objectives)
+    candidates = get_space(space)
+    name = canonical_name(dataset or candidates.datasets[0])
+    kept = LabelsFile(labels, candidates, name, objectives)
+    with progress("features") as on_progress:
+        table = compute_features(
+            FeatureRecipe.create(name, [], seed=seed),
+            space,
+            select_architectures(candidates, archs, dataset=name),
+            store,
+            device=device,
+            workers=workers,
+            on_progress=on_progress,
+        )
+    search = LabelSearch(table, space, objectives, seed, kept.read())
+    failures = 0
+
+    def keep(arch: str, values: Values | None, reason: str) -> None:
+        nonlocal failures
+        kept.add(arch, values)
+        if values is None:
+            failures += 1
+            typer.echo(f"{arch} was not labelled: {reason}", err=True)
+
+    with progress("labels") as on_progress:
+        search.run(measure, budget, on_label=keep, on_progress=on_progress)
+    front = search.front()
+    write_table(front, out)
+    if as_json:
+        spent = {"labels": len(search.labels), "failures": failures}
+        print_json({"out": str(out), **spent, "front": front.to_dicts()})
+    else:
+        print_table(front.columns, front.rows())

@@ -9,12 +9,13 @@ from acorn.errors import InputError, MismatchError
 from training.commands.shared import options
 from training.commands.shared.output import print_result
 from training.labels.reading import read_labels
+from training.result_tables import write_text
 
 
 def suggest(
     space: options.Space,
     dataset: options.Dataset,
-    n: Annotated[int, typer.Option("-n", "--number", min=1, help="How many.")],
+    n: Annotated[int, typer.Option("-n", "--number", min=1, help="Number of suggestions.")],
     out: Annotated[Path, typer.Option(help="Text file to write, one architecture a line.")],
     features: Annotated[
         Path | None,
@@ -23,17 +24,16 @@ def suggest(
     labels: Annotated[
         list[str] | None,
         options.optional(
-            "Label table of what is labelled already; may be given several times.", default="none"
+            "Label table of labelled architectures; may be given several times.", default="none"
         ),
     ] = None,
     bundle: Annotated[
-        Path | None,
-        options.optional("Forest bundle: what it was trained on is labelled.", default="none"),
+        Path | None, options.optional("Bundle whose training architectures count as labelled.")
     ] = None,
     seed: options.Seed = 0,
     as_json: options.AsJson = False,
 ) -> None:
-    """Suggest which architectures to label next, so that the labels say most about the others.
+    """Suggest which architectures to label next: those whose labels say most about the others.
 
     Examples
     --------
@@ -46,9 +46,10 @@ def suggest(
 
     from acorn.features.feature_table import FeatureTable
     from acorn.forests import Bundle
+    from acorn.forests.released import find_bundle
     from training.active_learning import suggestions
 
-    loaded = None if bundle is None else Bundle.load(bundle)
+    loaded = None if bundle is None else Bundle.load(find_bundle(bundle))
     if features is not None:
         table = FeatureTable.read(features)
     elif loaded is not None:
@@ -63,16 +64,14 @@ def suggest(
         known = read_labels(labels, space=space, dataset=dataset).by_function()
         ids, Y = known.ids, known.matrix(known.targets)
     if loaded is not None:
-        seen = loaded.training_set.among(table.ids)
-        ids += sorted(set(seen) - set(ids))
+        ids += sorted(set(loaded.training_set.among(table.ids)) - set(ids))
         if Y is None:  # the forest repeats the labels that it was trained on
-            X = table.matrix(loaded.feature_names, ids)
+            X = loaded.table_matrix(ids, table=table)
             Y = np.column_stack([prediction.value for prediction in loaded.predict(X).values()])
         else:
             Y = np.vstack([Y, np.full((len(ids) - len(Y), Y.shape[1]), np.nan)])
     chosen = suggestions.suggest(table, space, n, labelled=ids, Y=Y, seed=seed)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text("".join(f"{arch}\n" for arch in chosen), "utf-8")
+    write_text("".join(f"{arch}\n" for arch in chosen), out)
     print_result(
         {"out": str(out), "labelled": len(ids), "archs": chosen if as_json else len(chosen)},
         as_json=as_json,

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from acorn.errors import InputError, MismatchError
+from acorn.spaces import recognise_ids
 from training.commands.shared import options
 from training.commands.shared.output import print_result
 from training.labels.reading import read_labels
@@ -13,29 +15,68 @@ from training.labels.reading import read_labels
 def train(
     space: options.Space,
     dataset: options.Dataset,
-    labels: options.LabelFiles,
     features: Annotated[Path, typer.Option(help="Feature table of the labelled architectures.")],
-    out: Annotated[Path, typer.Option(help="Folder of the bundle; its name is the bundle's.")],
+    out: Annotated[Path, typer.Option(help="Folder to write; the bundle has its name.")],
+    labels: options.OptionalLabelFiles = None,
     targets: Annotated[
-        str | None, options.optional("Targets, with commas between.", default="all")
+        str | None, options.optional("Comma-separated targets.", default="all")
+    ] = None,
+    conditions: Annotated[
+        str | None,
+        options.optional(
+            "Comma-separated columns of the labels that become inputs, such as image_size; "
+            "NAME=VALUE sets a default."
+        ),
+    ] = None,
+    groups: Annotated[
+        str | None,
+        options.optional("Column of the labels, such as family, whose groups no split separates."),
     ] = None,
     seed: options.Seed = 0,
     as_json: options.AsJson = False,
 ) -> None:
     """Fit forests to labels and write them as a bundle.
 
+    Without labels, the bundle ranks: its values are percentiles among the architectures of the
+    feature table, by a prior that accuracy rises with size, depth and some proxies.
+
     Examples
     --------
     acorn train --space nats_tss --dataset cifar10 --labels mine.csv --features f.parquet --out b
+
+    acorn train --space darts --dataset cifar10 --features f.parquet --out ranks
+
+    acorn train --space timm --dataset imagenet1k --labels accuracies.csv --features f.parquet
+    --conditions image_size,pretraining=none --groups family --out b
     """
     from acorn.features.feature_table import FeatureTable
-    from acorn.learning.train import train_bundle
+    from acorn.learning.train import train_bundle, train_ranks
 
+    table = FeatureTable.read(features)
+    recognise_ids(table.ids)
+    names = None if targets is None else options.names(targets)
+    if not labels:
+        if table.settings.dataset != dataset:
+            got = f"features on {table.settings.dataset}"
+            raise MismatchError(f"got {got}; expected {dataset}, the dataset that is named")
+        if conditions or groups or len(names or ()) > 1:
+            got = "conditions, groups or several targets, and no labels"
+            raise InputError(f"got {got}; expected --labels")
+        ranks = train_ranks(table, space, out, target=(names or ["clean"])[0], seed=seed)
+        print_result({"out": str(out), "name": ranks.name, "scale": "rank"}, as_json=as_json)
+        return
     bundle = train_bundle(
-        read_labels(labels, space=space, dataset=dataset, companions=True),
-        FeatureTable.read(features),
+        read_labels(
+            labels,
+            space=space,
+            dataset=dataset,
+            companions=True,
+            conditions=options.names(conditions or ""),
+            groups=groups,
+        ),
+        table,
         out,
-        targets=None if targets is None else options.names(targets),
+        targets=names,
         seed=seed,
     )
     scores = bundle.manifest.scores

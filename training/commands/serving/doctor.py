@@ -1,8 +1,7 @@
 """``acorn doctor``."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Annotated
 
@@ -26,11 +25,11 @@ def doctor(
     device: options.ServerDevice = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Check this installation, and say how to repair what is wrong.
+    """Check this installation, and advise how to repair it.
 
     Checks Python, packages, device, folders, database and bundles, starts a worker, and makes a
-    prediction with each forest. Each check is ok, a warning or an error; the exit code is
-    1 if there is an error.
+    prediction with each forest. Each check is ok, a warning or an error; the exit code is 1 if
+    there is an error.
 
     Examples
     --------
@@ -43,8 +42,9 @@ def doctor(
     from service.doctor import examine
 
     settings = load_settings(forests=forests, var=var, database_url=database_url, device=device)
-    configure_logging("critical")  # the findings say everything
-    with _show_status():
+    configure_logging("critical")  # the findings contain everything
+    status_line = Console(stderr=True).status("checking") if sys.stderr.isatty() else nullcontext()
+    with status_line:  # starting a worker takes seconds
         findings = [*examine(settings, url=url)]
     statuses = {finding.status for finding in findings}
     worst = next((status for status in ("error", "warning") if status in statuses), "ok")
@@ -55,13 +55,3 @@ def doctor(
         print_table(["check", "status", "message", "advice"], rows)
     if worst == "error":
         raise typer.Exit(1)
-
-
-@contextmanager
-def _show_status() -> Iterator[None]:
-    """Show on a terminal that the checks run; starting a worker takes seconds."""
-    if not sys.stderr.isatty():
-        yield
-        return
-    with Console(stderr=True).status("checking"):
-        yield

@@ -29,7 +29,7 @@ def _group() -> None:
 
 @app.command("list")
 def list_(forests: options.ForestsFolder = None, as_json: options.AsJson = False) -> None:
-    """List the bundles of the forests folder, refused ones included.
+    """List the bundles of the forests folder, including refused ones.
 
     Examples
     --------
@@ -98,13 +98,9 @@ def verify(
     folder = load_settings(forests=forests).forests
     paths = [_find(bundle, forests)] if bundle else bundle_paths(folder)
     reasons = {path.name: _reason(path) for path in paths}
+    statuses = {name: "error" if reason else "ok" for name, reason in reasons.items()}
     if as_json:
-        print_json(
-            {
-                name: {"status": "error" if reason else "ok", "reason": reason}
-                for name, reason in reasons.items()
-            }
-        )
+        print_json({n: {"status": statuses[n], "reason": reason} for n, reason in reasons.items()})
     else:
         rows = [[name, f"error: {reason}" if reason else "ok"] for name, reason in reasons.items()]
         print_table(["forest", "status"], rows)
@@ -113,7 +109,7 @@ def verify(
 
 
 def _reason(path: Path) -> str:
-    """Say why a bundle is invalid; empty if it is valid."""
+    """Reason why a bundle is invalid; empty if it is valid."""
     try:
         Bundle.load(path)
     except AcornError as error:

@@ -19,15 +19,15 @@ def _group() -> None:
     Examples
     --------
     acorn keys new laptop
-    """  # a group although it has one command
+    """
 
 
 @app.command()
 def new(
-    name: Annotated[str, typer.Argument(help="What logs call whoever uses the key.")],
+    name: Annotated[str, typer.Argument(help="Name of the user of the key in logs.")],
     as_json: options.AsJson = False,
 ) -> None:
-    """Make a key, and show it this once; a server is given its hash.
+    """Make a key and show it once; the server gets only its hash.
 
     Examples
     --------
@@ -43,5 +43,5 @@ def new(
     if as_json:
         print_json({"name": name, "key": key, "setting": line})
         return
-    print_line(f"key, for who asks:              {key}")
+    print_line(f"key for the client:              {key}")
     print_line(f"for the server's ACORN_API_KEYS: {line}")

@@ -3,11 +3,14 @@
 import asyncio
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated, get_args
 
 import typer
 
+import acorn
 from acorn.errors import InputError
+from acorn.progress import progress
 from acorn.schemas.predict_options import Explain, PredictOptions, read_query
 from acorn.schemas.prediction import PredictResponse
 from acorn.strict_json import JSONError, parse_json
@@ -15,22 +18,34 @@ from service.observability.logs import configure_logging
 from service.settings import Settings, load_settings
 from training.commands.shared import completion, options
 from training.commands.shared.output import print_line, print_table
-from training.commands.shared.progress import progress
 
 
 @options.with_fields(
     PredictOptions,
-    omit=frozenset({"features"}),  # the JSON has them always, the table never
+    omit=frozenset({"features"}),  # always in the JSON, never in the table
+    as_text=True,
     dataset=completion.datasets,
     explain=lambda: [*get_args(Explain)],
     forest=completion.bundles,
 )
 def predict(
-    space: options.Space,
+    space: Annotated[
+        str | None,
+        typer.Option(help="Space of --arch, such as nats_tss.", autocompletion=completion.spaces),
+    ] = None,
     arch: Annotated[
-        list[str],
-        typer.Option(help="Architecture; may be given several times. - reads one a line."),
-    ],
+        list[str] | None,
+        typer.Option(
+            help="Architecture; may be given several times. - reads one from each line of stdin."
+        ),
+    ] = None,
+    spec: Annotated[
+        list[Path] | None,
+        typer.Option(help="File with space and arch, as acorn export writes it."),
+    ] = None,
+    onnx: Annotated[
+        list[Path] | None, typer.Option(help="ONNX file, whose structure is read.")
+    ] = None,
     forests: options.ForestsFolder = None,
     var: options.VarFolder = None,
     database_url: options.DatabaseUrl = None,
@@ -46,13 +61,23 @@ def predict(
     --arch "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|skip_connect~0|none~1|nor_conv_3x3~2|"
 
     acorn predict --space nats_sss --arch - --json < widths.txt
+
+    acorn predict --spec net.json
+
+    acorn predict --onnx net.onnx --dataset imagenet1k
     """
     settings = load_settings(
         forests=forests, var=var, database_url=database_url, device=device, log_level="warning"
     )
     configure_logging("warning")
     query = {name: text for name, text in texts.items() if text is not None}
-    specs = [{"space": space, "arch": architecture} for architecture in _architectures(arch)]
+    specs = [*map(_read_spec, spec or []), *(acorn.from_onnx(path) for path in onnx or [])]
+    if space is None or arch is None:
+        missing = [name for name, given in (("--space", space), ("--arch", arch)) if not given]
+        if not specs or len(missing) == 1:
+            raise InputError(f"Missing option {missing[0]}; expected it, or --spec or --onnx")
+    else:
+        specs += [{"space": space, "arch": architecture} for architecture in _architectures(arch)]
     answer = asyncio.run(_answer(settings, {"architectures": specs, **read_query(query)}))
     if as_json:
         print_line(answer.model_dump_json())
@@ -78,11 +103,7 @@ async def _answer(settings: Settings, document: object) -> PredictResponse:
             on_progress=on_progress,
         )
         predictor = Predictor(
-            forests,
-            cache,
-            compute,
-            max_architectures=sys.maxsize,
-            max_explanations=sys.maxsize,
+            forests, cache, compute, max_architectures=sys.maxsize, max_explanations=sys.maxsize
         )
         try:
             return await predictor.predict(document)
@@ -91,26 +112,30 @@ async def _answer(settings: Settings, document: object) -> PredictResponse:
             cache.close()
 
 
-def _architectures(given: Iterable[str]) -> list[object]:
-    texts: list[str] = []
-    for text in given:
-        texts += (line.strip() for line in sys.stdin) if text == "-" else (text,)
-    texts = [text for text in texts if text]
-    if not texts:
+def _architectures(arguments: Iterable[str]) -> list[object]:
+    lines = (line.strip() for text in arguments for line in (sys.stdin if text == "-" else (text,)))
+    architectures = [_read(line) for line in lines if line]
+    if not architectures:
         raise InputError("got no architecture; expected at least one")
-    return [_read(text) for text in texts]
+    return architectures
 
 
 def _read(text: str) -> object:
-    """Read an architecture that is an object as JSON; all others are text."""
+    """Read an architecture: a JSON object if it begins with a brace, else text."""
     if not text.startswith("{"):
         return text
     try:
         return parse_json(text.encode("utf-8", "surrogateescape"))
     except JSONError as error:
-        raise InputError(
-            f"an architecture that begins with a brace has to be JSON; it {error}"
-        ) from None
+        raise InputError(f"got an architecture that {error}; expected a JSON object") from None
+
+
+def _read_spec(path: Path) -> object:
+    """Read a file that ``acorn export`` wrote."""
+    try:
+        return parse_json(path.read_bytes())
+    except JSONError as error:
+        raise InputError(f"got {path}, which {error}; expected space and arch") from None
 
 
 def _show(answer: PredictResponse) -> None:
@@ -118,9 +143,8 @@ def _show(answer: PredictResponse) -> None:
         [
             prediction.arch,
             name,
-            f"{target.value:.2f}",
-            f"{target.lower:.2f}",
-            f"{target.upper:.2f}",
+            *(_number(number) for number in (target.value, target.lower, target.upper)),
+            answer.target_details[name].unit,
             "yes" if prediction.in_domain else "no",
             prediction.feature_source,
         ]
@@ -128,13 +152,34 @@ def _show(answer: PredictResponse) -> None:
         for name, target in prediction.targets.items()
     ]
     print_table(
-        ["architecture", "target", "value", "lower", "upper", "in domain", "features"], rows
+        ["architecture", "target", "value", "lower", "upper", "unit", "in domain", "features"],
+        rows,
     )
-    attribution_rows = [
-        [prediction.arch, name, item["feature"], f"{item['contribution']:+.3f}"]
+    details = answer.feature_details or {}
+    group_rows = [
+        [prediction.arch, name, item["group"], f"{item['contribution']:+.3f}"]
+        for prediction in answer.predictions
+        for name, groups in (prediction.attribution_groups or {}).items()
+        for item in groups
+    ]
+    feature_rows = [
+        [prediction.arch, name, details[item["feature"]].title, f"{item['contribution']:+.3f}"]
         for prediction in answer.predictions
         for name, contributions in (prediction.attributions or {}).items()
         for item in contributions[:10]
     ]
-    if attribution_rows:
-        print_table(["architecture", "target", "feature", "contribution"], attribution_rows)
+    for kind, table in (("group of features", group_rows), ("feature", feature_rows)):
+        if table:
+            print_table(["architecture", "target", kind, "contribution"], table)
+    proxy_rows = [
+        [prediction.arch, name, _number(value) if value is not None else prediction.reasons[name]]
+        for prediction in answer.predictions
+        for name, value in (prediction.proxies or {}).items()
+    ]
+    if proxy_rows:
+        print_table(["architecture", "proxy", "value"], proxy_rows)
+
+
+def _number(value: float) -> str:
+    """Two decimals, and at least three digits that count."""
+    return f"{value:.2f}" if abs(value) >= 1 or not value else f"{value:.3g}"

@@ -1,4 +1,4 @@
-"""Values that the shell offers for an option; nothing here imports torch or reads a bundle."""
+"""Values that the shell offers for an option, found without torch and without reading a bundle."""
 
 from acorn.datasets import DATASETS
 from acorn.errors import InputError

@@ -1,4 +1,4 @@
-"""Results on stdout: JSON, a table on a terminal, or tab-separated lines elsewhere."""
+"""Results on stdout: JSON, a table on a terminal, else tab-separated lines."""
 
 import json
 import sys
@@ -14,7 +14,15 @@ def print_json(result: object) -> None:
 
 
 def print_result(result: Mapping[str, object], *, as_json: bool) -> None:
-    """Print a result: as JSON, or one line an entry."""
+    """Print a result.
+
+    Parameters
+    ----------
+    result : Mapping
+        Values by name.
+    as_json : bool
+        Whether to print one line of JSON instead of one line for each entry.
+    """
     if as_json:
         print_json(result)
         return
@@ -23,7 +31,15 @@ def print_result(result: Mapping[str, object], *, as_json: bool) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table for people on a terminal, and tab-separated lines elsewhere."""
+    """Print a table on a terminal, else tab-separated lines.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        Titles.
+    rows : iterable of sequence
+        Cells of each row.
+    """
     if not sys.stdout.isatty():
         for cells in (columns, *rows):
             print_line(*cells)
@@ -35,10 +51,10 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
 
 
 def print_line(*cells: object) -> None:
-    """Print cells with tabs between."""
+    """Print one line of tab-separated cells."""
     sys.stdout.write("\t".join(map(str, cells)) + "\n")
 
 
 def number(value: float | None) -> str:
-    """Format a number with four significant digits; a dash stands for a missing one."""
+    """Format a number with four significant digits; None is a dash."""
     return "-" if value is None else f"{value:.4g}"

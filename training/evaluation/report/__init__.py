@@ -1,4 +1,4 @@
-"""One page that shows how a bundle does: self-contained, without anything to load."""
+"""The report of an evaluation: one HTML page that loads nothing."""
 
 from training.evaluation.report.page import check_libraries, write_report
 from training.evaluation.report.report_inputs import read_curves, read_protocols

@@ -1,4 +1,4 @@
-"""The figures, as Vega-Lite charts on named data that the page provides."""
+"""The figures of a report, as Vega-Lite charts of named data that the page provides."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,32 +8,29 @@ import altair as alt
 from training.evaluation.report.figures import LEVELS
 
 TARGET = "target"
-"""Parameter of the charts that follow the page's choice of a target: its number."""
+"""Parameter of the charts that show the target chosen on the page: the number of the target."""
 
-_HOLDS = alt.Scale(domain=["holds the label", "misses it"], range=["#2f86cc", "#d95f02"])
+_BLUE, _ORANGE, _GREY = "#2f86cc", "#d95f02", "#9a9a9a"
 _PERCENT = alt.Axis(format=".0%")
+_CHOSEN = f"datum.target === {TARGET}"
 
 
-def _target() -> alt.Parameter:
-    return alt.param(name=TARGET, value=0)
-
-
-def _chosen() -> str:
-    return f"datum.target === {TARGET}"
-
-
-def predicted_against_true(floors: Sequence[float], unit: str) -> Any:
-    """Interval and value of each function over its label.
+def predicted_against_true(floors: Sequence[float], unit: str, scale: str) -> Any:
+    """Interval and value of each canonical architecture over its label.
 
     Parameters
     ----------
-    floors
-        Label of each target below which functions are hidden when ``close`` is set.
-    unit
+    floors : sequence of float
+        For each target, the label below which architectures are hidden when ``close`` is set.
+    unit : str
         Unit of the labels.
+    scale : {"linear", "log"}
+        Scale of both axes.
+
+    Returns
+    -------
+    altair.LayerChart
     """
-    close = alt.param(name="close", value=False)
-    low = alt.param(name="floors", value=list(floors))
     base = (
         alt.Chart(alt.NamedData("functions"))
         .transform_calculate(
@@ -47,212 +44,222 @@ def predicted_against_true(floors: Sequence[float], unit: str) -> Any:
             interval="datum.lower <= datum.label && datum.label <= datum.upper"
             " ? 'holds the label' : 'misses it'"
         )
-        .encode(x=alt.X("label:Q", title=f"measured ({unit})", scale=alt.Scale(zero=False)))
+        .encode(x=_varying(alt.X, "label:Q", f"measured ({unit})", scale))
     )
-    colour = alt.Color("interval:N", scale=_HOLDS, title="90% interval")
+    colour = alt.Color("interval:N", title="90% interval").scale(
+        domain=["holds the label", "misses it"], range=[_BLUE, _ORANGE]
+    )
     rules = base.mark_rule(opacity=0.25).encode(
-        y=alt.Y("lower:Q", title=f"predicted ({unit})", scale=alt.Scale(zero=False)),
-        y2="upper:Q",
-        color=colour,
+        colour, y=_varying(alt.Y, "lower:Q", f"predicted ({unit})", scale), y2="upper:Q"
     )
     points = base.mark_circle(size=22, opacity=0.8).encode(
+        colour,
         y="value:Q",
-        color=colour,
-        tooltip=[
-            alt.Tooltip("arch:N", title="architecture"),
-            alt.Tooltip("label:Q", format=".2f", title="measured"),
-            alt.Tooltip("value:Q", format=".2f", title="predicted"),
-            alt.Tooltip("lower:Q", format=".2f", title="from"),
-            alt.Tooltip("upper:Q", format=".2f", title="to"),
-        ],
+        tooltip=_tooltip(label="measured", value="predicted", lower="from", upper="to"),
     )
     diagonal = (
         base.transform_aggregate(a="min(label)", b="max(label)")
         .mark_rule(strokeDash=[4, 4])
         .encode(x="a:Q", x2="b:Q", y="a:Q", y2="b:Q")
     )
-    return _sized(alt.layer(rules, diagonal, points).add_params(_target(), close, low), 420)
+    close, low = alt.param(name="close", value=False), alt.param(name="floors", value=list(floors))
+    return _sized(alt.layer(rules, diagonal, points), 420, close, low)
 
 
 def tau_by_target(names: Sequence[str]) -> Any:
-    """Tau of each target, beside cross-validation's and the ceiling that twins show."""
-    base = alt.Chart(alt.NamedData("taus")).encode(
-        y=alt.Y("name:N", sort=list(names), title=None, axis=alt.Axis(labelLimit=220, grid=True))
-    )
+    """Tau of each target, next to that of cross-validation and the ceiling that twins show.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Targets in order.
+
+    Returns
+    -------
+    altair.Chart
+    """
     kinds = ["this evaluation", "cross-validation", "one more training (twins)"]
-    return _sized(
-        base.mark_point(filled=True, size=60).encode(
-            x=alt.X("tau:Q", title="Kendall tau", scale=alt.Scale(zero=False)),
-            color=alt.Color(
-                "kind:N",
-                title=None,
-                sort=kinds,
-                scale=alt.Scale(domain=kinds, range=["#2f86cc", "#9a9a9a", "#d95f02"]),
-                legend=alt.Legend(columns=2),
-            ),
-            shape=alt.Shape(
-                "kind:N",
-                title=None,
-                sort=kinds,
-                scale=alt.Scale(domain=kinds, range=["circle", "diamond", "triangle-right"]),
+    kind: dict[str, Any] = {"title": None, "sort": kinds}
+    chart = (
+        alt.Chart(alt.NamedData("taus"))
+        .mark_point(filled=True, size=60)
+        .encode(
+            x=_varying(alt.X, "tau:Q", "Kendall tau"),
+            y=alt.Y("name:N", sort=list(names), title=None).axis(labelLimit=220, grid=True),
+            color=alt.Color("kind:N", **kind)
+            .scale(domain=kinds, range=[_BLUE, _GREY, _ORANGE])
+            .legend(columns=2),
+            shape=alt.Shape("kind:N", **kind).scale(
+                domain=kinds, range=["circle", "diamond", "triangle-right"]
             ),
             tooltip=["name:N", "kind:N", alt.Tooltip("tau:Q", format=".4f")],
-        ),
-        alt.Step(18),
+        )
     )
+    return chart.properties(width="container", height=alt.Step(18))
 
 
 def tau_by_labels() -> Any:
     """Learning curves of the chosen target: mean and range of the draws."""
     base = (
         alt.Chart(alt.NamedData("curves"))
-        .transform_filter(_chosen())
+        .transform_filter(_CHOSEN)
         .encode(
-            x=alt.X("labels:Q", scale=alt.Scale(type="log"), title="labelled functions"),
+            x=alt.X("labels:Q", title="labelled functions").scale(type="log"),
             color=alt.Color("features:N", title="features"),
         )
     )
     band = base.mark_area(opacity=0.15).encode(
-        y=alt.Y("low:Q", title="Kendall tau", scale=alt.Scale(zero=False)), y2="high:Q"
+        y=_varying(alt.Y, "low:Q", "Kendall tau"), y2="high:Q"
     )
+    four_digits = [alt.Tooltip(f"{name}:Q", format=".4f") for name in ("mean", "low", "high")]
     line = base.mark_line(point=True).encode(
-        y="mean:Q",
-        tooltip=[
-            "features:N",
-            "labels:Q",
-            alt.Tooltip("draws:Q"),
-            *(alt.Tooltip(f"{name}:Q", format=".4f") for name in ("mean", "low", "high")),
-        ],
+        y="mean:Q", tooltip=["features:N", "labels:Q", "draws:Q", *four_digits]
     )
-    return _sized(alt.layer(band, line).add_params(_target()), 300)
+    return _sized(alt.layer(band, line), 300)
 
 
 def coverage_by_level() -> Any:
-    """Coverage of the chosen target among those of all others."""
-    data = alt.NamedData("coverage")
-    x = alt.X("level:Q", title="level asked for", axis=_PERCENT, scale=alt.Scale(zero=False))
-    y = alt.Y("coverage:Q", title="labels held", axis=_PERCENT, scale=alt.Scale(zero=False))
+    """Coverage of the chosen target, and of the others in grey."""
+    x = _varying(alt.X, "level:Q", "level asked for").axis(_PERCENT)
+    y = _varying(alt.Y, "coverage:Q", "labels held").axis(_PERCENT)
     same = alt.InlineData([{"level": level, "coverage": level} for level in LEVELS])
-    diagonal = alt.Chart(same).mark_line(strokeDash=[4, 4], color="#888").encode(x=x, y=y)
-    others = alt.Chart(data).mark_line(opacity=0.18, color="#888").encode(x, y, detail="name:N")
+    base = alt.Chart(alt.NamedData("coverage")).encode(x, y)
+    diagonal = alt.Chart(same).mark_line(strokeDash=[4, 4], color="#888").encode(x, y)
+    others = base.mark_line(opacity=0.18, color="#888").encode(detail="name:N")
     chosen = (
-        alt.Chart(data)
-        .transform_filter(_chosen())
-        .mark_line(point=True, color="#2f86cc")
+        base.transform_filter(_CHOSEN)
+        .mark_line(point=True, color=_BLUE)
         .encode(
-            x,
-            y,
             tooltip=[
                 "name:N",
                 alt.Tooltip("level:Q", format=".0%"),
                 alt.Tooltip("coverage:Q", format=".1%"),
-            ],
+            ]
         )
     )
-    return _sized(alt.layer(diagonal, others, chosen).add_params(_target()), 320)
+    return _sized(alt.layer(diagonal, others, chosen), 320)
 
 
 def importances() -> Any:
     """Permutation importances of the chosen target, with standard deviations."""
     base = _features()
-    bars = base.mark_bar(color="#2f86cc").encode(
-        x=alt.X("importance:Q", title="drop of R² when shuffled"), tooltip=_feature_tooltip()
+    bars = base.mark_bar(color=_BLUE).encode(
+        x=alt.X("importance:Q", title="drop of R² when shuffled")
     )
     errors = base.mark_rule().encode(x="low:Q", x2="high:Q")
-    return _sized(alt.layer(bars, errors).add_params(_target()), alt.Step(18))
+    return _sized(alt.layer(bars, errors), alt.Step(18))
 
 
 def impurities() -> Any:
     """Impurity importances of the same clusters, in the same order."""
-    bars = (
-        _features()
-        .mark_bar(color="#9a9a9a")
-        .encode(
-            x=alt.X("impurity:Q", title="share of impurity", axis=_PERCENT),
-            tooltip=_feature_tooltip(),
-        )
-    )
-    return _sized(bars.add_params(_target()), alt.Step(18))
+    bars = _features().mark_bar(color=_GREY)
+    x = alt.X("impurity:Q", title="share of impurity", axis=_PERCENT)
+    return _sized(bars.encode(x=x), alt.Step(18))
 
 
 def _features() -> alt.Chart:
-    y = alt.Y("feature:N", title=None, sort=alt.EncodingSortField("rank", op="min"))
+    by_rank = alt.EncodingSortField("rank", op="min")
     return (
         alt.Chart(alt.NamedData("importances"))
-        .transform_filter(_chosen())
-        .encode(y=y.axis(labelLimit=190))
+        .transform_filter(_CHOSEN)
+        .encode(
+            y=alt.Y("feature:N", title=None, sort=by_rank).axis(labelLimit=190),
+            tooltip=[
+                "feature:N",
+                alt.Tooltip("others:N", title="shuffled with"),
+                alt.Tooltip("importance:Q", format=".4f"),
+                alt.Tooltip("std:Q", format=".4f", title="standard deviation"),
+                alt.Tooltip("impurity:Q", format=".1%"),
+            ],
+        )
     )
-
-
-def _feature_tooltip() -> list[alt.Tooltip]:
-    return [
-        alt.Tooltip("feature:N"),
-        alt.Tooltip("others:N", title="shuffled with"),
-        alt.Tooltip("importance:Q", format=".4f"),
-        alt.Tooltip("std:Q", format=".4f", title="standard deviation"),
-        alt.Tooltip("impurity:Q", format=".1%"),
-    ]
 
 
 def correlations(names: Sequence[str]) -> Any:
-    """Rank correlations of features, in the order of their clustering."""
-    axis = alt.Axis(labelLimit=170, labelFontSize=9, labelOverlap=False)
-    colour = alt.Scale(scheme="blueorange", domain=[-1, 1], reverse=True)
-    return _sized(
-        alt.Chart(alt.NamedData("correlations"))
-        .mark_rect()
-        .encode(
-            x=alt.X("a:N", sort=list(names), title=None, axis=axis),
-            y=alt.Y("b:N", sort=list(names), title=None, axis=axis),
-            color=alt.Color("rho:Q", scale=colour, title="Spearman rho"),
-            tooltip=["a:N", "b:N", alt.Tooltip("rho:Q", format=".2f")],
-        ),
-        alt.Step(14),
-    )
-
-
-def clean_against_robust(clean: Sequence[int], robust: Sequence[int]) -> Any:
-    """Measured accuracies of all functions, with two Pareto fronts.
+    """Rank correlations of features, in the order of their clustering.
 
     Parameters
     ----------
-    clean, robust
-        Numbers of the two targets to show for each one that may be chosen.
+    names : sequence of str
+        Features in order.
+
+    Returns
+    -------
+    altair.Chart
+    """
+    axis = alt.Axis(labelLimit=170, labelFontSize=9, labelOverlap=False)
+    places: dict[str, Any] = {"sort": list(names), "title": None, "axis": axis}
+    chart = (
+        alt.Chart(alt.NamedData("correlations"))
+        .mark_rect()
+        .encode(
+            x=alt.X("a:N", **places),
+            y=alt.Y("b:N", **places),
+            color=alt.Color("rho:Q", title="Spearman rho").scale(
+                scheme="blueorange", domain=[-1, 1], reverse=True
+            ),
+            tooltip=["a:N", "b:N", alt.Tooltip("rho:Q", format=".2f")],
+        )
+    )
+    return chart.properties(width="container", height=alt.Step(14))
+
+
+def clean_against_robust(clean: Sequence[int], robust: Sequence[int]) -> Any:
+    """Measured accuracies of all canonical architectures, with two Pareto fronts.
+
+    Parameters
+    ----------
+    clean, robust : sequence of int
+        For each target that may be chosen, the numbers of the two targets to show.
+
+    Returns
+    -------
+    altair.LayerChart
     """
     kinds = ["measured front", "chosen by the forest"]
+    kind: dict[str, Any] = {"title": None, "sort": kinds}
+    axes = [
+        _varying(alt.X, "clean:Q", "clean, measured (%)"),
+        _varying(alt.Y, "robust:Q", "robust, measured (%)"),
+    ]
+    tooltip = _tooltip(clean="clean", robust="robust")
     points = (
         alt.Chart(alt.NamedData("functions"))
         .transform_calculate(clean=f"datum.y[clean[{TARGET}]]", robust=f"datum.y[robust[{TARGET}]]")
         .transform_filter("isValid(datum.clean) && isValid(datum.robust)")
-        .mark_circle(size=16, opacity=0.45, color="#9a9a9a")
+        .mark_circle(size=16, opacity=0.45, color=_GREY)
+        .encode(*axes, tooltip=tooltip)
     )
-    tooltip = [
-        alt.Tooltip("arch:N", title="architecture"),
-        alt.Tooltip("clean:Q", format=".2f"),
-        alt.Tooltip("robust:Q", format=".2f"),
-    ]
-    x = alt.X("clean:Q", title="clean, measured (%)", scale=alt.Scale(zero=False))
-    y = alt.Y("robust:Q", title="robust, measured (%)", scale=alt.Scale(zero=False))
-    colours = alt.Scale(domain=kinds, range=["#2f86cc", "#d95f02"])
-    shapes = alt.Scale(domain=kinds, range=["circle", "square"])
+    colour = alt.Color("kind:N", **kind).scale(domain=kinds, range=[_BLUE, _ORANGE])
+    shape = alt.Shape("kind:N", **kind).scale(domain=kinds, range=["circle", "square"])
     fronts = (
-        alt.Chart(alt.NamedData("fronts"))
-        .transform_filter(_chosen())
-        .encode(x, y, color=alt.Color("kind:N", title=None, scale=colours, sort=kinds))
+        alt.Chart(alt.NamedData("fronts")).transform_filter(_CHOSEN).encode(*axes, color=colour)
+    )
+    chart = alt.layer(
+        points,
+        fronts.mark_line(strokeWidth=1.5, opacity=0.8),
+        fronts.mark_point(size=50, strokeWidth=2).encode(shape=shape, tooltip=tooltip),
     )
     pair = [alt.param(name="clean", value=[*clean]), alt.param(name="robust", value=[*robust])]
-    return _sized(
-        alt.layer(
-            points.encode(x, y, tooltip=tooltip),
-            fronts.mark_line(strokeWidth=1.5, opacity=0.8),
-            fronts.mark_point(size=50, strokeWidth=2).encode(
-                shape=alt.Shape("kind:N", title=None, scale=shapes, sort=kinds), tooltip=tooltip
-            ),
-        ).add_params(_target(), *pair),
-        420,
-    )
+    return _sized(chart, 420, *pair)
 
 
-def _sized(chart: Any, height: Any) -> Any:
-    """As wide as the page allows."""
-    return chart.properties(width="container", height=height)
+def _varying(channel: Any, field: str, title: str, scale: str = "linear") -> Any:
+    """Encode a number on an axis that need not begin at zero."""
+    if scale == "log":
+        return channel(field, title=title, scale=alt.Scale(type="log", nice=False))
+    return channel(field, title=title, scale=alt.Scale(zero=False))
+
+
+def _tooltip(**titles: str) -> list[alt.Tooltip]:
+    """Architecture, and numbers with titles."""
+    return [
+        alt.Tooltip("arch:N", title="architecture"),
+        *(alt.Tooltip(f"{name}:Q", format=".2f", title=title) for name, title in titles.items()),
+    ]
+
+
+def _sized(chart: Any, height: Any, *parameters: alt.Parameter) -> Any:
+    """Make a chart of the chosen target as wide as the page allows."""
+    target = alt.param(name=TARGET, value=0)
+    return chart.add_params(target, *parameters).properties(width="container", height=height)

@@ -1,4 +1,4 @@
-"""Which features say the same: rank correlations, with like features side by side."""
+"""Rank correlations of features, with similar features next to each other."""
 
 from collections.abc import Sequence
 
@@ -16,23 +16,25 @@ def correlation_map(X: NDArray[np.float32], columns: Sequence[int]) -> tuple[lis
 
     Parameters
     ----------
-    X
-        Shape (rows, features); NaN is missing, and a rank of its own.
-    columns
-        Which to take; constant ones are left out.
+    X : numpy.ndarray
+        Shape (rows, features); NaN is missing, and ranks below all values.
+    columns : sequence of int
+        Columns to use; constant ones are left out.
 
     Returns
     -------
-    tuple
-        The columns in order, and their correlations.
+    columns : list of int
+        Columns in order.
+    correlations : numpy.ndarray
+        Shape (columns, columns).
     """
     filled = np.where(np.isnan(X), np.float32(-np.inf), X)
     varied = [column for column in columns if (filled[:, column] != filled[0, column]).any()]
     if len(varied) < 2:
         return varied, np.ones((len(varied), len(varied)))
-    near = np.corrcoef(rankdata(filled[:, varied], axis=0), rowvar=False)
-    distance = (1 - np.abs(near)).clip(0)
+    rho = np.corrcoef(rankdata(filled[:, varied], axis=0), rowvar=False)
+    distance = (1 - np.abs(rho)).clip(0)
     np.fill_diagonal(distance, 0)
     tree = linkage(squareform(distance, checks=False), "average", optimal_ordering=True)
     order = leaves_list(tree)
-    return [varied[place] for place in order], near[np.ix_(order, order)]
+    return [varied[place] for place in order], rho[np.ix_(order, order)]

@@ -1,17 +1,13 @@
 """The numbers behind a report's figures and tables."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from acorn.forests import Bundle, Prediction, bounded
-from acorn.forests.manifest import IMPORTANCES
+from acorn.forests import Prediction, bounded
 from acorn.learning.evaluation_metrics import tau
 from acorn.learning.labels import Labels
 from acorn.pareto import pareto_front
@@ -21,50 +17,82 @@ from training.evaluation.evaluate import Evaluation
 Floats = NDArray[np.float64]
 
 LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
-"""Levels at which a report counts how many labels the intervals hold."""
+"""Levels of the intervals whose coverage a report shows."""
 
 LEAST_PAIRS = 50
+"""Least equivalence classes with two measurements for a ceiling."""
+
 MOST_EQUAL = 0.01
-"""Chance that two functions have the same label by coincidence, up to which copies can be told."""
+"""Largest chance of equal labels by coincidence at which copies of a measurement can be told."""
 
 CLEAN = "clean"
 ROBUST_FIRST = ("pgd_linf_1.0", "adv.pgd_linf_8")
-"""What clean accuracy is shown against, where the bundle has it."""
+"""Targets that clean accuracy is shown against if the bundle has them."""
 
 
 def coverage(evaluation: Evaluation, targets: Sequence[str], y: Floats) -> Floats:
-    """Share of labels, of shape (n, targets), that intervals of each of LEVELS hold.
+    """Share of labels inside the intervals of each of :data:`LEVELS`.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        Gives the bundle and the features.
+    targets : sequence of str
+        Targets of the columns of ``y``.
+    y : numpy.ndarray
+        Labels, shape (architectures, targets); NaN is missing.
 
     Returns
     -------
-    ndarray
-        Shape (targets, levels), NaN where there is no label.
+    numpy.ndarray
+        Shape (targets, levels); NaN if there is no label.
     """
     bundle = evaluation.bundle
     numbers = [bundle.targets.index(target) for target in targets]
     value, spread = bundle.ensemble.distribution(bounded(evaluation.X), numbers)
-    there = np.isfinite(y).sum(axis=0)
-    found = np.full((len(targets), len(LEVELS)), np.nan)
+    labelled = np.isfinite(y).sum(axis=0)
+    shares = np.full((len(targets), len(LEVELS)), np.nan)
     for i, level in enumerate(LEVELS):
         half = bundle.intervals.half_width(value, spread, level, numbers)
         _, lower, upper = bundle.scale.columns(numbers).prediction(value, half)
         held = ((lower <= y) & (y <= upper)).sum(axis=0)
-        np.divide(held, there, out=found[:, i], where=there > 0)
-    return found
+        np.divide(held, labelled, out=shares[:, i], where=labelled > 0)
+    return shares
 
 
 class Third(NamedTuple):
-    """Number of labels whose prediction falls in a part of the predicted range, and coverage."""
+    """Coverage of the intervals in a third of the predictions.
+
+    Attributes
+    ----------
+    n : int
+        Number of labels.
+    coverage : float or None
+        Share of the labels inside their intervals; None if there is no label.
+    """
 
     n: int
     coverage: float | None
 
 
 def thirds(label: Floats, prediction: Prediction) -> tuple[list[Third], list[Third]]:
-    """Coverage in thirds: of as many functions each, and of equally wide ranges."""
-    there = np.isfinite(label)
-    value, lower, upper = (bound[there] for bound in prediction)
-    held = (lower <= label[there]) & (label[there] <= upper)
+    """Coverage in thirds of the predictions.
+
+    Parameters
+    ----------
+    label : numpy.ndarray
+        Labels, shape (architectures,); NaN is missing.
+    prediction : Prediction
+        Predictions of the same architectures.
+
+    Returns
+    -------
+    by_rank, by_range : list of Third
+        Thirds of equally many architectures, and of equally wide ranges.
+    """
+    labelled = np.isfinite(label)
+    label, value, lower, upper = (array[labelled] for array in (label, *prediction))
+    held = (lower <= label) & (label <= upper)
     by_rank = np.array_split(np.argsort(value, kind="stable"), 3)
     edges = np.linspace(value.min(), value.max(), 4)[1:3] if len(value) else np.zeros(2)
     part = np.digitize(value, edges)
@@ -77,11 +105,23 @@ def thirds(label: Floats, prediction: Prediction) -> tuple[list[Third], list[Thi
 
 
 def twins_ceiling(labels: Labels, column: str) -> float | None:
-    """Kendall tau between two twins, that were trained apart: what one more training would score.
+    """Kendall tau between labels of equivalent architectures that were trained independently.
 
-    Equal labels of twins are taken for copies of one measurement. None where labels of different
-    functions are equal more often than MOST_EQUAL, so that copies cannot be told, and where fewer
-    than LEAST_PAIRS functions have twins.
+    One more training of every architecture would score this tau. Equal labels of equivalent
+    architectures count as copies of one measurement.
+
+    Parameters
+    ----------
+    labels : Labels
+        Labels of all architectures.
+    column : str
+        Column of the target.
+
+    Returns
+    -------
+    float or None
+        None if labels of different classes are equal more often than :data:`MOST_EQUAL`, so that
+        copies cannot be told, or if fewer than :data:`LEAST_PAIRS` classes have two measurements.
     """
     known = labels.frame.select("id", "arch", column).drop_nulls().sort("arch")
     counts = known.unique("id", keep="first")[column].value_counts()["count"].to_numpy()
@@ -99,9 +139,21 @@ def twins_ceiling(labels: Labels, column: str) -> float | None:
 
 
 def counterpart(target: str, targets: Sequence[str]) -> tuple[str, str] | None:
-    """Clean and robust target to show against each other when ``target`` is chosen.
+    """Find the clean and the robust target to show when a target is chosen.
 
-    Networks trained in the standard way and adversarially trained ones are never mixed.
+    Adversarially trained networks and others are never mixed.
+
+    Parameters
+    ----------
+    target : str
+        The chosen target.
+    targets : sequence of str
+        All targets.
+
+    Returns
+    -------
+    tuple of (str, str) or None
+        Clean and robust target; None if one of them is missing.
     """
     prefix = ADVERSARIAL if target.startswith(ADVERSARIAL) else ""
     clean = prefix + CLEAN
@@ -116,37 +168,23 @@ def counterpart(target: str, targets: Sequence[str]) -> tuple[str, str] | None:
         return None
     if target in robust:
         return clean, target
-    return clean, next((t for t in ROBUST_FIRST if t in robust), robust[0])
+    return clean, next((name for name in ROBUST_FIRST if name in robust), robust[0])
 
 
 def front(first: Floats, second: Floats) -> list[int]:
-    """Rows that no other beats in both, from the largest ``first`` on.
+    """Rows that no other row dominates.
 
-    One of equal rows; rows with NaN are none.
+    Parameters
+    ----------
+    first, second : numpy.ndarray
+        Two objectives, shape (rows,); more is better, and rows with NaN are left out.
+
+    Returns
+    -------
+    list of int
+        The largest ``first`` first; one of equal rows.
     """
-    there = np.flatnonzero(np.isfinite(first) & np.isfinite(second))
-    rows = there[pareto_front(np.column_stack([first, second])[there])]
+    complete = np.flatnonzero(np.isfinite(first) & np.isfinite(second))
+    rows = complete[pareto_front(np.column_stack([first, second])[complete])]
     _, distinct = np.unique(first[rows], return_index=True)
     return rows[np.sort(distinct)].tolist()
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """Importance of features that are collinear, in the order of the bundle's file."""
-
-    feature: str
-    others: list[str]
-    importance: float
-    std: float
-
-
-def read_clusters(bundle: Bundle, folder: Path) -> dict[str, list[Cluster]]:
-    """Importances with the whole clusters, of a bundle that was loaded from ``folder``."""
-    rows = json.loads((folder / IMPORTANCES).read_bytes())
-    return {
-        target: [
-            Cluster(row["feature"], row.get("with", []), row["importance"], row["std"])
-            for row in rows[target]
-        ]
-        for target in bundle.targets
-    }

@@ -1,7 +1,7 @@
-"""Impurity importances: how much the tests on a feature reduced the variance of training labels.
+"""Impurity importances: how much the splits on a feature reduce the variance of training labels.
 
-They say what the trees are made of, not what predictions depend on: features of many values are
-favoured, and of collinear ones each takes a part. A report shows them beside the others only.
+They describe the trees, not what predictions depend on: features with many values are favoured, and
+collinear features share their importance. A report shows them next to permutation importances.
 
 References
 ----------
@@ -21,26 +21,43 @@ Ints = NDArray[Any]
 
 
 def impurity_importances(bundle: Bundle, targets: Sequence[str]) -> Floats:
-    """Share of each feature in the reduction of variance, shape (features, targets)."""
-    found = np.zeros((len(bundle.feature_names), len(targets)))
-    for forest, features, own in bundle.ensemble.members:
-        for output, number in enumerate(own):
+    """Share of each feature in the reduction of variance.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        A trained bundle.
+    targets : sequence of str
+        Targets of the columns.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (features, targets); columns sum to 1, or to 0 if no tree splits.
+    """
+    reductions = np.zeros((len(bundle.feature_names), len(targets)))
+    for member in bundle.ensemble.members:
+        if member.additive:
+            continue
+        for output, number in enumerate(member.targets):
             if bundle.targets[number] in targets:
                 column = targets.index(bundle.targets[number])
-                found[features, column] += _reductions(forest, output)
-    total = found.sum(axis=0)
-    return np.divide(found, total, out=np.zeros_like(found), where=total > 0)
+                reductions[member.features, column] += member.weight * _reductions(
+                    member.forest, output
+                )
+    total = reductions.sum(axis=0)
+    return np.divide(reductions, total, out=np.zeros_like(reductions), where=total > 0)
 
 
 def _reductions(forest: PackedForest, output: int) -> Floats:
     """Reduction of the sum of squares by each feature, summed over the trees.
 
-    A node with children of weights ``a`` and ``b`` and means ``x`` and ``y`` reduces it by
+    A split into children of weights ``a`` and ``b`` and means ``x`` and ``y`` reduces the sum by
     ``a b / (a + b) (x - y)²``.
     """
     nodes = forest.nodes
     value = forest.values[forest.code, output].astype(np.float64)
-    value -= value.mean()  # running sums of small numbers lose less
+    value -= value.mean()  # for the precision of the running sums
     first, last = nodes.leaf, np.append(nodes.leaf, len(value))[nodes.end]
     weight = _between(forest.count, first, last)
     mean = _between(forest.count * value, first, last) / weight
@@ -48,9 +65,8 @@ def _reductions(forest: PackedForest, output: int) -> Floats:
     left, right = inner + 1, nodes.right[inner]
     shared = weight[left] * weight[right] / weight[inner]
     gain = shared * np.square(mean[left] - mean[right])
-    reductions = np.zeros(forest.n_features)
-    np.add.at(reductions, nodes.feature[inner], gain)
-    return reductions
+    features = nodes.feature[inner]
+    return np.bincount(features, gain, forest.n_features).astype(np.float64)
 
 
 def _between(values: NDArray[Any], first: Ints, last: Ints) -> Floats:

@@ -75,6 +75,9 @@
       place.hidden = !rows.some((row) => row.target === Number(select.value));
       place.nextElementSibling.hidden = !place.hidden;
     });
+    document.querySelectorAll("[data-only-for]").forEach((place) => {
+      place.hidden = !place.dataset.onlyFor.split(" ").includes(select.value);
+    });
     window.dispatchEvent(new Event("resize")); // what was hidden had no width
     views.forEach(({ view }) => choose(view));
   };

@@ -1,21 +1,20 @@
-"""The page: a template, charts, and the libraries that draw them, all in one file."""
+"""Writes a report: one HTML file with the charts and the library that draws them."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import cache
-from importlib.util import find_spec
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from acorn import __version__
-from acorn.errors import InputError
+from acorn.optional import need
 from acorn.targets import Target
 from training.evaluation.evaluate import LEVEL, Evaluation
 from training.evaluation.report.figures import LEAST_PAIRS
 from training.evaluation.report.numbers import MOST_POINTS, Numbers
 from training.evaluation.report.report_inputs import Curves, Ours
+from training.result_tables import write_text
 
-NEEDS = ("altair", "jinja2", "vl_convert")
 TEMPLATE = "page.html.j2"
 
 
@@ -31,35 +30,31 @@ def write_report(
 
     Parameters
     ----------
-    evaluation
-        What :func:`~training.evaluation.evaluate.examine` gives.
-    folder
-        Where the bundle was loaded from.
-    out
-        The page.
-    curves
-        Kendall tau of each target with few labels; without them the page says so.
-    protocols
+    evaluation : Evaluation
+        Result of :func:`~training.evaluation.evaluate.evaluate`.
+    folder : pathlib.Path
+        Folder that the bundle was loaded from.
+    out : pathlib.Path
+        The HTML file; its folder is made if needed.
+    curves : Mapping, optional
+        Points of the learning curve of each target; without them the page says so.
+    protocols : sequence of Ours, default=()
         Our scores under the protocols of published results.
 
     Raises
     ------
     InputError
-        If the libraries that draw are not installed; says how to install them.
+        If a library of the extra ``report`` is not installed.
     """
     check_libraries()
-    page = _render(Numbers.of(evaluation, folder, curves or {}, protocols))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(page, encoding="utf-8")
+    page = _render(Numbers(evaluation, folder, curves or {}, protocols))
+    write_text(page, out)
 
 
 def check_libraries() -> None:
-    """Refuse, in one line, to make a report without the libraries that it needs."""
-    missing = [name for name in NEEDS if find_spec(name) is None]
-    if missing:
-        raise InputError(
-            f"a report needs {', '.join(missing)}: install acorn-nas[report] and try again"
-        )
+    """Raise :class:`~acorn.errors.InputError` if a library that reports need is not installed."""
+    for library in ("altair", "jinja2", "vl_convert"):
+        need(library, extra="report")
 
 
 def _render(numbers: Numbers) -> str:
@@ -72,30 +67,24 @@ def _render(numbers: Numbers) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["score"] = _score
-    environment.filters["three"] = lambda value: "-" if value is None else f"{value:.3f}"
-    environment.filters["share"] = lambda value: "-" if value is None else f"{value:.1%}"
+    environment.filters["score"] = partial(_formatted, ".4g")
+    environment.filters["three"] = partial(_formatted, ".3f")
+    environment.filters["share"] = partial(_formatted, ".1%")
     evaluation = numbers.evaluation
     return environment.get_template(TEMPLATE).render(
         forest=evaluation.result["forest"],
         manifest=evaluation.bundle.manifest,
         sources=evaluation.labels.sources,
-        targets=numbers.targets,
-        rows=numbers.rows,
-        pairs=numbers.pairs,
-        fronts=numbers.datasets["fronts"],
-        importances=numbers.datasets["importances"],
-        compared=numbers.compared,
+        numbers=numbers,
         has_ours=any(len(row["ours"]) > 1 for row in numbers.compared),
-        has_curves=bool(numbers.datasets["curves"]),
-        has_correlations=bool(numbers.correlated),
+        has_relative=any("median_relative_error" in row["scores"]["all"] for row in numbers.rows),
         has_ceilings=any(row["ceiling"] is not None for row in numbers.rows),
         level=LEVEL,
         least_pairs=LEAST_PAIRS,
         most_points=MOST_POINTS,
         result=evaluation.result,
-        datasets=numbers.datasets,
         charts=_charts(numbers),
+        predicted={name: targets for name, (_, targets) in _quantities(numbers.targets).items()},
         drawing=_drawing(),
         version=__version__,
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -104,22 +93,24 @@ def _render(numbers: Numbers) -> str:
 
 @cache
 def _drawing() -> str:
-    """The program that draws charts, of the version that they are written for."""
+    """JavaScript that draws charts of the version that altair writes."""
     import vl_convert
     from altair import VEGALITE_VERSION
 
     version = VEGALITE_VERSION.rpartition(".")[0]
     program = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=version)
-    # a string in it that ends the element would end the program
+    # a string that closes the element would end the program
     return program.replace("</script", r"<\/script")
 
 
 def _charts(numbers: Numbers) -> dict[str, Any]:
     from training.evaluation.report import charts
 
-    units = dict.fromkeys(Target.of(name).unit for name in numbers.targets)
-    found = {
-        "predicted": charts.predicted_against_true(numbers.floors, " or ".join(units)),
+    drawn = {
+        name: charts.predicted_against_true(numbers.floors, target.unit, target.scale)
+        for name, (target, _) in _quantities(numbers.targets).items()
+    }
+    drawn |= {
         "taus": charts.tau_by_target(numbers.targets),
         "curves": charts.tau_by_labels(),
         "coverage": charts.coverage_by_level(),
@@ -130,10 +121,21 @@ def _charts(numbers: Numbers) -> dict[str, Any]:
         if numbers.pairs
         else None,
     }
-    return {name: chart.to_dict() for name, chart in found.items() if chart is not None}
+    return {name: chart.to_dict() for name, chart in drawn.items() if chart is not None}
 
 
-def _score(value: float | int | None) -> str:
+def _quantities(names: Sequence[str]) -> dict[str, tuple[Target, list[int]]]:
+    """For each chart of predicted values: a target of its unit and scale, and numbers of all."""
+    numbers: dict[tuple[str, str], list[int]] = {}
+    for number, target in enumerate(map(Target.of, names)):
+        numbers.setdefault((target.unit, target.scale), []).append(number)
+    return {
+        f"predicted-{place}" if place else "predicted": (Target.of(names[of_one[0]]), of_one)
+        for place, of_one in enumerate(numbers.values())
+    }
+
+
+def _formatted(number_format: str, value: float | int | None) -> str:
     if value is None:
         return "-"
-    return str(value) if isinstance(value, int) else f"{value:.4g}"
+    return str(value) if isinstance(value, int) else format(value, number_format)

@@ -1,16 +1,14 @@
-"""What a report is given besides the evaluation: learning curves, protocols, published results."""
+"""Inputs of a report besides the evaluation: learning curves, protocols, published results."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from acorn.errors import InvalidTableError
+from training.json_files import read_json
 
 PUBLISHED = Path(__file__).with_name("published.json")
-
-T = TypeVar("T")
 
 Text = Annotated[str, Field(min_length=1)]
 Score = Annotated[float, Field(allow_inf_nan=False)]
@@ -22,7 +20,17 @@ class _Strict(BaseModel):
 
 
 class CurvePoint(_Strict):
-    """Kendall tau with some number of labels, of every draw of the labels."""
+    """Kendall tau of every draw of a number of labels.
+
+    Attributes
+    ----------
+    labels : int
+        Number of labelled architectures.
+    features : str
+        Name of the set of features.
+    tau : list of float
+        Kendall tau of each draw.
+    """
 
     labels: Annotated[int, Field(ge=1)]
     features: Text
@@ -30,7 +38,7 @@ class CurvePoint(_Strict):
 
 
 class _Setting(_Strict):
-    """What a score is of; a published one and ours compare where all this agrees."""
+    """What a score measures; a published score and ours are compared if these fields agree."""
 
     protocol: Text
     space: Text
@@ -45,7 +53,19 @@ class _Setting(_Strict):
 
 
 class Published(_Setting):
-    """A published score, None where only the protocol is taken over."""
+    """A published score under a protocol.
+
+    Attributes
+    ----------
+    by : str
+        Who published it.
+    value : float or None
+        Score; None if only the protocol is used.
+    source : str or None
+        Address of the publication.
+    note : str, default=""
+        Remark for the page.
+    """
 
     by: Text
     value: Score | None
@@ -54,7 +74,19 @@ class Published(_Setting):
 
 
 class Ours(_Setting):
-    """Our score under a protocol, with one of the splits that it leaves open."""
+    """Our score under a protocol.
+
+    Attributes
+    ----------
+    split : str
+        One of the splits that the protocol allows.
+    value : float
+        Mean score.
+    std : float or None, default=None
+        Standard deviation over draws.
+    n : int or None, default=None
+        Number of draws.
+    """
 
     split: Text
     value: Score
@@ -65,38 +97,48 @@ class Ours(_Setting):
 Curves = Mapping[str, list[CurvePoint]]
 """Points of each target."""
 
-_CURVES: TypeAdapter[dict[str, list[CurvePoint]]] = TypeAdapter(dict[str, list[CurvePoint]])
-_OURS = TypeAdapter(list[Ours])
-_PUBLISHED = TypeAdapter(list[Published])
-
 
 def read_curves(path: Path) -> Curves:
-    """Read learning curves, ``{target: [{"labels", "features", "tau": [...]}]}``.
+    """Read learning curves: ``{target: [{"labels", "features", "tau": [...]}]}``.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        JSON file.
+
+    Returns
+    -------
+    Mapping
+        Points of each target.
 
     Raises
     ------
     InvalidTableError
-        If the file is missing or is something else; so do the other readers.
+        If the file is missing or holds something else.
     """
-    return _read(path, _CURVES, "learning curves")
+    return read_json(path, dict[str, list[CurvePoint]], "learning curves")
 
 
 def read_protocols(path: Path) -> list[Ours]:
-    """Read our scores under published protocols: a list of :class:`Ours`."""
-    return _read(path, _OURS, "scores under protocols")
+    """Read our scores under published protocols.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        JSON file: a list of :class:`Ours`.
+
+    Returns
+    -------
+    list of Ours
+
+    Raises
+    ------
+    InvalidTableError
+        If the file is missing or holds something else.
+    """
+    return read_json(path, list[Ours], "scores under protocols")
 
 
 def read_published() -> list[Published]:
-    """The published results that reports compare with."""
-    return _read(PUBLISHED, _PUBLISHED, "published results")
-
-
-def _read(path: Path, adapter: TypeAdapter[T], what: str) -> T:
-    try:
-        return adapter.validate_json(path.read_bytes())
-    except OSError as error:
-        raise InvalidTableError(f"cannot read {what} from {path}: {error.strerror}") from error
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = "/".join(map(str, first["loc"])) or "the whole"
-        raise InvalidTableError(f"{path} holds no {what}: at {place}: {first['msg']}") from error
+    """Read the published results that reports compare with."""
+    return read_json(PUBLISHED, list[Published], "published results")

@@ -6,19 +6,20 @@ The folder holds ``meta.json`` and, for each dataset, a file ``<dataset>/<attack
                                 "epsilons": {"pgd@Linf": [0.1, ...], ...}}
     cifar10/pgd@Linf_...json   {"cifar10": {"pgd@Linf": {"accuracy": {"0": [0.81, ...], ...}}}}
 
-Accuracies are shares. Attacks have one a budget (in /255), corruptions one a severity, of which the
-label is the mean, and ``clean`` has a single one. Only one network of each isomorphism class was
-measured: the others point to it by ``isomorph``.
+Accuracies are shares. Attacks have one for each budget (in /255), corruptions one for each
+severity, whose mean is the label, and ``clean`` has one. Only one network of each isomorphism class
+was measured; the others refer to it by ``isomorph``.
 """
 
-import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from acorn.errors import InvalidTableError
+from training.labels.importers.sources import read_isomorphs, read_source
 
 ATTACKS = {
     "aa_apgd-ce@Linf": "apgd_ce_linf",
@@ -32,70 +33,55 @@ _SUFFIX = "_accuracy.json"
 
 
 def import_robustness(source: Path) -> pl.DataFrame:
-    """Read a folder of the dataset into a label table, one row an architecture.
+    """Convert a folder of the dataset to a label table.
+
+    Parameters
+    ----------
+    source : pathlib.Path
+        Folder of the dataset.
+
+    Returns
+    -------
+    polars.DataFrame
+        One row for each architecture: ``arch``, and ``<dataset>.<target>`` in percent.
 
     Raises
     ------
     InvalidTableError
-        If a file is missing or not as above; says which.
+        If a file is missing or malformed; the message names it.
     """
-    meta = _read(source / "meta.json")
-    try:
-        networks = {id_: (m["nb201-string"], m["isomorph"]) for id_, m in meta["ids"].items()}
-        budgets: Mapping[str, list[float]] = meta["epsilons"]
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InvalidTableError(f"{source / 'meta.json'} is malformed: {error!r}") from error
-    columns: dict[str, dict[str, float]] = {}
+    isomorphs, budgets = read_source(
+        source / "meta.json", lambda meta: (read_isomorphs(meta), dict(meta["epsilons"]))
+    )
+    columns: dict[str, list[Any]] = {"arch": [*isomorphs]}
     for path in sorted(source.glob(f"*/*{_SUFFIX}")):
         dataset, measure = path.parent.name, path.name.removesuffix(_SUFFIX)
-        try:
-            accuracy = _read(path)[dataset][measure]["accuracy"]
-            found = _labels(measure, accuracy, budgets)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise InvalidTableError(f"{path} is malformed: {error!r}") from error
-        columns |= {f"{dataset}.{target}": labels for target, labels in found.items()}
-    if not columns:
-        raise InvalidTableError(f"got {source}; expected files <dataset>/<attack>{_SUFFIX} in it")
-    return pl.DataFrame(
-        {"arch": [arch for arch, _ in networks.values()]}
-        | {
-            name: [labels.get(isomorph) for _, isomorph in networks.values()]
-            for name, labels in columns.items()
+        labels = read_source(path, partial(_labels, dataset, measure, budgets))
+        columns |= {
+            f"{dataset}.{target}": [percents.get(isomorph) for isomorph in isomorphs.values()]
+            for target, percents in labels.items()
         }
-    )
+    if len(columns) == 1:
+        raise InvalidTableError(f"got {source}; expected files <dataset>/<attack>{_SUFFIX} in it")
+    return pl.DataFrame(columns)
 
 
 def _labels(
-    measure: str, accuracy: Mapping[str, Any], budgets: Mapping[str, list[float]]
+    dataset: str, measure: str, budgets: Mapping[str, list[float]], content: Any
 ) -> dict[str, dict[str, float]]:
     """Percent of each measured network, for each target of a file."""
-    if measure == CLEAN:
-        return {CLEAN: {id_: _percent(value) for id_, value in accuracy.items()}}
+    accuracy = content[dataset][measure]["accuracy"]
     if measure in ATTACKS:
-        columns = dict(enumerate(budgets[measure]))
-        if any(len(values) != len(columns) for values in accuracy.values()):
-            raise ValueError(f"expected {len(columns)} budgets")
-        return {
-            f"{ATTACKS[measure]}_{float(eps)}": {
-                id_: _percent(values[place]) for id_, values in accuracy.items()
-            }
-            for place, eps in columns.items()
-        }
+        targets = [f"{ATTACKS[measure]}_{float(eps)}" for eps in budgets[measure]]
+        shares = accuracy
+    elif measure == CLEAN:
+        targets, shares = [CLEAN], {id_: [share] for id_, share in accuracy.items()}
+    else:
+        targets = [f"corruption_{measure}"]
+        shares = {id_: [sum(values) / len(values)] for id_, values in accuracy.items()}
+    if any(len(values) != len(targets) for values in shares.values()):
+        raise ValueError(f"expected {len(targets)} budgets")
     return {
-        f"corruption_{measure}": {
-            id_: _percent(sum(values) / len(values)) for id_, values in accuracy.items()
-        }
+        target: {id_: round(100 * values[place], 4) for id_, values in shares.items()}
+        for place, target in enumerate(targets)
     }
-
-
-def _percent(share: float) -> float:
-    return round(100 * share, 4)
-
-
-def _read(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text())
-    except FileNotFoundError:
-        raise InvalidTableError(f"there is no {path}") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise InvalidTableError(f"{path} is not valid JSON: {error}") from error

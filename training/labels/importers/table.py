@@ -1,4 +1,4 @@
-"""Any CSV or Parquet table whose columns only need other names."""
+"""Any CSV or Parquet table whose columns need only new names."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,24 +17,25 @@ def import_table(
 
     Parameters
     ----------
-    source
-        CSV or Parquet.
-    columns
-        New name of each column: ``arch`` or ``<dataset>.<target>``. Columns that are not named
-        stay if they have such a name already, and are left out else.
-    small
-        Accept targets of which all labels are at most 1; else they are taken for fractions.
+    source : pathlib.Path
+        CSV or Parquet file.
+    columns : Mapping, optional
+        New name of each column: ``arch`` or ``<dataset>.<target>``. Other columns are kept if they
+        have such a name, and left out otherwise.
+    small : bool, default=False
+        Whether to accept targets whose labels are all at most 1; otherwise they are refused as
+        fractions.
 
     Returns
     -------
     polars.DataFrame
-        ``arch`` as it stands in the table, and labels, each dataset in its own spelling.
+        ``arch`` as in the source, and labels, with the canonical names of datasets.
 
     Raises
     ------
     InvalidTableError
-        If a column to rename is not there, there is no ``arch`` or no label in the result, or
-        labels are not within the bounds of their target.
+        If a column to rename is missing, if the result has no ``arch`` or no label, or if labels
+        are outside the bounds of their target.
     """
     renamed = dict(columns or {})
     archs = {old for old, new in renamed.items() if new == "arch"} or {"arch"}
@@ -42,29 +43,19 @@ def import_table(
     missing = sorted(set(renamed) - set(table.columns))
     if missing:
         raise InvalidTableError(f"{source} has no column {', '.join(missing)}")
-    names = {name: _own_spelling(renamed.get(name, name)) for name in table.columns}
-    kept = {old: new for old, new in names.items() if new == "arch" or _is_label(new)}
-    if "arch" not in kept.values() or len(kept) < 2:
-        got = ", ".join(names.values())
+    labels = []
+    for old in table.columns:
+        name = renamed.get(old, old)
+        dataset, target = split_column(name)
+        if name == "arch":
+            labels.append(table[old].alias(name))
+        elif is_target(target):
+            label = read_column(table[old], Target.of(target), source, small=small)
+            labels.append(label.alias(f"{dataset}.{target}"))
+    names = [label.name for label in labels]
+    if "arch" not in names or len(names) < 2:
+        got = ", ".join(renamed.get(name, name) for name in table.columns)
         raise InvalidTableError(f"got the columns {got}; expected arch and <dataset>.<target>")
-    if len(set(kept.values())) < len(kept):
+    if len(set(names)) < len(names):
         raise InvalidTableError(f"{source}: two columns have the same name once renamed")
-    return table.select(
-        table[old].alias(new)
-        if new == "arch"
-        else read_column(table[old], Target.of(_target(new)), source, small=small).alias(new)
-        for old, new in kept.items()
-    )
-
-
-def _own_spelling(name: str) -> str:
-    """Spell the dataset of a label column as it is registered."""
-    return ".".join(split_column(name)) if _is_label(name) else name
-
-
-def _is_label(name: str) -> bool:
-    return is_target(_target(name))
-
-
-def _target(name: str) -> str:
-    return name.partition(".")[2]
+    return pl.DataFrame(labels)

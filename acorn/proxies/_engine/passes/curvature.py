@@ -8,6 +8,8 @@ from torch.nn import functional
 from acorn.graph.modes import evaluating
 from acorn.proxies._engine.pass_registry import Measurement, define_pass
 from acorn.proxies._engine.passes.static import SURVEY
+from acorn.proxies._math.running_norm import RunningNorms
+from acorn.proxies._network.operations import OperationKind
 
 STEP = 50.0
 """Euclidean length of the step whose effect is measured (published for CIFAR)."""
@@ -28,7 +30,8 @@ def _run(measurement: Measurement) -> None:
         # The image gradients of the sum are those of each image's own loss.
         return functional.cross_entropy(network(x), labels, reduction="sum")
 
-    with evaluating(network.module.modules()):
+    running = {OperationKind.BATCH_NORM: RunningNorms(network.norms)}
+    with evaluating(network.module.modules()), network.operations.replacing(running):
         *gradients, before = torch.autograd.grad(
             loss_at(first), [*records.weights, first], materialize_grads=True
         )
@@ -37,7 +40,7 @@ def _run(measurement: Measurement) -> None:
         step = STEP * direction / length[:, None, None, None]
         moved = (first.detach() + step).requires_grad_(True)
         (after,) = torch.autograd.grad(loss_at(moved), [moved], materialize_grads=True)
-    records.evaluated_gradients = [gradient / half for gradient in gradients]
+    records.evaluated_gradients = [*torch._foreach_div(gradients, half)] if gradients else []
     records.curvature = ((after - before) / STEP).flatten(1).double().norm(dim=1).mean()
 
 

@@ -1,6 +1,8 @@
 """FISHER_EIGEN: the spectrum of the Fisher information in a few parameters of each layer."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,6 +14,7 @@ from acorn.graph.modes import evaluating
 from acorn.proxies._engine.pass_registry import Measurement, define_pass
 from acorn.proxies._engine.passes.static import SURVEY
 from acorn.proxies._math.layout import laid_out_like
+from acorn.proxies._math.running_norm import RunningNorms
 from acorn.proxies._network.measured import MeasuredNetwork
 from acorn.proxies._network.operations import TRANSPOSED, Operation, OperationKind, per_axis
 from acorn.proxies._network.redraw import drawn_values
@@ -25,8 +28,8 @@ come in nearly the same order as by a backward for each class (Kendall tau .89, 
 .90), at a third of the cost; another draw of the weights changes far more."""
 
 SMALLEST_PART = 8
-"""Inputs that go through the network together: these, or as many as the batch has images where
-those are more. So the pass takes no more memory than the others."""
+"""Inputs that go through the network together: these, or twice as many as the batch has images if
+those are more. The pass takes no more memory than HESSIAN then."""
 
 SMOOTHING = 0.05
 """Share of the uniform distribution in p (released code): without BatchNorm's scaling the logits
@@ -53,52 +56,72 @@ def _run(measurement: Measurement) -> None:
     never formed: J' B comes from one backward for each column of a factor B of
     diag(p) - p p', and each parameter's part of it from its layer's output gradient.
     """
-    parts = probed_jacobians(measurement.network, measurement.images)
+    classes = measurement.records.num_classes
+    parts = probed_jacobians(measurement.network, measurement.images, classes)
     jacobian = torch.cat(parts).double()
     eigenvalues = torch.linalg.eigvalsh(jacobian.T @ jacobian / INPUTS)
     measurement.records.fisher_eigenvalues = eigenvalues.clamp_min(0)
 
 
 def probed_jacobians(
-    network: MeasuredNetwork, images: Tensor
+    network: MeasuredNetwork,
+    images: Float[Tensor, "batch channels height width"],
+    num_classes: int,
 ) -> list[Float[Tensor, "inputs parameters"]]:
     """Give J' b for each column b of the factor B, on one part of the noise after the other."""
-    noise = torch.randn((INPUTS, *images.shape[1:]), dtype=images.dtype, device=images.device)
-    parts = -(-INPUTS // max(SMALLEST_PART, len(images)))
+    noise = torch.randn((INPUTS, *images.shape[1:]), dtype=images.dtype).to(images.device)
+    parts = -(-INPUTS // max(SMALLEST_PART, 2 * len(images)))
     with (
-        network.with_values(drawn_values(network, _kaiming)),
-        evaluating(network.module.modules()),  # norms by running statistics, if they have some
-        network.operations.replacing({OperationKind.BATCH_NORM: _normalise_by_running}),
+        network.with_values(drawn_values(network, nn.init.kaiming_normal_)),
+        evaluating(network.module.modules()),
+        network.operations.replacing({OperationKind.BATCH_NORM: RunningNorms(network.norms)}),
+        network.frozen(),
     ):
+        signs = _signs(num_classes, len(images)).to(noise.device, noise.dtype)
         return [
             jacobian
-            for part in laid_out_like(noise, images).tensor_split(parts)
-            for jacobian in _jacobians_on(part, network)
+            for part, signs_of_part in zip(
+                laid_out_like(noise, images).tensor_split(parts),
+                signs.tensor_split(parts, dim=1),
+                strict=True,
+            )
+            for jacobian in _jacobians_on(part, signs_of_part, network)
         ]
 
 
-def _kaiming(weight: Tensor) -> Tensor:
-    empty = torch.empty_like(weight, memory_format=torch.contiguous_format)
-    return nn.init.kaiming_normal_(empty)
+def _signs(num_classes: int, batch: int) -> Float[Tensor, "probes inputs classes"]:
+    """Draw a random sign for each class, input and probe, on the CPU for every device.
+
+    Drawn for one batch of inputs after the other, however many go through the network together:
+    tables of features were made so.
+    """
+    signs = torch.empty(PROBES, INPUTS, num_classes)
+    for part in signs.tensor_split(-(-INPUTS // max(SMALLEST_PART, batch)), dim=1):
+        for probe in part:
+            probe.random_(2)
+    return signs.mul_(2).sub_(1)
 
 
-def _jacobians_on(noise: Tensor, network: MeasuredNetwork) -> list[Tensor]:
+def _jacobians_on(
+    noise: Float[Tensor, "part channels height width"],
+    signs: Float[Tensor, "probes part classes"],
+    network: MeasuredNetwork,
+) -> list[Float[Tensor, "part parameters"]]:
     """Run one part of the noise; its graph is gone before the next one's is made."""
     noise = noise.detach().requires_grad_(True)
-    rows: list[Tensor] = []
+    layers: list[_Layer] = []
 
     def after(operation: Operation, out: Tensor) -> None:
+        if not out.requires_grad:
+            return
+        layer = _Layer(_factor_of(operation, out), operation.bias is not None)
         channel = operation.channel_axis
-        factors = _factors(operation, out)
+        layers.append(layer)
 
         def on_gradient(gradient: Tensor) -> None:
-            first = gradient.select(channel, 0)
-            for factor in factors:
-                product = first if factor is None else first * factor
-                rows.append(product.reshape(len(noise), -1).sum(1))
+            layer.gradient = gradient.select(channel, 0).clone()
 
-        if out.requires_grad:
-            out.register_hook(on_gradient)
+        out.register_hook(on_gradient)
 
     with network.operations.observing(dict.fromkeys(_KINDS, after)):
         logits = network(noise)
@@ -107,30 +130,61 @@ def _jacobians_on(noise: Tensor, network: MeasuredNetwork) -> list[Tensor]:
     if not logits.requires_grad:
         raise ValueError("the logits do not depend on the image")
     jacobians = []
-    for probe in _probes(logits.detach()):
-        rows.clear()
+    probes = [*_probes(logits.detach(), signs)]
+    for number, probe in enumerate(probes, start=1):
+        for layer in layers:
+            layer.gradient = None
         (reached,) = torch.autograd.grad(
-            logits, [noise], probe, retain_graph=True, allow_unused=True
+            logits, [noise], probe, retain_graph=number < len(probes), allow_unused=True
         )
-        if reached is None or not rows:
+        columns = _columns(layers, len(noise))
+        if reached is None or not columns:
             raise ValueError("the logits do not depend on the image")
-        jacobians.append(torch.stack(rows, dim=1))
+        jacobians.append(torch.cat(columns).T)
     return jacobians
 
 
-def _normalise_by_running(operation: Operation) -> Tensor | None:
-    """Use running statistics, where there are some, also while a network trains."""
-    arguments = operation.arguments
-    mean, variance = arguments.get("running_mean"), arguments.get("running_var")
-    if mean is None or variance is None or not operation.normalises_by_batch:
-        return None
-    return functional.batch_norm(
-        operation.input, mean, variance, operation.weight, operation.bias,
-        eps=operation.eps,
-    )  # fmt: skip
+@dataclass(slots=True)
+class _Layer:
+    """What the derivative in a layer's first weight and first bias is made of.
+
+    Attributes
+    ----------
+    factor : Tensor (inputs, ...) or None
+        What the first weight is multiplied with, at each position of channel 0 of the output. None
+        if there is no such weight.
+    has_bias : bool
+        Whether the layer has a bias.
+    gradient : Tensor (inputs, ...) or None
+        Gradient of channel 0 of the output; None if none arrives.
+    """
+
+    factor: Factor | None
+    has_bias: bool
+    gradient: Factor | None = None
 
 
-def _probes(logits: Float[Tensor, "batch classes"]) -> Iterator[Tensor]:
+def _columns(layers: Sequence[_Layer], count: int) -> list[Float[Tensor, "_parameters inputs"]]:
+    """Sum gradients, and gradients times factors, over positions: layers of one size together."""
+    weighted: dict[torch.Size, list[tuple[Tensor, Tensor]]] = defaultdict(list)
+    biased: dict[torch.Size, list[Tensor]] = defaultdict(list)
+    for layer in layers:
+        gradient = layer.gradient
+        if gradient is not None and layer.factor is not None:
+            weighted[gradient.shape].append((gradient, layer.factor))
+        if gradient is not None and layer.has_bias:
+            biased[gradient.shape].append(gradient)
+    products = [
+        torch.stack(gradients).mul_(torch.stack(factors))
+        for gradients, factors in (zip(*pairs, strict=True) for pairs in weighted.values())
+    ]
+    products += [torch.stack(gradients) for gradients in biased.values()]
+    return [product.reshape(len(product), count, -1).sum(2) for product in products]
+
+
+def _probes(
+    logits: Float[Tensor, "part classes"], signs: Float[Tensor, "probes part classes"]
+) -> Iterator[Float[Tensor, "part classes"]]:
     """Give vectors whose outer products sum to diag(p) - p p', in the mean where classes are many.
 
     With s the square root of p, diag(s) - p s' is a factor; its columns sum to zero when weighted
@@ -149,26 +203,15 @@ def _probes(logits: Float[Tensor, "batch classes"]) -> Iterator[Tensor]:
             basis[:, axis] += 1
             yield root * basis
         return
-    for _ in range(PROBES):
-        signs = torch.randint_like(share, 2).mul_(2).sub_(1)
-        mixed = root * signs
+    for probe_signs in signs:
+        mixed = root * probe_signs
         yield (mixed - share * mixed.sum(dim=1, keepdim=True)) / PROBES**0.5
 
 
-def _factors(operation: Operation, out: Tensor) -> list[Factor | None]:
-    """Give each first parameter's factor; None stands for ones."""
-    factors: list[Factor | None] = []
-    if operation.weight is not None:
-        factor = _weight_factor(operation, out)
-        if factor is not None:
-            factors.append(factor)
-    if operation.bias is not None:
-        factors.append(None)
-    return factors
-
-
-def _weight_factor(operation: Operation, out: Tensor) -> Factor | None:
+def _factor_of(operation: Operation, out: Tensor) -> Factor | None:
     """Give what the first weight is multiplied with, at each position of the output."""
+    if operation.weight is None:
+        return None
     x, arguments = operation.input.detach(), operation.arguments
     match operation.kind:
         case OperationKind.LINEAR:
@@ -179,7 +222,8 @@ def _weight_factor(operation: Operation, out: Tensor) -> Factor | None:
             mean, variance = arguments.get("running_mean"), arguments.get("running_var")
             if mean is None or variance is None:
                 return None
-            return (x[:, 0] - mean[0]) * (variance[0] + operation.eps).rsqrt()
+            first = functional.batch_norm(x[:, :1], mean[:1], variance[:1], eps=operation.eps)
+            return first[:, 0]
         case OperationKind.GROUP_NORM:
             return functional.group_norm(x, arguments["num_groups"], eps=operation.eps)[
                 :, 0
@@ -197,12 +241,13 @@ def _first_tap(operation: Operation, x: Tensor, out: Tensor) -> Factor | None:
     axes = x.dim() - 2
     if operation.function in TRANSPOSED or operation.weight is None:
         return None
-    seen = functional.pad(x[:, 0], _padding(arguments, operation.weight.shape[2:]))
+    padding = _padding(arguments, operation.weight.shape[2:])
+    seen = functional.pad(x[:, 0], padding) if any(padding) else x[:, 0].clone()
     strides = per_axis(arguments.get("stride", 1), axes)
     for axis, (size, stride) in enumerate(zip(out.shape[2:], strides, strict=True), start=1):
         seen = seen.narrow(axis, 0, stride * (size - 1) + 1)
         seen = seen[(slice(None),) * axis + (slice(None, None, stride),)]
-    return seen.clone()
+    return seen
 
 
 def _padding(arguments: Mapping[str, Any], kernel: Sequence[int]) -> list[int]:
@@ -219,5 +264,5 @@ def _padding(arguments: Mapping[str, Any], kernel: Sequence[int]) -> list[int]:
 
 
 FISHER_EIGEN = define_pass(
-    "fisher_eigen", _run, after=SURVEY, fills=("fisher_eigenvalues",), cost=2.1
+    "fisher_eigen", _run, after=SURVEY, fills=("fisher_eigenvalues",), cost=1.6
 )

@@ -51,7 +51,8 @@ def _halves(measurement: Measurement) -> None:
     observers = measurement.observers[HALVES]
     keeping = observing({rectifier: keep}) if keeps_graph else nullcontext()
     with watched(network, observers), keeping:
-        logits = network(first.images)
+        # LOGITS reads the gradient of each rectifier by itself.
+        logits = network(first.images, share_rectifiers=False)
     loss = functional.cross_entropy(logits, records.labels[:half])
     gradients = torch.autograd.grad(
         loss, records.weights, retain_graph=keeps_graph, materialize_grads=True
@@ -83,6 +84,7 @@ def _logits(measurement: Measurement) -> None:
 
     with hooked([node.register_hook(on_node) for node in first.rectifiers]):
         torch.autograd.grad(first.logits.sum(), [first.images], materialize_grads=True)
+    show(observers, "reduce")
 
 
 HALVES = define_pass(

@@ -1,6 +1,6 @@
 """RANDOM and BLOCKS: Gaussian noise in place of images."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 
 import torch
@@ -24,7 +24,7 @@ def _random(measurement: Measurement) -> None:
     """Forward of Gaussian noise and backward of the summed logits to the weights."""
     network, records = measurement.network, measurement.records
     noise = laid_out_like(_noise_like(measurement.images), measurement.images)
-    block_outputs: list[Float[Tensor, "batch channels h w"]] = []
+    block_outputs: list[Float[Tensor, "batch channels height width"]] = []
 
     def keep(out: Tensor) -> Tensor | None:
         if out.dim() != 4:
@@ -45,66 +45,69 @@ def _random(measurement: Measurement) -> None:
 
 def _blocks(measurement: Measurement) -> None:
     """Backward through each block separately, after *random*."""
-    outputs: list[Tensor] = measurement.kept.pop(RANDOM)  # they hold the graph
+    # they hold the graph
+    outputs: list[Float[Tensor, "batch channels height width"]] = measurement.kept.pop(RANDOM)
     if len(outputs) < 2:
         raise ValueError("the network has fewer than two blocks that make feature maps")
-    gains = _gains(zip(outputs[-2::-1], outputs[:0:-1], strict=True))
-    measurement.records.blocks = BlocksRecord(_entropies(outputs), gains)
+    unchanged, squares = zip(
+        *(_correlated(*pair) for pair in zip(outputs[-2::-1], outputs[:0:-1], strict=True)),
+        strict=True,
+    )
+    spectra = Spectra()
+    for matrix in (*squares, *_covariances(outputs)):
+        spectra.add(matrix)
+    eigenvalues = spectra.eigenvalues()
+    largest = torch.stack([squares[-1] for squares in eigenvalues[: len(squares)]])
+    gains = torch.where(torch.stack(unchanged), torch.inf, largest.clamp_min(0).sqrt())
+    entropies = [_entropy(values) for values in eigenvalues[len(squares) :]]
+    measurement.records.blocks = BlocksRecord(torch.stack(entropies), gains)
 
 
-def _noise_like(images: Tensor) -> Tensor:
-    """Draw Gaussian noise of a shape: the same whatever layout the images have."""
-    noise = torch.empty(images.shape, dtype=images.dtype, device=images.device)
-    if images.device.type == "cpu":
-        # Torch draws along the memory; tables were made of images with channels last.
-        noise = noise.contiguous(memory_format=torch.channels_last)
-    return noise.normal_()
+def _noise_like(
+    images: Float[Tensor, "batch channels height width"],
+) -> Float[Tensor, "batch channels height width"]:
+    """Draw Gaussian noise of a shape: the same whatever layout and device the images have."""
+    noise = torch.empty(images.shape, dtype=images.dtype)
+    # Torch draws along the memory; tables were made of images with channels last.
+    noise = noise.contiguous(memory_format=torch.channels_last)
+    return noise.normal_().to(images.device)
 
 
 @torch.no_grad()
-def _entropies(outputs: Iterable[Float[Tensor, "..."]]) -> Float[Tensor, " blocks"]:
-    """Entropy of the normalised eigenvalues of the channels' covariance, for each output."""
-    spectra = Spectra()
+def _covariances(
+    outputs: Iterable[Float[Tensor, "_batch _channels _height _width"]],
+) -> Iterator[Float[Tensor, "_n _n"]]:
+    """Covariance of the channels of each output, or a smaller matrix of the same eigenvalues."""
     for features in outputs:
         rows = features.movedim(1, -1).flatten(0, -2).double()
         rows = rows - rows.mean(dim=0)
         # Of the two products the smaller one: they have the same eigenvalues, but for zeros.
         square = rows.T @ rows if len(rows) >= rows.shape[1] else rows @ rows.T
-        spectra.add(square / len(rows))
-    entropies = []
-    for eigenvalues in spectra.eigenvalues():
-        positive = eigenvalues.clamp_min(0)
-        share = positive / positive.sum()
-        entropies.append(-(share * (share + EPSILON).log()).sum())
-    return torch.stack(entropies)
+        yield square / len(rows)
 
 
-def _gains(pairs: Iterable[tuple[Tensor, Tensor]]) -> Float[Tensor, " pairs"]:
-    """Spectral norm of the correlation of a random sign gradient before and after each block.
-
-    Infinite for a block that hands gradients on unchanged.
-    """
-    spectra, unchanged = Spectra(), []
-    for before, after in pairs:
-        squares, same = _squared_correlation(before, after)
-        spectra.add(squares)
-        unchanged.append(same)
-    gains = [squares[-1].clamp_min(0).sqrt() for squares in spectra.eigenvalues()]
-    return torch.where(torch.stack(unchanged), torch.inf, torch.stack(gains))
+def _entropy(eigenvalues: Float[Tensor, " n"]) -> Float[Tensor, ""]:
+    """Entropy of normalised eigenvalues."""
+    positive = eigenvalues.clamp_min(0)
+    share = positive / positive.sum()
+    return -(share * (share + EPSILON).log()).sum()
 
 
-def _squared_correlation(
-    before: Tensor, after: Tensor
-) -> tuple[Float[Tensor, "n n"], Bool[Tensor, ""]]:
+def _correlated(
+    before: Float[Tensor, "batch inputs height_before width_before"],
+    after: Float[Tensor, "batch outputs height width"],
+) -> tuple[Bool[Tensor, ""], Float[Tensor, "n n"]]:
     """Correlate a random sign gradient before and after one block, and tell if they are equal.
 
-    Gives a matrix whose eigenvalues are the squares of the correlation's singular values, of the
-    smallest of its three sizes: channels before, channels after, and pixels.
+    A block that hands gradients on unchanged has an infinite gain. The matrix's eigenvalues are the
+    squares of the correlation's singular values; it is of the smallest of its three sizes: channels
+    before, channels after, and pixels.
     """
     # Drawn with channels last, whatever layout the block's output has.
     batch, channels, *sides = after.shape
-    signs = torch.randint_like(after.new_empty((batch, *sides, channels)), 2).mul_(2).sub_(1)
-    sent = signs.movedim(-1, 1)
+    empty = torch.empty((batch, *sides, channels), dtype=after.dtype)
+    signs = torch.randint_like(empty, 2).mul_(2).sub_(1)  # on the CPU, for every device
+    sent = signs.to(after.device).movedim(-1, 1)
     received: Tensor | None = None
     if after.requires_grad and before.requires_grad:
         (received,) = torch.autograd.grad(
@@ -120,11 +123,11 @@ def _squared_correlation(
         into = unfolded.movedim(1, -1).flatten(0, -2)
         if len(out) < min(into.shape[1], out.shape[1]):
             root = _root((out @ out.T).double())
-            return root @ (into @ into.T).double() @ root / len(out) ** 2, same
+            return same, root @ (into @ into.T).double() @ root / len(out) ** 2
         correlation = (into.T @ out).double() / len(out)
         if len(correlation) > correlation.shape[1]:
             correlation = correlation.T
-        return correlation @ correlation.T, same
+        return same, correlation @ correlation.T
 
 
 def _root(matrix: Float[Tensor, "n n"]) -> Float[Tensor, "n n"]:
@@ -133,7 +136,10 @@ def _root(matrix: Float[Tensor, "n n"]) -> Float[Tensor, "n n"]:
     return vectors @ torch.diag(values.clamp_min(0).sqrt()) @ vectors.T
 
 
-def _folded_to(gradient: Tensor, model: Tensor) -> Tensor:
+def _folded_to(
+    gradient: Float[Tensor, "batch inputs height_before width_before"],
+    model: Float[Tensor, "batch outputs height width"],
+) -> Float[Tensor, "batch folded height width"]:
     """Move the pixels that a stride merges into channels, padding with zeros to whole strides."""
     strides = [-(-g // m) for g, m in zip(gradient.shape[2:], model.shape[2:], strict=True)]
     if strides == [1, 1] and gradient.shape[2:] != model.shape[2:]:

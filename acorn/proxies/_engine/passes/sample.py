@@ -57,7 +57,7 @@ def _show_image(measurement: Measurement, pass_: Pass, size: tuple[int, int]) ->
     images = measurement.images
     with watched(measurement.network, measurement.observers[pass_]):
         shape = (1, images.shape[1], *size)
-        measurement.network(torch.randn(shape, dtype=images.dtype, device=images.device))
+        measurement.network(torch.randn(shape, dtype=images.dtype).to(images.device))
 
 
 SHOWS = ("on_activation", "on_output")

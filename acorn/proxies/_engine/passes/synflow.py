@@ -1,38 +1,49 @@
 """SYNFLOW: forward and backward of a network without signs."""
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from acorn.proxies._engine.pass_registry import Measurement, define_pass
 from acorn.proxies._engine.passes.static import SURVEY
+from acorn.proxies._network.measured import MeasuredNetwork
 from acorn.proxies._network.operations import (
     NORMALISATIONS,
     Operation,
     OperationKind,
     Replacement,
 )
+from acorn.proxies._network.scaled import log_scale
+from acorn.proxies._network.unsigned import unsigned
 
 
 def _run(measurement: Measurement) -> None:
-    """Forward and backward of one image of ones through |weights| without norms, in doubles.
+    """Forward and backward of one image of ones through |weights| without norms.
 
-    Double precision, since the sum grows with the product of all widths.
+    The sum grows with the product of all widths. Weights are scaled to keep activations near one,
+    and the logits' scale is put back in the logarithm; a network of which that cannot be worked out
+    is run in double precision.
     """
-    double = measurement.network.double()
-    positive = [(p, p.detach().abs()) for p in double.module.parameters()]
-    ones = torch.ones_like(measurement.images[:1], dtype=torch.float64)
+    network, images = measurement.network, measurement.images
     replacements: dict[OperationKind, Replacement] = {
-        **dict.fromkeys(NORMALISATIONS, double.operations.bypass),
+        **dict.fromkeys(NORMALISATIONS, network.operations.bypass),
         OperationKind.SOFTMAX: _equal_shares,
         OperationKind.ATTENTION: _equal_attention,
     }
-    with double.with_values(positive), double.operations.replacing(replacements):
-        flow = double(ones).sum()
-        gradients = torch.autograd.grad(flow, double.weights, materialize_grads=True)
-        measurement.records.synflow = [
-            (weight.detach() * gradient).sum()
-            for weight, gradient in zip(double.weights, gradients, strict=True)
-        ]
+
+    def flow(network: MeasuredNetwork) -> Float[Tensor, ""]:
+        dtype = network.weights[0].dtype if network.weights else images.dtype
+        logits = network(torch.ones_like(images[:1], dtype=dtype))
+        gradients = torch.autograd.grad(logits.sum(), network.weights, materialize_grads=True)
+        scale = log_scale(logits)
+        with torch._C.DisableTorchFunction():  # what follows is of values, not of scales
+            weights = [weight.detach() for weight in network.weights]
+            products = torch._foreach_mul(weights, [*gradients])
+            total = torch.cat([product.flatten() for product in products]).sum(dtype=torch.float64)
+            return total.log() + scale
+
+    with network.operations.replacing(replacements):
+        measurement.records.synflow = unsigned(network, flow)
 
 
 def _equal_shares(operation: Operation) -> Tensor | None:

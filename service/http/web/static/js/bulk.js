@@ -18,7 +18,7 @@ const MOST_ERRORS = 8;
 
 /**
  * Make the section work.
- * @param {() => {space: string, dataset: string, interval: number}} choice what is chosen now
+ * @param {() => import("./choice.js").Choice} choice what is chosen now
  */
 export function watchBulk(choice) {
   const drop = byId("drop");
@@ -63,7 +63,7 @@ export function readItems(rows, space) {
 
 /**
  * @param {File} file
- * @param {{space: string, dataset: string, interval: number}} choice
+ * @param {import("./choice.js").Choice} choice
  */
 async function take(file, choice) {
   byId("bulk-error").hidden = true;
@@ -83,11 +83,12 @@ async function take(file, choice) {
 
 /**
  * @param {Item[]} items
- * @param {{dataset: string, interval: number}} choice
+ * @param {import("./choice.js").Choice} choice
  * @returns {Promise<Job>}
  */
-async function submit(items, { dataset, interval }) {
+async function submit(items, { dataset, interval, conditions }) {
   const query = new URLSearchParams({ dataset, interval: String(interval), features: "false" });
+  if (Object.keys(conditions).length) query.set("conditions", JSON.stringify(conditions));
   const body = items.map(({ space, arch }) => JSON.stringify({ space, arch })).join("\n");
   const headers = { "Content-Type": "application/x-ndjson" };
   return (await ask(`jobs?${query}`, { method: "POST", headers, body })).json();

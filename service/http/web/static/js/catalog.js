@@ -1,13 +1,12 @@
 // What the server can be asked for: spaces, and the forests that answer for them.
 import { getJson } from "./api.js";
 
-/** @typedef {{name: string, description: string, example: string, datasets: string[]}} Space */
+/** @typedef {{name: string, description: string, example: string, datasets: string[], forests: string[]}} Space */
 /**
  * @typedef {{name: string, version: string, space: string, dataset: string, targets: string[],
- *   table_rows: number, default: boolean}} Forest
+ *   target_details: Record<string, import("./targets.js").Detail>, table_spaces: string[],
+ *   conditions: import("./conditions.js").Condition[], default: boolean}} Forest
  */
-
-const UNIVERSAL = "universal";
 
 /** What there is to choose from. */
 export class Catalog {
@@ -17,6 +16,7 @@ export class Catalog {
    */
   constructor(spaces, forests) {
     this.forests = forests.filter((forest) => forest.default);
+    this.everySpace = spaces;
     this.spaces = spaces.filter((space) => this.datasetsOf(space.name).length > 0);
   }
 
@@ -26,15 +26,23 @@ export class Catalog {
     return new Catalog(spaces, forests);
   }
 
+  /** @param {string} space @returns {Forest[]} those that predict for it: its own first, then the universal one */
+  #covering(space) {
+    const names = this.everySpace.find(({ name }) => name === space)?.forests ?? [];
+    const covering = this.forests.filter(({ name }) => names.includes(name));
+    return covering.sort((a, b) => Number(b.space === space) - Number(a.space === space));
+  }
+
   /** @param {string} name @returns {Space | undefined} */
   space(name) {
     return this.spaces.find((space) => space.name === name);
   }
 
-  /** @param {string} space @returns {string[]} datasets that some forest predicts for it */
+  /** @param {string} space @returns {string[]} datasets that some forest predicts for it, in the order of the space */
   datasetsOf(space) {
-    const covering = this.forests.filter((forest) => [space, UNIVERSAL].includes(forest.space));
-    return [...new Set(covering.map((forest) => forest.dataset))].sort(smallFirst);
+    const listed = this.everySpace.find(({ name }) => name === space)?.datasets ?? [];
+    const known = this.#covering(space).map((forest) => forest.dataset);
+    return [...new Set([...listed.filter((name) => known.includes(name)), ...known])];
   }
 
   /**
@@ -44,21 +52,25 @@ export class Catalog {
    * @returns {Forest | undefined}
    */
   forest(space, dataset) {
-    const fitting = this.forests.filter((forest) => forest.dataset === dataset);
-    return [space, UNIVERSAL]
-      .map((name) => fitting.find((forest) => forest.space === name))
-      .find((forest) => forest);
+    return this.#covering(space).find((forest) => forest.dataset === dataset);
   }
 
   /**
-   * Whether the whole space can be shown.
+   * Whether the architectures of a space, or known ones, can be shown.
    * @param {string} space
    * @param {string} dataset
    */
   hasMap(space, dataset) {
-    return this.forest(space, dataset)?.space === space;
+    return this.forest(space, dataset)?.table_spaces.includes(space) ?? false;
+  }
+
+  /**
+   * The dataset to show first when a space is chosen: the present one, unless only others have a map.
+   * @param {string} space
+   * @param {string} dataset
+   */
+  firstDataset(space, dataset) {
+    if (this.hasMap(space, dataset)) return dataset;
+    return this.datasetsOf(space).find((name) => this.hasMap(space, name)) ?? dataset;
   }
 }
-
-/** @param {string} a @param {string} b */
-const smallFirst = (a, b) => a.length - b.length || a.localeCompare(b);

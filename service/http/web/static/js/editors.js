@@ -3,6 +3,7 @@ import { drawArcs, readGraph } from "./arcs.js";
 import { el } from "./dom.js";
 import { readGenotype } from "./genotype.js";
 import { layerEditor } from "./layers.js";
+import { networkSearch } from "./search.js";
 import { sizeEditor } from "./sizes.js";
 import { topologyEditor } from "./topology.js";
 
@@ -11,22 +12,25 @@ import { topologyEditor } from "./topology.js";
  * @property {HTMLElement} element
  * @property {(arch: string) => boolean} show shows an architecture, and whether it could read it; if
  *   it could not, the drawing stays as it is
+ * @property {(networks: import("./search.js").Network[]) => void} [list] offers known networks; those
+ *   of equal names in the order to show
  */
 
-/** @typedef {(onChange: (arch: string) => void) => Editor} MakeEditor */
+/** @typedef {(onChange: (arch: string, imageSize?: number) => void) => Editor} MakeEditor */
 
 /** @type {Record<string, MakeEditor>} */
 const EDITORS = {
   nats_tss: topologyEditor,
   nats_sss: sizeEditor,
   nasbench_macro: layerEditor,
+  timm: networkSearch,
   darts: () => drawing(readGenotype),
   graph: () => drawing(readGraph),
 };
 
 /**
  * @param {string} space
- * @param {(arch: string) => void} onChange
+ * @param {(arch: string, imageSize?: number) => void} onChange
  * @returns {Editor}
  */
 export function makeEditor(space, onChange) {
@@ -34,7 +38,7 @@ export function makeEditor(space, onChange) {
 }
 
 /** @param {string} space @returns {boolean} whether its specifications are written, not drawn */
-export const isText = (space) => !["nats_tss", "nats_sss", "nasbench_macro"].includes(space);
+export const isText = (space) => !["nats_tss", "nats_sss", "nasbench_macro", "timm"].includes(space);
 
 /**
  * What is only drawn: the text is changed in the field below.

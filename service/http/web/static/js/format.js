@@ -13,11 +13,27 @@ export const signed = (value) => `${value < 0 ? "−" : "+"}${points(Math.abs(va
 /** @param {number} value of any size */
 export const three = (value) => THREE.format(value);
 
+/**
+ * @param {number} value
+ * @param {{unit: string}} detail of its target
+ * @returns {string} the value and its unit
+ */
+export function quantity(value, { unit }) {
+  if (unit === "percentile") return `${unit} ${Math.round(value)}`;
+  return unit === "percent" ? `${points(value)}%` : `${three(value)} ${unit}`;
+}
+
+/** @param {number} value a factor */
+export const factor = (value) => `× ${three(value)}`;
+
 /** @param {number} value */
 export const whole = (value) => WHOLE.format(value);
 
 /** @param {{lower: number, upper: number}} interval */
 export const span = ({ lower, upper }) => `${points(lower)} – ${points(upper)}`;
+
+/** @param {{lower: number, upper: number}} interval in a unit other than percent */
+export const roughSpan = ({ lower, upper }) => `${three(lower)} – ${three(upper)}`;
 
 /**
  * @param {number} n

@@ -1,23 +1,30 @@
-// The whole space as a scatter of two axes, with the Pareto front and the architecture of the page.
+// A space as a scatter of two axes, with the Pareto front, the architecture of the page and those compared.
 import { getJson } from "./api.js";
+import { writeValues } from "./choice.js";
+import { writtenValues } from "./conditions.js";
 import { byId, el } from "./dom.js";
-import { counted, points, three, whole } from "./format.js";
+import { familyShape, groupFamilies, OTHER } from "./families.js";
+import { counted, quantity, three, whole } from "./format.js";
 import { colours } from "./theme.js";
 import { COSTS, fullName } from "./targets.js";
 
 /**
- * @typedef {{space: string, dataset: string, total: number,
- *   x: {name: string, better: string}, y: {name: string, better: string},
- *   points: {arch: string[], x: number[], y: number[]}, front: number[]}} SpaceMap
+ * @typedef {{space: string, dataset: string, conditions: import("./conditions.js").Values, total: number,
+ *   x: Axis, y: Axis,
+ *   points: {arch: string[], x: number[], y: number[], image_size: number[] | null}, front: number[]}} SpaceMap
  */
+/** @typedef {import("./targets.js").Detail & {name: string}} Axis */
 /** @typedef {{x: number, y: number, arch?: string}} Point */
 
 const VENDOR = "static/vendor/";
 const SCRIPTS = ["vega-6.4.0/vega.min.js", "vega-lite-6.5.0/vega-lite.min.js"];
 const INTERPRETER = "../vendor/vega-interpreter-2.3.2/vega-interpreter.js";
+const LOG_ROOM = 1.05; // factor on either side
 const NEAR = 24; // px within which a point counts as meant
 const TAIL = 0.02; // share of the points at the poor end that may lie outside of the picture
 const MOST_TICKS = 8;
+const FAMILY_SIZE = 34; // px² of a point
+const [STRONG, FAINT] = [0.8, 0.08]; // opacity
 const LONG_TAIL = 2; // how much larger they would make an axis for that
 
 /** @type {Promise<{vega: any, vegaLite: any, interpreter: any}> | null} */
@@ -25,18 +32,23 @@ let libraries = null;
 
 /** The section of the page. */
 export class MapView {
-  /** @param {(arch: string) => void} onPick called with the architecture that was clicked */
+  /** @param {(arch: string, imageSize?: number) => void} onPick called with the architecture that was clicked */
   constructor(onPick) {
     this.onPick = onPick;
     this.place = byId("map");
     this.tip = el("div", { class: "tip", hidden: true });
-    this.named = ""; // the architecture that the tip names
+    this.named = -1; // the point that the tip names
     /** @type {any} */
     this.view = null;
     /** @type {SpaceMap | null} */
     this.map = null;
     /** @type {Point | null} */
     this.here = null;
+    /** @type {(Point & {letter: string})[]} */
+    this.compared = [];
+    /** @type {import("./families.js").Families | null} */
+    this.families = null;
+    this.family = ""; // the one that is emphasised
     this.turn = 0;
     this.place.addEventListener("pointermove", (/** @type {PointerEvent} */ e) => this.#hover(e));
     this.place.addEventListener("pointerleave", () => this.#point(-1));
@@ -50,18 +62,23 @@ export class MapView {
    * @param {string} dataset
    * @param {string} x
    * @param {string} y
+   * @param {import("./conditions.js").Values} conditions of all points
    */
-  async load(space, dataset, x, y) {
+  async load(space, dataset, x, y, conditions) {
     const turn = ++this.turn;
-    const query = new URLSearchParams({ dataset, x, y });
+    const query = new URLSearchParams({ dataset, x, y, conditions: writeValues(conditions) });
     const [map] = await Promise.all([
       getJson(`spaces/${encodeURIComponent(space)}/map?${query}`),
       loadLibraries(),
     ]);
     if (turn !== this.turn) return; // a newer one is under way
     this.map = map;
+    // Image sizes tell networks that people use from cells and the like, which have no families.
+    this.families = map.points.image_size && groupFamilies(map.points.arch);
+    if (![...(this.families?.names ?? []), OTHER].includes(this.family)) this.family = "";
     this.tip.hidden = true;
     this.#list();
+    this.#legend();
     await this.draw();
   }
 
@@ -74,6 +91,7 @@ export class MapView {
     this.view = null;
     this.place.replaceChildren();
     byId("front-list").replaceChildren();
+    byId("map-legend").replaceChildren();
   }
 
   /** @param {Point | null} point where the architecture of the page lies */
@@ -82,23 +100,34 @@ export class MapView {
     this.view?.data("here", point ? [point] : []).runAsync();
   }
 
-  /** @returns {string} an architecture drawn by chance */
+  /** @param {(Point & {letter: string})[]} points where the compared architectures lie */
+  markCompared(points) {
+    this.compared = points;
+    this.view?.data("compared", points).runAsync();
+  }
+
+  /** @returns {[string, number | undefined]} an architecture drawn by chance, and its image size */
   random() {
-    const archs = this.map?.points.arch ?? [];
-    return archs[Math.floor(archs.length * Math.random())];
+    return this.#network(Math.floor((this.map?.points.arch.length ?? 0) * Math.random()));
+  }
+
+  /** @returns {import("./search.js").Network[]} all networks of the map */
+  networks() {
+    const { arch = [], image_size: sizes = null } = this.map?.points ?? {};
+    return arch.map((name, i) => ({ arch: name, image_size: sizes?.[i], text: this.#values(i) }));
   }
 
   /** Draw, as after a change of colours. */
   async draw() {
     if (!this.map) return;
     const { vega, vegaLite, interpreter } = await loadLibraries();
-    const runtime = vega.parse(vegaLite.compile(specification(this.map)).spec, null, { ast: true });
+    const runtime = vega.parse(vegaLite.compile(specification(this.map, this.families, this.family)).spec, null, { ast: true });
     this.view?.finalize();
     const canvas = el("div");
     this.place.replaceChildren(canvas, this.tip);
     this.place.classList.add("points");
     this.view = new vega.View(runtime, { expr: interpreter, renderer: "canvas", container: canvas });
-    this.view.data("here", this.here ? [this.here] : []);
+    this.view.data("here", this.here ? [this.here] : []).data("compared", this.compared);
     this.view.tooltip(() => {});
     canvas.setAttribute("role", "img");
     canvas.setAttribute("aria-label", description(this.map));
@@ -147,20 +176,33 @@ export class MapView {
   /** @param {PointerEvent} event */
   #click(event) {
     // A click has whole pixels where a move may have parts of them: what the tip names is what is meant.
-    if (event.pointerType !== "touch" && !this.tip.hidden) return this.onPick(this.named);
-    const i = this.#nearest(event);
-    if (i >= 0 && this.map) this.onPick(this.map.points.arch[i]);
+    const named = event.pointerType !== "touch" && !this.tip.hidden;
+    const i = named ? this.named : this.#nearest(event);
+    if (i >= 0) this.onPick(...this.#network(i));
+  }
+
+  /** @param {number} i @returns {[string, number | undefined]} */
+  #network(i) {
+    const { arch, image_size: sizes } = /** @type {SpaceMap} */ (this.map).points;
+    return [arch[i], sizes?.[i]];
+  }
+
+  /** @param {number} i @returns {string} the architecture, and its image size if there are several */
+  #name(i) {
+    const [arch, size] = this.#network(i);
+    return size ? `${arch} · ${size} px` : arch;
   }
 
   /** @param {number} i the point that is meant, or -1 */
   #point(i) {
     if (!this.view || !this.map) return;
     this.tip.hidden = i < 0;
-    const { arch, x, y } = this.map.points;
+    const { x, y } = this.map.points;
     this.view.data("meant", i < 0 ? [] : [{ x: x[i], y: y[i] }]).runAsync();
     if (i < 0) return;
-    this.named = arch[i];
-    this.tip.replaceChildren(el("code", {}, arch[i]), el("br"), this.#values(i));
+    this.named = i;
+    const family = this.families ? `${this.families.of[i]}: ` : "";
+    this.tip.replaceChildren(family, el("code", {}, this.#name(i)), el("br"), this.#values(i));
     const [left, top] = this.position(i);
     const onTheLeft = left > this.place.clientWidth / 2;
     this.tip.style.left = onTheLeft ? "" : `${left + 12}px`;
@@ -171,23 +213,55 @@ export class MapView {
   /** @param {number} i */
   #values(i) {
     const { x, y, points: all } = /** @type {SpaceMap} */ (this.map);
-    return `${fullName(x.name)} ${written(x.name, all.x[i])}, ${fullName(y.name)} ${written(y.name, all.y[i])}`;
+    return `${fullName(x.name)} ${written(x, all.x[i])}, ${fullName(y.name)} ${written(y, all.y[i])}`;
+  }
+
+  /** A button for each family emphasises it. */
+  #legend() {
+    const { names = [] } = this.families ?? {};
+    byId("map-legend").hidden = !names.length;
+    byId("map-legend").replaceChildren(
+      ...[...names, ...(names.length ? [OTHER] : [])].map((name, i) => {
+        const [place, shape] = name === OTHER ? [OTHER, "circle"] : [i, familyShape(i)];
+        const button = el(
+          "button",
+          { type: "button", "data-family": place, "data-shape": shape, "aria-pressed": String(name === this.family) },
+          el("span", { class: "mark", "aria-hidden": "true" }),
+          name,
+        );
+        button.addEventListener("click", () => this.#emphasise(name));
+        return button;
+      }),
+    );
+  }
+
+  /** @param {string} family the one to emphasise; none if it is already */
+  #emphasise(family) {
+    this.family = this.family === family ? "" : family;
+    for (const button of byId("map-legend").children) {
+      button.setAttribute("aria-pressed", String(button.textContent === this.family));
+    }
+    this.draw();
   }
 
   #list() {
     const map = /** @type {SpaceMap} */ (this.map);
     const { total, points: all, front } = map;
     const shown = all.arch.length < total ? `, of which ${whole(all.arch.length)} are drawn` : "";
-    const [x, y] = [closeUp(all.x, map.x.better), closeUp(all.y, map.y.better)];
+    const [x, y] = [closeUp(all.x, map.x), closeUp(all.y, map.y)];
     const outside = all.x.filter((_, i) => all.x[i] < x[0] || all.y[i] < y[0]).length;
     const cut = outside ? ` ${whole(outside)} poor ones lie outside of the picture.` : "";
+    const conditions = writtenValues(map.conditions);
+    const points = this.families
+      ? `${counted(total, "point")}, one for each network and image size${conditions && ` (${conditions})`}`
+      : counted(total, "function");
     byId("map-note").textContent =
-      `${counted(total, "function")}${shown}.${cut} No other is better on both axes than those on the line, ` +
+      `${points}${shown}.${cut} No other is better on both axes than those on the line, ` +
       "the Pareto front. Click a point to load it.";
     byId("front-list").replaceChildren(
       ...front.map((i) => {
-        const button = el("button", { type: "button" }, el("b", {}, this.#values(i)), el("code", {}, all.arch[i]));
-        button.addEventListener("click", () => this.onPick(all.arch[i]));
+        const button = el("button", { type: "button" }, el("b", {}, this.#values(i)), el("code", {}, this.#name(i)));
+        button.addEventListener("click", () => this.onPick(...this.#network(i)));
         return el("li", {}, button);
       }),
     );
@@ -216,8 +290,12 @@ function loadScript(address) {
   });
 }
 
-/** @param {SpaceMap} map */
-function specification(map) {
+/**
+ * @param {SpaceMap} map
+ * @param {import("./families.js").Families | null} families
+ * @param {string} family the one that is emphasised, or nothing
+ */
+function specification(map, families, family) {
   const [text, quiet, line, edge, card, accent, front] = colours(
     "--text", "--quiet", "--line", "--edge", "--card", "--accent", "--front",
   );
@@ -225,19 +303,26 @@ function specification(map) {
   const values = arch.map((_, i) => ({ x: x[i], y: y[i] }));
   const encoding = { x: axis("x", map.x, x), y: axis("y", map.y, y) };
   const best = map.front.map((i) => values[i]);
+  const points = families ? familyPoints(values, families, family) : plainPoints(values, quiet);
   return {
     autosize: { type: "fit", contains: "padding" },
     width: 400,
     height: 300,
     padding: 4,
-    datasets: { points: values, front: best, meant: [], here: [] },
+    datasets: { ...points.datasets, front: best, meant: [], here: [], compared: [] },
     encoding,
     layer: [
-      { data: { name: "points" }, mark: { type: "point", filled: true, size: 11, color: quiet, opacity: 0.4, clip: true } },
+      points.layer,
       { data: { name: "front" }, mark: { type: "line", color: front, strokeWidth: 1.5, clip: true } },
       { data: { name: "front" }, mark: { type: "point", filled: true, size: 30, color: front, opacity: 1, clip: true } },
       { data: { name: "meant" }, mark: { type: "point", size: 110, color: text, strokeWidth: 2, opacity: 1 } },
       { data: { name: "here" }, mark: { type: "point", filled: true, size: 190, color: accent, stroke: card, strokeWidth: 2.5, opacity: 1 } },
+      { data: { name: "compared" }, mark: { type: "point", size: 210, color: text, strokeWidth: 2, filled: false, opacity: 1 } },
+      {
+        data: { name: "compared" },
+        mark: { type: "text", dx: 15, dy: -11, fontSize: 14, fontWeight: "bold", color: text },
+        encoding: { text: { field: "letter", type: "nominal" } },
+      },
     ],
     config: {
       background: "transparent",
@@ -252,23 +337,60 @@ function specification(map) {
 }
 
 /**
+ * @param {Point[]} values
+ * @param {string} color
+ */
+function plainPoints(values, color) {
+  const mark = { type: "point", filled: true, size: 11, color, opacity: 0.4, clip: true };
+  return { datasets: { points: values }, layer: { data: { name: "points" }, mark } };
+}
+
+/**
+ * Points in the colour and shape of their family; the others and those not emphasised stay behind.
+ * @param {Point[]} values
+ * @param {import("./families.js").Families} families
+ * @param {string} family
+ */
+function familyPoints(values, { names, of }, family) {
+  const domain = [...names, OTHER];
+  const range = colours(...names.map((_, i) => `--family-${i}`), "--family-other");
+  const shapes = domain.map((name, i) => (name === OTHER ? "circle" : familyShape(i)));
+  const shown = values
+    .map((value, i) => ({ ...value, family: of[i], strength: !family || of[i] === family ? STRONG : FAINT }))
+    .sort((a, b) => a.strength - b.strength || Number(b.family === OTHER) - Number(a.family === OTHER));
+  const layer = {
+    data: { name: "points" },
+    mark: { type: "point", filled: true, size: FAMILY_SIZE, clip: true },
+    encoding: {
+      color: { field: "family", type: "nominal", scale: { domain, range }, legend: null },
+      shape: { field: "family", type: "nominal", scale: { domain, range: shapes }, legend: null },
+      opacity: { field: "strength", type: "quantitative", scale: null },
+    },
+  };
+  return { datasets: { points: shown }, layer };
+}
+
+/**
  * @param {"x" | "y"} field
- * @param {{name: string, better: string}} axis_
+ * @param {Axis} axis_
  * @param {number[]} values
  */
-function axis(field, { name, better }, values) {
-  const title = COSTS.includes(name) ? fullName(name) : `${fullName(name)}, predicted (%)`;
-  const scale = { zero: false, nice: false, domain: closeUp(values, better) };
+function axis(field, axis_, values) {
+  const { name, unit } = axis_;
+  const title = COSTS.includes(name) ? fullName(name) : `${fullName(name)}, predicted (${unit === "percent" ? "%" : unit})`;
+  const type = axis_.scale === "log" ? { type: "log" } : { zero: false };
+  const scale = { ...type, nice: false, domain: closeUp(values, axis_) };
   return { field, type: "quantitative", title, scale, axis: { tickCount: MOST_TICKS } };
 }
 
 /**
  * The range of values; without the last few at the poor end where these would squeeze the others.
  * @param {number[]} values
- * @param {string} better
+ * @param {Axis} axis_
  * @returns {[number, number]}
  */
-function closeUp(values, better) {
+function closeUp(values, { better, scale }) {
+  if (scale === "log") return [Math.min(...values) / LOG_ROOM, Math.max(...values) * LOG_ROOM];
   const sorted = [...values].sort((a, b) => a - b);
   let low = sorted[0];
   let high = sorted[sorted.length - 1];
@@ -287,7 +409,7 @@ function description({ x, y, points: all, front }) {
 }
 
 /**
- * @param {string} name
+ * @param {Axis} axis_
  * @param {number} value
  */
-const written = (name, value) => (COSTS.includes(name) ? three(value) : points(value));
+const written = (axis_, value) => (COSTS.includes(axis_.name) ? three(value) : quantity(value, axis_));

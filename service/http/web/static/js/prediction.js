@@ -1,8 +1,8 @@
 // The first thing to see: two numbers, how sure they are, and whether to believe them.
 import { byId, el } from "./dom.js";
-import { duration, points, span, three } from "./format.js";
+import { duration, points, quantity, roughSpan, span, three } from "./format.js";
 import { drawScale } from "./scale.js";
-import { CLEAN, fullName } from "./targets.js";
+import { CLEAN, detailOf, fullName, isAccuracy, isPercent, isRank } from "./targets.js";
 
 /**
  * @typedef {{id: string, space: string, arch: string,
@@ -10,6 +10,7 @@ import { CLEAN, fullName } from "./targets.js";
  *   domain_score: number | null, feature_source: "table" | "cache" | "computed",
  *   submitted: {params: number, flops: number},
  *   attributions: Record<string, {feature: string, contribution: number}[]> | null,
+ *   attribution_groups: Record<string, {group: string, contribution: number}[]> | null,
  *   baseline: Record<string, number> | null,
  *   seconds: {queue: number, features: number, forest: number}}} Prediction
  */
@@ -31,6 +32,9 @@ export function showPrediction(prediction, choice) {
   showNumber("clean", prediction.targets[CLEAN], choice.interval);
   byId("robust-number").hidden = !choice.robust;
   if (choice.robust) showNumber("robust", prediction.targets[choice.robust], choice.interval);
+  byId("device-number").hidden = !choice.device;
+  byId("numbers").classList.toggle("three", Boolean(choice.device));
+  if (choice.device) showNumber("device", prediction.targets[choice.device], choice.interval, choice.device);
   byId("numbers").setAttribute("aria-busy", "false");
   showVerdict(prediction);
   showFacts(prediction);
@@ -61,7 +65,7 @@ export function showNothing() {
  */
 function clear(reason) {
   byId("numbers").setAttribute("aria-busy", "true");
-  for (const which of ["clean", "robust"]) {
+  for (const which of ["clean", "robust", "device"]) {
     byId(`${which}-value`).replaceChildren("––.–");
     byId(`${which}-interval`).textContent = "\u00a0";
     byId(`${which}-scale`).replaceChildren();
@@ -74,11 +78,12 @@ function clear(reason) {
 }
 
 /**
- * @param {"clean" | "robust"} which
+ * @param {"clean" | "robust" | "device"} which
  * @param {import("./scale.js").Estimate | undefined} estimate none where the forest has no such target
  * @param {number} interval
+ * @param {string} [target] other than an accuracy
  */
-function showNumber(which, estimate, interval) {
+function showNumber(which, estimate, interval, target = CLEAN) {
   const value = byId(`${which}-value`);
   if (!estimate) {
     value.replaceChildren("–");
@@ -86,15 +91,22 @@ function showNumber(which, estimate, interval) {
     byId(`${which}-scale`).replaceChildren();
     return;
   }
-  const timed = el("span", { elementtiming: `${which}-accuracy` }, points(estimate.value));
-  value.replaceChildren(timed, el("small", {}, "%"));
-  const level = `${Math.round(100 * interval)}% interval `;
-  byId(`${which}-interval`).replaceChildren(level, el("span", { class: "together" }, span(estimate)));
-  drawScale(byId(`${which}-scale`), estimate);
+  const percent = isPercent(target);
+  const { unit, scale } = detailOf(target);
+  const written = percent ? points(estimate.value) : three(isRank(target) ? Math.round(estimate.value) : estimate.value);
+  const timed = el("span", { elementtiming: `${which}-accuracy` }, written);
+  value.replaceChildren(timed, percent ? el("small", {}, "%") : "");
+  const level = `${percent ? "" : `${unit}; `}${Math.round(100 * interval)}% interval `;
+  byId(`${which}-interval`).replaceChildren(
+    level,
+    el("span", { class: "together" }, percent ? span(estimate) : roughSpan(estimate)),
+  );
+  drawScale(byId(`${which}-scale`), estimate, isAccuracy(target) ? "percent" : scale);
 }
 
 /** @param {Prediction} prediction */
 function showVerdict({ in_domain, domain_score }) {
+  const forest = isRank(CLEAN) ? "The ranks are among networks" : "The forest was trained on networks";
   const score =
     domain_score === null ? "" : ` Outlier score ${three(domain_score)}; 0 is typical, 1 an outlier.`;
   const verdict = byId("verdict");
@@ -105,7 +117,7 @@ function showVerdict({ in_domain, domain_score }) {
       "span",
       {},
       in_domain
-        ? `The forest was trained on networks like this one.${score}`
+        ? `${forest} like this one.${isRank(CLEAN) ? " They are expected, from size and depth; no accuracy is known." : ""}${score}`
         : `This network is unlike those that the forest was trained on; the interval may be wrong.${score}`,
     ),
   );
@@ -133,7 +145,7 @@ function showFacts({ submitted, feature_source, seconds }) {
 function showTwin({ space, arch }, choice) {
   const place = byId("twin");
   place.hidden = arch === choice.arch.trim() || space !== "nats_tss";
-  place.replaceChildren("It computes the same function as ", el("code", {}, arch));
+  place.replaceChildren("It is equivalent to ", el("code", {}, arch));
 }
 
 /**
@@ -142,9 +154,9 @@ function showTwin({ space, arch }, choice) {
  * @param {import("./choice.js").Choice} choice
  */
 function showStrip({ targets, in_domain }, choice) {
-  const told = [CLEAN, choice.robust]
+  const told = [CLEAN, choice.robust, choice.device]
     .filter((name) => targets[name])
-    .map((name) => el("span", {}, `${fullName(name)} `, el("b", {}, `${points(targets[name].value)}%`)));
+    .map((name) => el("span", {}, `${fullName(name)} `, el("b", {}, quantity(targets[name].value, detailOf(name)))));
   byId("strip").replaceChildren(...told, el("span", {}, in_domain ? "✓ known" : "? unknown"));
   refreshStrip();
 }
@@ -169,8 +181,8 @@ function refreshStrip() {
  * @param {import("./choice.js").Choice} choice
  */
 function summary({ targets, in_domain }, choice) {
-  const told = [CLEAN, choice.robust]
+  const told = [CLEAN, choice.robust, choice.device]
     .filter((name) => targets[name])
-    .map((name) => `${fullName(name)} ${points(targets[name].value)} percent`);
+    .map((name) => `${fullName(name)} ${quantity(targets[name].value, detailOf(name))}`);
   return `${told.join(", ")}; ${in_domain ? "known" : "unknown"} to the forest.`;
 }

@@ -1,4 +1,4 @@
-// What screen readers hear, and nobody sees.
+// Announcements for screen readers, which are not visible.
 import { byId } from "./dom.js";
 
 /** @param {string} text */

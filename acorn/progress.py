@@ -1,4 +1,4 @@
-"""Progress of long work on stderr: a bar on a terminal, now and then a plain line elsewhere."""
+"""Progress of long work on stderr: a bar on a terminal, else a plain line every ten seconds."""
 
 import sys
 import time
@@ -13,7 +13,18 @@ PLAIN_SECONDS = 10.0
 
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Give a function to call with (done, total), from the first result on."""
+    """Show progress.
+
+    Parameters
+    ----------
+    what : str
+        What is counted.
+
+    Yields
+    ------
+    callable
+        Function to call with (done, total) after each result.
+    """
     if sys.stderr.isatty():
         columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
@@ -22,10 +33,10 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
         return
     last = time.monotonic()
 
-    def line(done: int, total: int) -> None:
+    def write_line(done: int, total: int) -> None:
         nonlocal last
         if done == total or time.monotonic() - last > PLAIN_SECONDS:
             last = time.monotonic()
             sys.stderr.write(f"{what}: {done} of {total}\n")
 
-    yield line
+    yield write_line

@@ -1,0 +1,5 @@
+"""Networks written as declared graphs: from a module, by one run on shapes alone."""
+
+from acorn.spaces.graph.exporting.export import export_graph
+
+__all__ = ["export_graph"]
