@@ -94,7 +94,7 @@ def read_job(
     read = _read_lines if media_type == NDJSON else _read_document
     options, items = read(body, query, most, errors)
     kind = options.pop("kind", "predictions")
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         errors.add("/kind", f"got {abbreviate(kind)}; expected one of {', '.join(KINDS)}")
         raise InvalidRequestError(errors.listed, count=errors.count)
     choice = _check_all(kind, options, items, predictor, errors)

@@ -214,6 +214,11 @@ def test_a_job_of_lines_and_bad_jobs(server: Requests, small: SmallForest) -> No
             response = submit(**query)
             assert response.status_code == 422
             assert [item["pointer"] for item in response.json()["errors"]] == [pointer]
+        for kind in ({}, ["proxies"], None, 1):
+            document = {"kind": kind, "architectures": specs(small.known[:1])}
+            response = client.post("/jobs", json=document)
+            assert response.status_code == 422
+            assert [item["pointer"] for item in response.json()["errors"]] == ["/kind"]
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 A quick look; ``python -m benchmarks.schema`` sends thousands of cases.
 """
 
+import json
 from pathlib import Path
 
 import pytest
@@ -18,5 +19,5 @@ def test_the_server_keeps_to_its_document(small: SmallForest, tmp_path: Path) ->
         report = check(server.url, examples=4, seed=0, phases="examples,coverage,fuzzing")
     assert report["operations"]["tested"] == report["operations"]["total"] >= 20
     assert count(report) >= 300
-    assert not report["errors"]
-    assert not report["failures"]
+    assert not report["errors"], json.dumps(report["errors"], indent=1)
+    assert not report["failures"], json.dumps(report["failures"], indent=1)
