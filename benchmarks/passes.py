@@ -29,7 +29,7 @@ from acorn.batches import Batch, embedded_batch
 from acorn.datasets import get_dataset
 from acorn.proxies import list_proxies, run, select
 from acorn.proxies._engine.pass_registry import PASSES
-from acorn.proxies._engine.registry import Proxy
+from acorn.proxies._engine.proxy_registry import Proxy
 from acorn.spaces import get_space
 from benchmarks import memory, one_by_one
 

@@ -32,7 +32,7 @@ from acorn.forests.manifest import Candidate, ForestEntry
 from acorn.learning.evaluation_metrics import score
 from acorn.learning.feature_sets import scale_free
 from acorn.learning.few_labels import fit_ranks, rank_intervals
-from acorn.learning.few_labels.forests import fit_few_labels
+from acorn.learning.few_labels.estimate_forests import fit_few_labels
 from acorn.learning.fitting import Configuration
 from acorn.learning.importance import importances
 from acorn.learning.labels import Labels

@@ -9,7 +9,7 @@ import pkgutil
 from acorn.proxies._engine.api import compute_proxies
 from acorn.proxies._engine.engine import ProxyValues, run
 from acorn.proxies._engine.pass_registry import Pass
-from acorn.proxies._engine.registry import SETS, list_proxies, select
+from acorn.proxies._engine.proxy_registry import SETS, list_proxies, select
 
 __all__ = [
     "SETS",

@@ -11,7 +11,7 @@ from acorn.errors import InputError, UnknownDatasetError, UnknownSpaceError, abb
 from acorn.spaces.base import Architecture, Cost, Space
 from acorn.spaces.choice_space import ChoiceSpace
 from acorn.spaces.limits import NetworkLimits
-from acorn.spaces.registry import UNIVERSAL, Registry
+from acorn.spaces.space_registry import UNIVERSAL, Registry
 
 if TYPE_CHECKING:
     from torch import nn

@@ -214,7 +214,8 @@ def test_a_job_of_lines_and_bad_jobs(server: Requests, small: SmallForest) -> No
             response = submit(**query)
             assert response.status_code == 422
             assert [item["pointer"] for item in response.json()["errors"]] == [pointer]
-        for kind in ({}, ["proxies"], None, 1):
+        wrong: tuple[object, ...] = ({}, ["proxies"], None, 1)
+        for kind in wrong:
             document = {"kind": kind, "architectures": specs(small.known[:1])}
             response = client.post("/jobs", json=document)
             assert response.status_code == 422

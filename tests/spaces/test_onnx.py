@@ -10,7 +10,7 @@ from torch import nn
 import acorn
 from acorn.errors import InputError
 from acorn.graph import count_params, structure_features, trace
-from acorn.spaces.graph.onnx_files.reading import read_model
+from acorn.spaces.graph.onnx_files.onnx_reader import read_model
 from tests.spaces.onnx_files import CONVOLUTIONS, attribute, field, model, node, tensor
 
 SHAPE = (3, 32, 32)

@@ -11,8 +11,8 @@ from acorn.proxies._engine.passes.random_images import BLOCKS, RANDOM
 from acorn.proxies._engine.passes.sample import REDRAWN, SAMPLE
 from acorn.proxies._engine.passes.static import GRAPH, STATIC, SURVEY
 from acorn.proxies._engine.passes.synflow import SYNFLOW
+from acorn.proxies._engine.proxy_registry import proxy
 from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import proxy
 
 __all__ = [
     "BLOCKS",

@@ -9,7 +9,7 @@ from acorn.batches.any_size import sized_images
 from acorn.devices import find_device
 from acorn.errors import InputError, InvalidBatchError, abbreviate
 from acorn.proxies._engine.engine import ProxyValues, run
-from acorn.proxies._engine.registry import select
+from acorn.proxies._engine.proxy_registry import select
 
 
 def compute_proxies(

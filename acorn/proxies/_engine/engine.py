@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from acorn.errors import InputError
 from acorn.proxies._engine.observers import Observer, overriding, show
 from acorn.proxies._engine.pass_registry import PASSES, Measurement, Pass
+from acorn.proxies._engine.proxy_registry import Proxy, Value, select
 from acorn.proxies._engine.records import Records
-from acorn.proxies._engine.registry import Proxy, Value, select
 from acorn.proxies._math.channel_correlation import ChannelCorrelations
 from acorn.proxies._math.layout import laid_out
 from acorn.proxies._network.environment import measuring, seed_all

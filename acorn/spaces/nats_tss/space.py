@@ -11,7 +11,7 @@ from acorn.datasets import Dataset
 from acorn.spaces.base import Architecture, ColumnDescription, Cost, Space, change_one
 from acorn.spaces.nats_tss.canonical import canonical_cell, normal_form
 from acorn.spaces.nats_tss.cell import OPERATIONS, SIZE, all_cells, format_cell, parse_cell
-from acorn.spaces.nats_tss.descriptions import describe
+from acorn.spaces.nats_tss.cell_descriptions import describe
 from acorn.spaces.nats_tss.path_columns import path_columns
 
 if TYPE_CHECKING:

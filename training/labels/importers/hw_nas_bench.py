@@ -18,7 +18,7 @@ import polars as pl
 from acorn.errors import InvalidTableError
 from acorn.targets import Target
 from training.labels.importers.plain_pickle import read_plain_pickle
-from training.labels.importers.sources import join_by_arch, read_source
+from training.labels.importers.source_files import join_by_arch, read_source
 from training.labels.reading import read_column, read_file, split_column
 
 PICKLES = (".pickle", ".pkl")

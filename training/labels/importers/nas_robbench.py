@@ -18,7 +18,7 @@ from typing import Any
 import polars as pl
 
 from acorn.errors import InvalidTableError
-from training.labels.importers.sources import read_isomorphs, read_source
+from training.labels.importers.source_files import read_isomorphs, read_source
 
 META = "meta.json"
 MEAN = "threeseed"

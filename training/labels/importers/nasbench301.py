@@ -22,7 +22,7 @@ from acorn.errors import InputError, InvalidTableError
 from acorn.spaces import get_space
 from acorn.strict_json import parse_json
 from acorn.targets import Target
-from training.labels.importers.sources import read_source
+from training.labels.importers.source_files import read_source
 from training.labels.reading import read_column
 
 MOST_BYTES = 2**24

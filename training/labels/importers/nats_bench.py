@@ -20,7 +20,7 @@ import polars as pl
 
 from acorn.errors import InvalidTableError
 from training.labels.importers.plain_pickle import read_plain_pickle
-from training.labels.importers.sources import read_source
+from training.labels.importers.source_files import read_source
 
 TEST_SETS = {"cifar10": "ori-test", "cifar100": "x-test", "ImageNet16-120": "x-test"}
 """The test set of each dataset; the others are for validation."""

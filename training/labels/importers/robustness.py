@@ -19,7 +19,7 @@ from typing import Any
 import polars as pl
 
 from acorn.errors import InvalidTableError
-from training.labels.importers.sources import read_isomorphs, read_source
+from training.labels.importers.source_files import read_isomorphs, read_source
 
 ATTACKS = {
     "aa_apgd-ce@Linf": "apgd_ce_linf",

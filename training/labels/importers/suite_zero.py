@@ -15,7 +15,7 @@ from acorn.datasets import canonical_name
 from acorn.errors import InvalidArchitectureError, InvalidTableError
 from acorn.spaces import get_space
 from acorn.targets import Target
-from training.labels.importers.sources import join_by_arch, read_source
+from training.labels.importers.source_files import join_by_arch, read_source
 from training.labels.reading import read_column
 
 ACCURACY = "val_accuracy"

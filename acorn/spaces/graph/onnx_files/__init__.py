@@ -1,5 +1,5 @@
 """Networks in ONNX files, read as declared graphs."""
 
-from acorn.spaces.graph.onnx_files.network import from_onnx
+from acorn.spaces.graph.onnx_files.onnx_network import from_onnx
 
 __all__ = ["from_onnx"]

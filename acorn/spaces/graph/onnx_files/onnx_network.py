@@ -12,9 +12,9 @@ from torch.nn import functional
 
 from acorn.errors import InputError, abbreviate, one_line
 from acorn.spaces.graph.exporting import export_graph
-from acorn.spaces.graph.onnx_files import reading
-from acorn.spaces.graph.onnx_files.operations import OPERATIONS, constant
-from acorn.spaces.graph.onnx_files.reading import Model, Operation, read_model
+from acorn.spaces.graph.onnx_files import onnx_reader
+from acorn.spaces.graph.onnx_files.onnx_operations import OPERATIONS, constant
+from acorn.spaces.graph.onnx_files.onnx_reader import Model, Operation, read_model
 
 _GATES = {"Sigmoid": functional.silu, "HardSigmoid": functional.hardswish}
 _SMALL = 1e-3
@@ -81,7 +81,7 @@ class OnnxNetwork(nn.Module):
             if operation.op == "BatchNormalization"
             for name in operation.inputs[3:5]
         }
-        self._constants: dict[str, reading.Tensor] = {}  # a replica on shapes keeps their values
+        self._constants: dict[str, onnx_reader.Tensor] = {}  # a replica keeps their values
         self._names: dict[str, list[str]] = {}
         uses = Counter(name for operation in model.operations for name in operation.inputs)
         for place, (name, tensor) in enumerate(model.weights.items()):
