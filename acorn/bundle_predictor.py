@@ -16,6 +16,7 @@ from acorn.errors import (
     UnknownDatasetError,
     abbreviate,
 )
+from acorn.explanations import Changes, NearestArchitecture, Neighbourhood, best_changes
 from acorn.features.feature_table import FeatureRow
 from acorn.features.recipe import FeatureRecipe
 from acorn.forests import Bundle, Prediction
@@ -66,6 +67,7 @@ class BundlePredictor:
         self.bundle = bundle
         self._device = device
         self._computed: dict[str, FeatureRow] = {}
+        self._neighbourhood = Neighbourhood(bundle)
         recognise_ids(bundle.table.ids)
 
     def predict(
@@ -129,6 +131,74 @@ class BundlePredictor:
         """
         return self.bundle.outliers(*self.features(networks, conditions=conditions))
 
+    def nearest(
+        self,
+        networks: Sequence[Network],
+        targets: Sequence[str] | None = None,
+        interval: float = 0.9,
+        *,
+        conditions: Conditions | None = None,
+    ) -> list[list[NearestArchitecture]]:
+        """Find similar architectures among those that the bundle was trained on.
+
+        Parameters
+        ----------
+        networks, targets, interval, conditions
+            As those of :meth:`predict`.
+
+        Returns
+        -------
+        list of list of NearestArchitecture
+            For each network up to three, the nearest first and never the network itself, with what
+            the bundle predicts for them.
+
+        Raises
+        ------
+        InputError, MismatchError
+            As :meth:`predict`.
+        """
+        X, ids, given = self._inputs(networks, conditions)
+        return self._neighbourhood.nearest(X, ids, given, targets=targets, interval=interval)
+
+    def best_changes(
+        self,
+        networks: Sequence[Network],
+        targets: Sequence[str] | None = None,
+        interval: float = 0.9,
+        *,
+        conditions: Conditions | None = None,
+    ) -> list[Changes]:
+        """Find the single edit of each architecture that improves its predictions most.
+
+        Parameters
+        ----------
+        networks, targets, interval, conditions
+            As those of :meth:`predict`.
+
+        Returns
+        -------
+        list of Changes
+            For each network, the best edit of its canonical form by target, and how many were
+            compared, see :func:`acorn.explanations.best_changes`.
+
+        Raises
+        ------
+        InputError, MismatchError
+            As :meth:`predict`.
+        """
+        X, ids, given = self._inputs(networks, conditions)
+        predictions = self.bundle.predict(X, targets=targets, interval=interval)
+        return [
+            best_changes(
+                self.bundle,
+                id_,
+                {name: float(prediction.value[row]) for name, prediction in predictions.items()},
+                given[row],
+                interval=interval,
+            )
+            for row, id_ in enumerate(ids)
+        ]
+
     def features(
         self, networks: Sequence[Network], *, conditions: Conditions | None = None
     ) -> tuple[NDArray[np.float32], list[str]]:
@@ -148,10 +218,18 @@ class BundlePredictor:
         ids : list of str
             Ids of the canonical architectures; that of a network is its position.
         """
+        X, ids, _ = self._inputs(networks, conditions)
+        return X, ids
+
+    def _inputs(
+        self, networks: Sequence[Network], conditions: Conditions | None
+    ) -> tuple[NDArray[np.float32], list[str], list[Conditions]]:
+        """Features, ids and conditions of architectures."""
         if isinstance(networks, Mapping | str) or _is_module(networks):
             raise InputError(f"got {abbreviate(networks)}; expected a list of specs")
         shared = self.bundle.resolve(conditions)
-        rows, ids, values = [], [], []
+        rows, ids = [], []
+        values: list[Conditions] = []
         for number, network in enumerate(networks):
             given: Conditions = shared
             if _is_module(network):
@@ -162,7 +240,7 @@ class BundlePredictor:
             rows.append(row)
             ids.append(id_)
             values.append(given)
-        return self.bundle.matrix(rows, values), ids
+        return self.bundle.matrix(rows, values), ids, values
 
     def _parse(
         self, number: int, spec: object, shared: Conditions

@@ -216,6 +216,24 @@ class Ensemble:
                 first_tree += member.forest.n_trees
         return shares
 
+    def trees(self, number: int) -> tuple[Nodes, Ints]:
+        """Find the trees of a member, for rows of all columns.
+
+        Parameters
+        ----------
+        number : int
+            Number of the member.
+
+        Returns
+        -------
+        nodes : Nodes
+            Nodes of all members.
+        roots : ndarray of int64 of shape (trees,)
+            Roots of this member's trees among them, ascending.
+        """
+        nodes, roots = self._joined
+        return nodes, roots[number]
+
     @cached_property
     def _joined(self) -> tuple[Nodes, list[Ints]]:
         """Nodes of all trees, for rows of all columns, and the roots of each member."""

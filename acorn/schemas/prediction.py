@@ -12,6 +12,10 @@ from acorn.targets import Target
 
 FeatureSource = Literal["table", "cache", "computed"]
 
+MOST_RELATED = 50
+"""Most architectures of a request whose explanations have similar and changed architectures, which
+take about 20 ms each."""
+
 
 Specification: TypeAlias = str | int | list[Any] | dict[str, Any]
 """Types of ``arch`` in JSON; the space checks the value."""
@@ -180,6 +184,50 @@ class NetworkCost(BaseModel):
     flops: float = Field(description="Millions of multiply-accumulates for one image.")
 
 
+class NearestArchitecture(BaseModel):
+    """An architecture that the trees treat alike, and what the forest predicts for it."""
+
+    id: str = Field(description="Canonical id.")
+    space: str
+    arch: str = Field(description="Canonical form.")
+    conditions: dict[str, ConditionValue] = Field(
+        default_factory=dict,
+        description="Those of the prediction; the image size is that of the forest's table.",
+    )
+    distance: float = Field(
+        description="Mean over the trees of the share of all candidates that reach the smallest "
+        "node which both architectures reach: near 0 is alike, 1 is not."
+    )
+    labelled: bool = Field(
+        description="Whether its labels trained the forest; false if the forest had no labels."
+    )
+    predicted: dict[str, TargetPrediction] = Field(
+        description="Per target, what the forest predicts for it; a forest does not store labels."
+    )
+
+
+class ChangePrediction(TargetPrediction):
+    """One edit of an architecture, and the prediction after it."""
+
+    change: str = Field(description="The edit in words.")
+    id: str = Field(description="Canonical id of the architecture after the edit.")
+    arch: str = Field(description="The architecture after the edit.")
+
+
+class Changes(BaseModel):
+    """The best single edit of the canonical form, the member arch of the prediction."""
+
+    best: dict[str, ChangePrediction | None] = Field(
+        description="Per target, the edit with the best prediction; null if none is better than "
+        "the architecture itself. Empty if none was compared."
+    )
+    neighbours: int | None = Field(
+        description="Architectures one edit away, without equivalent ones; null if unknown."
+    )
+    compared: int = Field(description="Those among them whose features are known.")
+    reason: str | None = Field(description="Why some were not compared; null if all were.")
+
+
 class ArchitecturePrediction(BaseModel):
     """What a forest predicts for an architecture, independent of the request."""
 
@@ -208,6 +256,17 @@ class ArchitecturePrediction(BaseModel):
     baseline: dict[str, float] | None = Field(
         default=None,
         description="With an explanation: per target, the value without contributions.",
+    )
+    nearest: list[NearestArchitecture] | None = Field(
+        default=None,
+        description="With an explanation: up to three architectures of the forest's training data "
+        "that the trees treat most like this one, nearest first and never the architecture itself; "
+        f"null in jobs and for more than {MOST_RELATED} architectures in a request.",
+    )
+    changes: Changes | None = Field(
+        default=None,
+        description="With an explanation: the single edits that improve the predictions most; null "
+        "where nearest is.",
     )
     proxies: dict[str, float | None] | None = Field(
         default=None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from acorn.datasets import get_dataset
 from acorn.errors import InputError, UnknownDatasetError, UnknownSpaceError, abbreviate
-from acorn.spaces.base import Architecture, Cost, Space
+from acorn.spaces.base import Architecture, Cost, Neighbour, Space
 from acorn.spaces.choice_space import ChoiceSpace
 from acorn.spaces.limits import NetworkLimits
 from acorn.spaces.space_registry import UNIVERSAL, Registry
@@ -22,6 +22,7 @@ __all__ = [
     "Architecture",
     "ChoiceSpace",
     "Cost",
+    "Neighbour",
     "NetworkLimits",
     "Space",
     "build_network",

@@ -42,6 +42,49 @@ def change_one(
     return changed
 
 
+def change_each(
+    choices: Sequence[Choice], alternatives: Sequence[Choice]
+) -> Iterator[tuple[int, Choice, list[Choice]]]:
+    """Replace one choice by another alternative, in every possible way.
+
+    Parameters
+    ----------
+    choices : sequence
+        Choices of an architecture.
+    alternatives : sequence
+        What each of them may be.
+
+    Yields
+    ------
+    place : int
+        Position of the change.
+    choice : object
+        The new choice.
+    changed : list
+        All choices after the change.
+    """
+    for place, before in enumerate(choices):
+        for choice in alternatives:
+            if choice != before:
+                yield place, choice, [*choices[:place], choice, *choices[place + 1 :]]
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """An architecture one edit away from another one.
+
+    Attributes
+    ----------
+    arch : str
+        Its specification.
+    change : str
+        The edit in words, such as ``layer 4: 24 to 64 channels``.
+    """
+
+    arch: str
+    change: str
+
+
 @dataclass(frozen=True, slots=True)
 class Architecture:
     """One architecture of a space.
@@ -299,6 +342,26 @@ class Space(ABC):
             If the space has no mutations, which is the default.
         """
         raise InputError(f"got {self.name}; expected a space with mutations, such as darts")
+
+    def neighbours(self, arch: str) -> Iterator[Neighbour]:  # noqa: ARG002
+        """List the architectures one edit away, which explanations of a prediction compare.
+
+        Parameters
+        ----------
+        arch : str
+            A specification of this space.
+
+        Returns
+        -------
+        iterator of Neighbour
+            In a fixed order; some may be equivalent to each other or to the given one.
+
+        Raises
+        ------
+        InputError
+            If the space does not list them, which is the default.
+        """
+        raise InputError(f"got {self.name}; expected a space that lists neighbours, as nats_tss")
 
     def columns(self, canonical: str) -> dict[str, float]:  # noqa: ARG002
         """Compute the space's own structure features; by default there are none.

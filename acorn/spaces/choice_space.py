@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin,
 
 from acorn.datasets import DATASETS, Dataset
 from acorn.errors import InputError, InvalidArchitectureError, abbreviate
-from acorn.spaces.base import Architecture, Cost, Space
+from acorn.spaces.base import Architecture, Cost, Neighbour, Space
 from acorn.spaces.building import build_without_weights
 from acorn.strict_json import JSONError, parse_json
 
@@ -49,6 +49,13 @@ class _Choice:
     allowed: tuple[tuple[Value, ...], ...]
     is_repeated: bool
 
+    @property
+    def titles(self) -> list[str]:
+        """Name of each position."""
+        if not self.is_repeated:
+            return [self.name]
+        return [f"{self.name}, position {place}" for place in range(len(self.allowed))]
+
     def read(self, got: object) -> Value | tuple[Value, ...]:
         """Read a value, or a sequence of values, as JSON or a Python program holds it."""
         if not self.is_repeated:
@@ -58,8 +65,8 @@ class _Choice:
                 f"{self.name}: got {abbreviate(got)}; expected a list of {len(self.allowed)} values"
             )
         return tuple(
-            _read(f"{self.name}, position {position}", value, allowed)
-            for position, (value, allowed) in enumerate(zip(got, self.allowed, strict=True))
+            _read(title, value, allowed)
+            for title, value, allowed in zip(self.titles, got, self.allowed, strict=True)
         )
 
     def read_text(self, text: str) -> Value | tuple[Value, ...]:
@@ -364,6 +371,27 @@ class ChoiceSpace(Space):
                 if text is not None and self._canonical(self.read(text)) != canonical:
                     return text
         raise InputError(f"got {abbreviate(arch)}; expected an architecture with a neighbour")
+
+    def neighbours(self, arch: str) -> Iterator[Neighbour]:
+        """Change each choice to each other value that the model accepts.
+
+        Parameters
+        ----------
+        arch : str
+            A specification of this space.
+
+        Yields
+        ------
+        Neighbour
+            In the order of the choices.
+        """
+        values, positions = self._values(self.read(arch)), self._positions()
+        titles = [title for field in self._fields for title in field.titles]
+        for place, (before, allowed) in enumerate(zip(values, positions, strict=True)):
+            for value in allowed:
+                text = self._join([*values[:place], value, *values[place + 1 :]])
+                if value != before and text is not None:
+                    yield Neighbour(text, f"{titles[place]}: {_text(before)} to {_text(value)}")
 
     def columns(self, canonical: str) -> dict[str, float]:
         """Describe the choices.

@@ -10,6 +10,7 @@ from acorn.features.descriptions import group_contributions
 from acorn.forests import Attribution, Bundle
 from acorn.schemas.prediction import (
     Contribution,
+    NearestArchitecture,
     NetworkCost,
     Prediction,
     PredictRequest,
@@ -24,6 +25,7 @@ from service.prediction.feature_path import ArchFeatures
 from service.prediction.isolated_process import cost
 from service.prediction.precomputed import RowPredictions
 from service.prediction.proxies import values_of
+from service.prediction.related import best_changes, nearest_architectures
 from service.repository.served_bundle import ServedBundle
 
 MOST_IMPORTANCES = 20
@@ -38,6 +40,8 @@ def answer(
     targets: Sequence[str],
     features_by_key: Mapping[str, ArchFeatures],
     provenance: ProxyProvenance | None = None,
+    *,
+    related: bool = False,
 ) -> PredictResponse:
     """Predict once for equivalent architectures under equal conditions, in the order of a request.
 
@@ -55,6 +59,8 @@ def answer(
         Features of every architecture, by key of the case.
     provenance : ProxyProvenance, default=None
         What the proxies of the request were computed with.
+    related : bool, default=False
+        Whether explanations also have similar and changed architectures.
 
     Returns
     -------
@@ -70,6 +76,7 @@ def answer(
     bundle, names = forest.bundle, forest.bundle.feature_names
     predictions = forest.precomputed.find([*distinct], targets, request.interval)
     attributions: dict[str, Attribution] = {}
+    nearest: list[list[NearestArchitecture]] = []
     if predictions is None or request.explain != "none":
         X = bundle.matrix(
             [features_by_key[key].row for key in distinct],
@@ -83,6 +90,9 @@ def answer(
             attributions = bundle.attributions(
                 X, targets=targets, method=request.explain, seconds=SHAP_SECONDS
             )
+            if related:
+                cases = [*distinct.values()]
+                nearest = nearest_architectures(forest, X, cases, targets, request.interval)
     by_target, in_domain, score = predictions
     shown = dict.fromkeys(names if request.features else ())
     seconds = (time.perf_counter() - start) / len(distinct)
@@ -126,6 +136,15 @@ def answer(
             or None,
             baseline={target: attribution.baseline for target, attribution in attributions.items()}
             or None,
+            nearest=nearest[i] if nearest else None,
+            changes=best_changes(
+                forest,
+                case,
+                {target: float(by_target[target].value[i]) for target in targets},
+                request.interval,
+            )
+            if nearest
+            else None,
             proxies=proxies and proxies["proxies"],
             errors=proxies and proxies["errors"],
             seconds=Seconds(

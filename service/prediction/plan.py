@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails, to_json
 from acorn import strict_json
 from acorn.errors import InputError, UnknownSpaceError, abbreviate
 from acorn.features.recipe import FeatureRecipe
-from acorn.schemas.prediction import PlainSpec, PredictRequest
+from acorn.schemas.prediction import MOST_RELATED, PlainSpec, PredictRequest
 from acorn.schemas.problems import ProblemItem
 from acorn.schemas.proxies import ProxyRequest
 from acorn.spaces import Architecture
@@ -71,7 +71,12 @@ class Plan:
         -------
         hashable
         """
-        return self.forest.digest, case, self.targets, self._options
+        return self.forest.digest, case, self.targets, self._options, self.is_related
+
+    @property
+    def is_related(self) -> bool:
+        """Whether its explanations have similar and changed architectures."""
+        return self.request.explain != "none" and len(self.distinct) <= MOST_RELATED
 
     @cached_property
     def _options(self) -> bytes:

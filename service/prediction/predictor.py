@@ -127,8 +127,9 @@ class Predictor:
         """
         plan = await self.plan(document)
         known = await self._all_features(plan, plan.distinct)
+        respond = partial(answer, related=plan.is_related)
         return await self._in_thread(
-            answer,
+            respond,
             plan.request,
             plan.architectures,
             plan.forest,

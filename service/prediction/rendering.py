@@ -115,7 +115,14 @@ class Renderer:
         new = {key: case for key, case in plan.distinct.items() if key not in cached}
         if new:
             cases = [*new.values()]
-            response = answer(plan.request, cases, plan.forest, plan.targets, features_by_key)
+            response = answer(
+                plan.request,
+                cases,
+                plan.forest,
+                plan.targets,
+                features_by_key,
+                related=plan.is_related,
+            )
             for key, prediction in zip(new, response.predictions, strict=True):
                 texts[key] = prediction.model_dump_json(exclude=_REQUEST_DETAILS).encode()
                 self._texts.put(plan.key(key), texts[key])

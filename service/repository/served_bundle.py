@@ -10,6 +10,7 @@ from packaging.version import InvalidVersion, Version
 from pydantic import TypeAdapter
 
 from acorn.datasets import get_dataset
+from acorn.explanations import Neighbourhood
 from acorn.features.descriptions import describe
 from acorn.features.recipe import FeatureRecipe
 from acorn.forests import Bundle
@@ -64,6 +65,7 @@ class ServedBundle:
         self.recipe = FeatureRecipe(bundle.table.settings, bundle.network_features)
         self.key = self.recipe.key
         self.precomputed = Precomputed(bundle)
+        self.neighbourhood = Neighbourhood(bundle)
         recognise_ids(bundle.table.ids)
 
     @property

@@ -80,8 +80,13 @@ def test_plain_lines_where_there_is_no_terminal(small: SmallForest, capsys: Outp
         ["architecture", "target", kind, "contribution"]
         for kind in ("group of features", "feature")
     ]
-    assert [line for line in lines if line[0] == "architecture"][1:] == heads
-    assert len(lines) > 6
+    starts = [place for place, line in enumerate(lines) if line[0] == "architecture"]
+    assert [lines[place] for place in starts[1:3]] == heads
+    nearest = lines[starts[3] + 1 : starts[3] + 4]
+    assert lines[starts[3]][1] == "nearest architecture"
+    assert {line[1] for line in nearest} < {small.canonical(cell) for cell in small.known}
+    assert small.canonical(small.known[0]) not in {line[1] for line in nearest}
+    assert lines[-1][0].startswith("Single edits: ")
 
 
 NETWORKS = """

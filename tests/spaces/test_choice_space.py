@@ -15,7 +15,7 @@ from torch import nn
 from acorn.datasets import Dataset, get_dataset
 from acorn.errors import InputError, InvalidArchitectureError
 from acorn.graph import count_params, trace
-from acorn.spaces import ChoiceSpace
+from acorn.spaces import ChoiceSpace, Neighbour
 
 Kernel = Literal[3, 5, 7]
 
@@ -124,16 +124,29 @@ def test_canonical_forms_are_fixed_points_of_the_same_network(chosen: Choices) -
     assert SPACE.columns(arch.canonical).keys() == SPACE.columns(SPACE.example).keys()
 
 
+def flat(one: Choices) -> list[object]:
+    return [one.depth, *one.kernels, one.activation, one.ratio, one.bias]
+
+
+@settings(max_examples=3)
+@given(choices)
+def test_neighbours_are_all_that_differ_in_one_choice(chosen: Choices) -> None:
+    neighbours = [*SPACE.neighbours(SPACE.parse(chosen).arch)]
+    changed = [flat(SPACE.read(neighbour.arch)) for neighbour in neighbours]
+    before = flat(chosen)
+    assert all(sum(a != b for a, b in zip(before, after, strict=True)) == 1 for after in changed)
+    positions = zip(*map(flat, map(SPACE.read, SPACE.enumerate())), strict=True)
+    assert len({neighbour.arch for neighbour in neighbours}) == sum(
+        len({*values}) - 1 for values in positions
+    )
+
+
 @given(choices, st.integers(0, 2**32))
 def test_a_mutation_changes_one_choice_and_the_architecture(chosen: Choices, seed: int) -> None:
     arch = SPACE.parse(chosen)
     mutated = SPACE.mutate(arch.arch, seed=seed)
     assert mutated == SPACE.mutate(arch.arch, seed=seed)
     assert SPACE.parse(mutated).canonical != arch.canonical
-
-    def flat(one: Choices) -> list[object]:
-        return [one.depth, *one.kernels, one.activation, one.ratio, one.bias]
-
     pairs = zip(flat(chosen), flat(SPACE.read(mutated)), strict=True)
     assert sum(before != after for before, after in pairs) == 1
 
@@ -241,6 +254,8 @@ def test_a_model_may_refuse_combinations() -> None:
     assert [*space.enumerate()] == ["widths=8:16", "widths=8:24", "widths=16:24"]
     assert sorted(space.sample(3, seed=0)) == sorted(space.enumerate())
     assert space.mutate("widths=8:16", seed=0) == "widths=8:24"
+    (neighbour,) = space.neighbours("widths=8:16")
+    assert neighbour == Neighbour("widths=8:24", "widths, position 1: 16 to 24")
     with pytest.raises(InvalidArchitectureError, match="refuses: widths do not increase"):
         space.parse("widths=24:8")
 

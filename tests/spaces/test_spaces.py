@@ -145,3 +145,33 @@ def test_bad_input_is_one_clear_error(
     with pytest.raises(error, match=message) as caught:
         build_network(spec, dataset=dataset)  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "n"), [("nats_tss", 24), ("nats_sss", 35), ("nasbench_macro", 16)]
+)
+def test_neighbours_are_what_mutations_reach(name: str, n: int) -> None:
+    space = get_space(name)
+    neighbours = [*space.neighbours(space.example)]
+    archs = [neighbour.arch for neighbour in neighbours]
+    assert len({*archs}) == len({neighbour.change for neighbour in neighbours}) == n
+    assert {space.parse(arch).arch for arch in archs} == {*archs}
+    assert {*archs} == {space.mutate(space.example, seed=seed) for seed in range(20 * n)}
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("nats_tss", "edge from node 0 to 1: 3x3 convolution to no operation"),
+        ("nats_sss", "layer 1: 64 to 8 channels"),
+        ("nasbench_macro", "layer 1: identity to kernel 3, expansion 3"),
+    ],
+)
+def test_edits_are_in_words(name: str, change: str) -> None:
+    space = get_space(name)
+    assert next(space.neighbours(space.example)).change == change
+
+
+def test_a_space_lists_no_neighbours_by_default() -> None:
+    with pytest.raises(InputError, match="got letters; expected a space that lists neighbours"):
+        Letters().neighbours("a")

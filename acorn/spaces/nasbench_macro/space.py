@@ -11,7 +11,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from acorn.datasets import Dataset
-from acorn.spaces.base import Architecture, ColumnDescription, Cost, Space, change_one
+from acorn.spaces.base import (
+    Architecture,
+    ColumnDescription,
+    Cost,
+    Neighbour,
+    Space,
+    change_each,
+    change_one,
+)
 from acorn.spaces.nasbench_macro.cost import StageCost, receptive_fields, stage_costs
 from acorn.spaces.nasbench_macro.digits import (
     BLOCKS,
@@ -76,6 +84,13 @@ class NasBenchMacroSpace(Space):
     def mutate(self, arch: str, *, seed: int) -> str:
         """Change the block of one layer."""
         return "".join(change_one(parse_digits(arch), DIGITS, seed=seed))
+
+    def neighbours(self, arch: str) -> Iterator[Neighbour]:
+        """Change the block of each layer to each other one: 16 architectures."""
+        digits = parse_digits(arch)
+        for layer, digit, changed in change_each(digits, DIGITS):
+            before, after = BLOCK_NAMES[digits[layer]], BLOCK_NAMES[digit]
+            yield Neighbour("".join(changed), f"layer {layer + 1}: {before} to {after}")
 
     def columns(self, canonical: str) -> dict[str, float]:
         """Describe the blocks, in the whole network and in each stage.

@@ -10,7 +10,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from acorn.datasets import Dataset
-from acorn.spaces.base import Architecture, ColumnDescription, Cost, Space, change_one
+from acorn.spaces.base import (
+    Architecture,
+    ColumnDescription,
+    Cost,
+    Neighbour,
+    Space,
+    change_each,
+    change_one,
+)
 from acorn.spaces.nats_sss.channels import LAYERS, SIZE, WIDTHS, format_channels, parse_channels
 from acorn.spaces.nats_sss.cost import size_cost
 
@@ -50,6 +58,13 @@ class NatsSizeSpace(Space):
     def mutate(self, arch: str, *, seed: int) -> str:
         """Change one width to another, any of them equally likely."""
         return format_channels(change_one(parse_channels(arch), WIDTHS, seed=seed))
+
+    def neighbours(self, arch: str) -> Iterator[Neighbour]:
+        """Change each width to each other one: 35 architectures."""
+        channels = parse_channels(arch)
+        for place, width, changed in change_each(channels, WIDTHS):
+            change = f"layer {place + 1}: {channels[place]} to {width} channels"
+            yield Neighbour(format_channels(changed), change)
 
     def columns(self, canonical: str) -> dict[str, float]:
         """Describe the widths.

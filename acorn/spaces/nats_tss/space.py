@@ -8,10 +8,18 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from acorn.datasets import Dataset
-from acorn.spaces.base import Architecture, ColumnDescription, Cost, Space, change_one
+from acorn.spaces.base import (
+    Architecture,
+    ColumnDescription,
+    Cost,
+    Neighbour,
+    Space,
+    change_each,
+    change_one,
+)
 from acorn.spaces.nats_tss.canonical import canonical_cell, normal_form
-from acorn.spaces.nats_tss.cell import OPERATIONS, SIZE, all_cells, format_cell, parse_cell
-from acorn.spaces.nats_tss.cell_descriptions import describe
+from acorn.spaces.nats_tss.cell import EDGES, OPERATIONS, SIZE, all_cells, format_cell, parse_cell
+from acorn.spaces.nats_tss.cell_descriptions import OPERATION_NAMES, describe
 from acorn.spaces.nats_tss.path_columns import path_columns
 
 if TYPE_CHECKING:
@@ -62,6 +70,16 @@ class NatsTopologySpace(Space):
     def mutate(self, arch: str, *, seed: int) -> str:
         """Change the operation of one edge."""
         return format_cell(change_one(parse_cell(arch), OPERATIONS, seed=seed))
+
+    def neighbours(self, arch: str) -> Iterator[Neighbour]:
+        """Change the operation of each edge to each other one: 24 cells."""
+        cell = parse_cell(arch)
+        for place, operation, changed in change_each(cell, OPERATIONS):
+            source, target = EDGES[place]
+            before, after = OPERATION_NAMES[cell[place]], OPERATION_NAMES[operation]
+            yield Neighbour(
+                format_cell(changed), f"edge from node {source} to {target}: {before} to {after}"
+            )
 
     def columns(self, canonical: str) -> dict[str, float]:
         """Describe the paths of a cell, and average over the cells that are equivalent to it."""

@@ -12,7 +12,7 @@ import acorn
 from acorn.errors import InputError
 from acorn.progress import progress
 from acorn.schemas.predict_options import Explain, PredictOptions, read_query
-from acorn.schemas.prediction import PredictResponse
+from acorn.schemas.prediction import PredictResponse, TargetPrediction
 from acorn.strict_json import JSONError, parse_json
 from service.observability.logs import configure_logging
 from service.settings import Settings, load_settings
@@ -143,7 +143,7 @@ def _show(answer: PredictResponse) -> None:
         [
             prediction.arch,
             name,
-            *(_number(number) for number in (target.value, target.lower, target.upper)),
+            *_estimate(target),
             answer.target_details[name].unit,
             "yes" if prediction.in_domain else "no",
             prediction.feature_source,
@@ -171,6 +171,7 @@ def _show(answer: PredictResponse) -> None:
     for kind, table in (("group of features", group_rows), ("feature", feature_rows)):
         if table:
             print_table(["architecture", "target", kind, "contribution"], table)
+    _show_related(answer)
     proxy_rows = [
         [prediction.arch, name, _number(value) if value is not None else prediction.reasons[name]]
         for prediction in answer.predictions
@@ -178,6 +179,40 @@ def _show(answer: PredictResponse) -> None:
     ]
     if proxy_rows:
         print_table(["architecture", "proxy", "value"], proxy_rows)
+
+
+def _show_related(answer: PredictResponse) -> None:
+    """Print the architectures of an explanation: similar ones, and the best one edit away."""
+    near_rows = []
+    for prediction in answer.predictions:
+        for near in prediction.nearest or []:
+            name, predicted = next(iter(near.predicted.items()))  # of the first target
+            row = [prediction.arch, near.arch, f"{near.distance:.4f}", name]
+            near_rows.append([*row, *_estimate(predicted)])
+    if near_rows:
+        head = ["architecture", "nearest architecture", "distance", "target"]
+        print_table([*head, "predicted", "lower", "upper"], near_rows)
+    change_rows: list[list[str]] = []
+    reasons: dict[str, None] = {}
+    for prediction in answer.predictions:
+        changes = prediction.changes
+        for name, best in (changes.best if changes else {}).items():
+            if best is None:
+                change_rows.append([prediction.arch, name, "none is better", "", "", "", ""])
+            else:
+                row = [prediction.arch, name, best.change, best.arch]
+                change_rows.append([*row, *_estimate(best)])
+        if changes and changes.reason:
+            reasons[changes.reason] = None
+    if change_rows:
+        head = ["architecture", "target", "best single edit", "result"]
+        print_table([*head, "predicted", "lower", "upper"], change_rows)
+    for reason in reasons:
+        print_line(f"Single edits: {reason}.")
+
+
+def _estimate(prediction: TargetPrediction) -> list[str]:
+    return [_number(number) for number in (prediction.value, prediction.lower, prediction.upper)]
 
 
 def _number(value: float) -> str:
