@@ -105,7 +105,7 @@ def features(release: Release, computed: Iterable[Path]) -> FeatureTable:
         table = table.joined(FeatureTable.read(path))
     if not release.labels:  # what every network has
         graph = [name for name in table.feature_names if name.startswith("graph.")]
-        table = FeatureTable(table.frame.select("id", "arch", *graph, "reasons"), settings)
+        table = table.select(graph)
     return table
 
 

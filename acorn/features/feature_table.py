@@ -284,6 +284,21 @@ class FeatureTable:
         columns = [frame[name].cast(pl.Float32).to_numpy() for name in names]
         return np.column_stack(columns) if columns else np.empty((len(frame), 0), np.float32)
 
+    def select(self, names: Sequence[str]) -> Self:
+        """Keep some of the features.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Features of the table.
+
+        Returns
+        -------
+        FeatureTable
+            All rows, with these features.
+        """
+        return type(self)(self.frame.select(*_KEYS, _ERRORS, *names), self.settings)
+
     def joined(self, other: Self) -> Self:
         """Combine the rows and columns of two tables.
 

@@ -133,7 +133,8 @@ class ModelSelection:
         Parameters
         ----------
         start : Configuration
-            Start of the selection; its number of trees is kept.
+            Start of the selection; its number of trees is kept. If it is a random forest, all
+            candidates are random forests on the original labels.
 
         Returns
         -------
@@ -144,8 +145,8 @@ class ModelSelection:
         """
         quick = start.but(trees=min(QUICK_TREES, start.trees), composition=Composition.JOINT)
         best, best_score = self._features(quick)
-        best = self._trees(best, best_score)
-        return self._composition(best.but(trees=start.trees))
+        best = self._trees(best, best_score).but(trees=start.trees)
+        return self._composition(best, only_plain=start.algorithm == "random_forest")
 
     def _features(self, start: Configuration) -> tuple[Configuration, float]:
         sets = [start.but(features=name) for name in self.data.columns]
@@ -168,22 +169,20 @@ class ModelSelection:
         if self.data.spaces is not None and RISING in self.data.columns and not has_conditions:
             rising = best.but(features=RISING, monotone=True)
             challengers += [rising, rising.but(min_samples_leaf=5)]
+        challengers = [candidate for candidate in challengers if candidate != best]
         scores = {candidate: self._score("trees", candidate) for candidate in challengers}
         challenger = max(scores, key=lambda candidate: scores[candidate])
         return challenger if scores[challenger] > best_score + MARGIN else best
 
-    def _composition(self, best: Configuration) -> tuple[Configuration, OutOfFoldPredictions]:
+    def _composition(
+        self, best: Configuration, *, only_plain: bool
+    ) -> tuple[Configuration, OutOfFoldPredictions]:
         predictions = cross_validate_compositions(self.data, best, smoothed=False)
-        start = best.but(algorithm="extra_trees", min_samples_leaf=1)
-        if self.data.row_groups is None:
-            starts = [start.but(features=name) for name in self._sets_to_smooth_by(best)]
-        else:
-            starts = [self._kernel(start)]
-        for start in starts:
-            predictions |= cross_validate_compositions(self.data, start, smoothed=True)
-        if self.data.row_groups is not None:  # only seen to help with few, diverse architectures
-            predictions |= self._boosted(predictions)
-            predictions |= self._reweighed(predictions)
+        if not only_plain:
+            predictions |= self._smoothed(best)
+            if self.data.row_groups is not None:  # only seen to help with few, diverse rows
+                predictions |= self._boosted(predictions)
+                predictions |= self._reweighed(predictions)
         scores = {
             candidate: predicted.kendall_tau(self.data)
             for candidate, predicted in predictions.items()
@@ -192,6 +191,17 @@ class ModelSelection:
             self._record("composition", candidate, score)
         chosen = preferred(scores, self._free)
         return chosen, predictions[chosen]
+
+    def _smoothed(self, best: Configuration) -> dict[Configuration, OutOfFoldPredictions]:
+        start = best.but(algorithm="extra_trees", min_samples_leaf=1)
+        if self.data.row_groups is None:
+            starts = [start.but(features=name) for name in self._sets_to_smooth_by(best)]
+        else:
+            starts = [self._kernel(start)]
+        predictions: dict[Configuration, OutOfFoldPredictions] = {}
+        for start in starts:
+            predictions |= cross_validate_compositions(self.data, start, smoothed=True)
+        return predictions
 
     def _kernel(self, start: Configuration) -> Configuration:
         """Choose a feature set, and between one length scale for all features and one for each."""

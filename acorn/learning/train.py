@@ -30,7 +30,7 @@ from acorn.forests import (
 from acorn.forests import manifest as files
 from acorn.forests.manifest import Candidate, ForestEntry
 from acorn.learning.evaluation_metrics import score
-from acorn.learning.feature_sets import scale_free
+from acorn.learning.feature_sets import feature_sets, scale_free
 from acorn.learning.few_labels import fit_ranks, rank_intervals
 from acorn.learning.few_labels.estimate_forests import fit_few_labels
 from acorn.learning.fitting import Configuration
@@ -85,10 +85,11 @@ def train_bundle(
         What to predict; by default all targets of the labels.
     feature_set : str, optional
         Name of a set of :func:`~acorn.learning.feature_sets.feature_sets`; by default chosen by
-        cross-validation.
+        cross-validation. The table in the bundle then has the features of the set only.
     configuration : Configuration, optional
-        Start of the model selection; its number of trees is kept. If it is given, there is model
-        selection also with few labels.
+        Start of the model selection; its number of trees is kept, and from a random forest only
+        random forests on the original labels are tried. If it is given, there is model selection
+        also with few labels.
     version : str, default=acorn.__version__
         Version of the bundle.
     seed : int, default=0
@@ -154,6 +155,9 @@ def train_bundle(
     intervals = Intervals.joined([part.predictions.intervals(part.data) for part in parts])
     used = sorted({column for part in parts for column in part.used})
     detector = _outlier_detector(data, used)
+    if feature_set is not None:
+        columns = feature_sets(features.feature_names)[feature_set]
+        features = features.select([features.feature_names[column] for column in columns])
     return _write(out, manifest, members, used, intervals, detector, data.ids, ranking, features)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from acorn.forests import Bundle
 from acorn.spaces import get_space
 from training.commands.main import run
 
@@ -92,6 +93,26 @@ def test_evaluation_on_rows_never_seen(folder: Path) -> None:
     assert "saw all of them in training" in seen.stderr
     shown = acorn("evaluate", bundle, "--labels", str(folder / "held_out.csv"))
     assert shown.stdout.splitlines()[0].startswith("target\trows\tn\tkendall_tau")
+
+
+def test_a_random_forest_on_proxies_alone(folder: Path) -> None:
+    options = (
+        "train", "--space", "nasbench_macro", "--dataset", "cifar10", "--targets", "clean",
+        "--labels", str(folder / "train.csv"), "--features", str(folder / "features.parquet"),
+        "--algorithm", "random_forest", "--out", str(folder / "proxies"), "--feature-set",
+    )  # fmt: skip
+    trained = acorn(*options, "proxies")
+    assert trained.returncode == 0, trained.stderr
+    bundle = Bundle.load(folder / "proxies")
+    proxies = ["l2_norm", "params"]
+    assert sorted(bundle.feature_names) == sorted(bundle.table.feature_names) == proxies
+    assert len(bundle.table) == 60
+    tried = [candidate.parameters for candidate in bundle.manifest.candidates]
+    assert {parameters["algorithm"] for parameters in tried} == {"random_forest"}
+    assert not {parameters["composition"] for parameters in tried} & {"smooth", "blend"}
+    wrong = acorn(*options, "nonsense")
+    assert wrong.returncode == 2
+    assert "got feature set 'nonsense'; expected one of" in wrong.stderr
 
 
 def test_python_m_training_is_acorn_train() -> None:

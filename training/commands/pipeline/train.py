@@ -1,7 +1,7 @@
 """``acorn train``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -32,6 +32,19 @@ def train(
         str | None,
         options.optional("Column of the labels, such as family, whose groups no split separates."),
     ] = None,
+    feature_set: Annotated[
+        str | None,
+        options.optional(
+            "Features to read, such as proxies, structure or both.", default="model selection"
+        ),
+    ] = None,
+    algorithm: Annotated[
+        Literal["extra_trees", "random_forest"] | None,
+        options.optional(
+            "extra_trees, or random_forest for nothing but random forests on the original labels.",
+            default="model selection",
+        ),
+    ] = None,
     seed: options.Seed = 0,
     as_json: options.AsJson = False,
 ) -> None:
@@ -50,6 +63,7 @@ def train(
     --conditions image_size,pretraining=none --groups family --out b
     """
     from acorn.features.feature_table import FeatureTable
+    from acorn.learning.fitting import Configuration
     from acorn.learning.train import train_bundle, train_ranks
 
     table = FeatureTable.read(features)
@@ -77,6 +91,8 @@ def train(
         table,
         out,
         targets=names,
+        feature_set=feature_set,
+        configuration=None if algorithm is None else Configuration(algorithm=algorithm),
         seed=seed,
     )
     scores = bundle.manifest.scores
