@@ -26,6 +26,7 @@ from acorn.forests import manifest as files
 from acorn.forests.ensemble import Attribution
 from acorn.learning.labels import Labels
 from acorn.learning.model_card import model_card
+from acorn.learning.population import sample_members
 from acorn.learning.train import train_bundle, train_ranks
 from acorn.learning.training_data import LEAST_ROWS
 from acorn.proxies import list_proxies, select
@@ -34,9 +35,6 @@ from acorn.targets import Target
 
 Floats = NDArray[np.float64]
 PerNetwork = Float64[Floats, "networks *targets"]
-
-SAMPLED = 200
-"""Members of a space that are the population if none is given."""
 
 BATCH_SIZE = 16
 CLEAN = "clean"
@@ -378,8 +376,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             return []
         space = get_space(spaces.pop())
         try:
-            size = SAMPLED if space.size is None else min(SAMPLED, space.size)
-            sampled = space.sample(size, seed=self.random_state)
+            sampled = sample_members(space, seed=self.random_state)
         except InputError:  # a space of arbitrary networks
             return []
         return [{"space": space.name, "arch": arch} for arch in sampled]

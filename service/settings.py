@@ -100,7 +100,8 @@ class Settings(BaseSettings):
     )
     var: Path = Field(
         default_factory=user_cache,
-        description="Folder for the feature cache; by default the user's cache folder.",
+        description="Folder for the feature cache, and for the populations of plugin spaces; by "
+        "default the user's cache folder.",
     )
     database_url: str | None = Field(
         None,
@@ -225,6 +226,11 @@ class Settings(BaseSettings):
     def store_url(self) -> str:
         """SQLAlchemy URL of the feature cache."""
         return self.database_url or f"sqlite:///{(self.var / 'features.sqlite').absolute()}"
+
+    @property
+    def ranks(self) -> Path:
+        """Folder of the bundles that rank plugin spaces among sampled members."""
+        return self.var / "ranks"
 
     @classmethod
     def settings_customise_sources(

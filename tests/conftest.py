@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pickle
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 
 from acorn.learning import fitting
 from acorn.learning.smoothing import networks
+from acorn.spaces import SPACES
+from acorn.spaces.plugins import VARIABLE
 from tests import conditions
 from tests.service.small_forest import SmallForest, make
 
@@ -21,6 +24,7 @@ hypothesis.settings.register_profile("acorn", deadline=None)
 hypothesis.settings.load_profile("acorn")
 
 T = TypeVar("T")
+Write = Callable[[str, str], str]
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -80,3 +84,26 @@ def few_steps() -> Iterator[None]:
     """Train as little as possible in all tests of a module."""
     with minimal_training():
         yield
+
+
+@pytest.fixture
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
+    """Write a module and name it as the plugin; the registry is as before after the test."""
+    state = {name: getattr(SPACES, name) for name in ("_spaces", "_loaded", "plugins")}
+    for name in ("_spaces", "plugins"):
+        monkeypatch.setattr(SPACES, name, dict(state[name]))
+    monkeypatch.setattr(SPACES, "_loaded", None)
+    monkeypatch.syspath_prepend(tmp_path)
+    modules = set(sys.modules)
+
+    def write(module: str, text: str) -> str:
+        (tmp_path / f"{module}.py").write_text(text)
+        monkeypatch.setenv(VARIABLE, module)
+        return module
+
+    yield write
+    for name in set(sys.modules) - modules:
+        if getattr(sys.modules[name], "__file__", None) and str(tmp_path) in str(
+            sys.modules[name].__file__
+        ):
+            del sys.modules[name]

@@ -1,13 +1,11 @@
 """Features of networks that are given as modules, specifications or rows, each computed once."""
 
 import hashlib
-import inspect
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
@@ -19,6 +17,7 @@ from torch import nn
 from acorn.batches import Batch
 from acorn.datasets import Dataset
 from acorn.errors import InputError, InvalidArchitectureError, UnknownDatasetError, abbreviate
+from acorn.features.code_version import code_version
 from acorn.features.feature_table import NETWORK, FeatureRow
 from acorn.features.proxy_settings import ENGINE_VERSION
 from acorn.graph import structure_features, trace, trace_shapes
@@ -163,7 +162,7 @@ class NetworkFeatures:
             batch,
         )
         space = item.space if isinstance(item, Architecture) else None
-        return digest([ENGINE_VERSION, _code_version(space), content, settings])
+        return digest([ENGINE_VERSION, code_version(space), content, settings])
 
 
 _Item = Architecture | FeatureRow | nn.Module
@@ -280,16 +279,6 @@ def _code_of(cls: type) -> list[object]:
 def _code(code: CodeType) -> list[object]:
     inner = [_code(part) if isinstance(part, CodeType) else repr(part) for part in code.co_consts]
     return [code.co_code.hex(), inner, list(code.co_names)]
-
-
-@cache
-def _code_version(space: str | None) -> str:
-    """Hash the code that features follow from: that of layer graphs, and of a space."""
-    files = sorted((Path(__file__).parents[1] / "graph").glob("*.py"))
-    if space is not None:
-        files.append(Path(inspect.getfile(type(get_space(space)))))
-        files += sorted(files[-1].parent.glob("*.py"))
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def digest(content: object) -> str:

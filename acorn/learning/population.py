@@ -17,10 +17,36 @@ from acorn.datasets import get_dataset
 from acorn.features.feature_table import FeatureTable, split_row_id
 from acorn.forests import bounded
 from acorn.learning.labels import Labels
-from acorn.spaces import get_space
+from acorn.spaces import Space, get_space
 
 LARGEST = 50_000
 """Largest number of architectures of a space that is listed."""
+
+SAMPLED = 200
+"""Members of a space that are its population if none is given."""
+
+
+def sample_members(space: Space, *, seed: int) -> list[str]:
+    """Draw the members of a space that stand for its population.
+
+    Parameters
+    ----------
+    space : Space
+        A space that can be sampled.
+    seed : int
+        The same seed draws the same members.
+
+    Returns
+    -------
+    list of str
+        :data:`SAMPLED` specifications, or all of a smaller space.
+
+    Raises
+    ------
+    InputError
+        If the space cannot be sampled.
+    """
+    return space.sample(min(SAMPLED, space.size or SAMPLED), seed=seed)
 
 
 @dataclass(frozen=True)

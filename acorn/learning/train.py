@@ -3,7 +3,8 @@
 import json
 import logging
 import platform
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version as version_of
@@ -14,8 +15,10 @@ import numpy as np
 
 from acorn import __version__
 from acorn.conditions import category_columns
-from acorn.errors import InputError, abbreviate
-from acorn.features.feature_table import FeatureTable
+from acorn.datasets import get_dataset
+from acorn.errors import InputError, UnknownDatasetError, abbreviate
+from acorn.features.feature_table import FeatureRow, FeatureTable
+from acorn.features.recipe import FeatureRecipe
 from acorn.forests import (
     Bundle,
     Ensemble,
@@ -33,19 +36,24 @@ from acorn.learning.evaluation_metrics import score
 from acorn.learning.feature_sets import feature_sets, scale_free
 from acorn.learning.few_labels import fit_ranks, rank_intervals
 from acorn.learning.few_labels.estimate_forests import fit_few_labels
+from acorn.learning.few_labels.ranks import LEAST_MEMBERS
 from acorn.learning.fitting import Configuration
 from acorn.learning.importance import importances
 from acorn.learning.labels import Labels
 from acorn.learning.model_card import FEW_LABELS, model_card
 from acorn.learning.model_selection import ModelSelection, OutOfFoldPredictions
+from acorn.learning.population import sample_members
 from acorn.learning.training_data import LEAST_SELECTED, TrainingData
-from acorn.spaces import UNIVERSAL
+from acorn.spaces import UNIVERSAL, get_space
 from acorn.targets import Target
 
 logger = logging.getLogger(__name__)
 
 LEVEL = 0.9
 """Level of the intervals whose coverage and width are in the manifest."""
+
+SAMPLING_SECONDS = 60.0
+"""Time limit of the structure features of the members that are sampled from a space."""
 
 LIBRARIES = ("numpy", "polars", "safetensors", "scikit-learn", "scipy", "torch")
 
@@ -242,6 +250,71 @@ def train_ranks(
         (),
         {name: ranking},
         features,
+    )
+
+
+def train_sampled_ranks(
+    space: str,
+    dataset: str,
+    out: Path,
+    *,
+    target: str = "clean",
+    seed: int = 0,
+    seconds: float = SAMPLING_SECONDS,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Bundle:
+    """Sample members of a space, and write a bundle that ranks architectures among them.
+
+    Their structure features are computed, which takes some hundredths of a second to a second each.
+
+    Parameters
+    ----------
+    space : str
+        Name of a space that can be sampled.
+    dataset : str
+        Name of the dataset.
+    out : pathlib.Path
+        Folder of the bundle, as :func:`~acorn.learning.train.train_ranks` takes it.
+    target : str, default="clean"
+        What to rank by.
+    seed : int, default=0
+        Seed of the sample and of the outlier detector.
+    seconds : float, default=SAMPLING_SECONDS
+        Time limit of the features. After it the population is the members that are done.
+    on_progress : callable, optional
+        Called with (done, total) after each member.
+
+    Returns
+    -------
+    Bundle
+        The bundle, as loaded from ``out``. Its values are percentiles among the members.
+
+    Raises
+    ------
+    UnknownDatasetError
+        If the space is not defined for the dataset.
+    InputError
+        If the space cannot be sampled, or has too few members to rank among.
+    """
+    from acorn.features.extractor import get_extractor  # which imports torch
+
+    owner = get_space(space)
+    if not owner.takes(get_dataset(dataset)):
+        raise UnknownDatasetError(dataset, owner.datasets)
+    archs = {owner.parse(arch).canonical: None for arch in sample_members(owner, seed=seed)}
+    recipe = FeatureRecipe.create(dataset, ())
+    extractor = get_extractor(recipe, "cpu")
+    rows: list[FeatureRow] = []
+    end = time.monotonic() + seconds
+    for arch in archs:
+        if len(rows) >= LEAST_MEMBERS and time.monotonic() > end:
+            logger.warning("%s: %d of %d members in %g s", space, len(rows), len(archs), seconds)
+            break
+        rows.append(extractor.compute(owner, arch))
+        if on_progress is not None:
+            on_progress(len(rows), len(archs))
+    return train_ranks(
+        FeatureTable.from_rows(rows, recipe.settings), space, out, target=target, seed=seed
     )
 
 

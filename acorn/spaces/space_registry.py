@@ -85,6 +85,12 @@ class Registry(Mapping[str, Space]):
             raise InputError(f"got a second space {space.name!r}; expected a name that is free")
         self._spaces[space.name] = space
 
+    @property
+    def plugin_spaces(self) -> list[str]:
+        """Names of the spaces of all plugins."""
+        self.load_plugins()
+        return [name for names in self.plugins.values() for name in names]
+
     def _load(self, plugin: Plugin) -> None:
         names = []
         for space in plugin.load():

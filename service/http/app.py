@@ -30,6 +30,7 @@ from service.observability.logs import request_id
 from service.observability.metrics import Metrics
 from service.observability.request_tracing import set_up_tracing
 from service.prediction.plan import problem_item
+from service.prediction.plugin_ranks import rank_plugin_spaces
 from service.repository.model_repository import ModelRepository
 from service.settings import Settings
 from service.storage.database import Database
@@ -69,7 +70,8 @@ def create_app(
     """
     name_plugins(settings.plugins)
     keys = Keys(settings.api_keys, settings.admin_keys)
-    repository = ModelRepository(settings.forests)
+    repository = ModelRepository(settings.forests, settings.ranks)
+    rank_plugin_spaces(repository)
     database = Database(settings.store_url)
     metrics = Metrics()
     tracing = set_up_tracing(wanted=settings.otel)

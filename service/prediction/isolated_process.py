@@ -9,6 +9,7 @@ import atexit
 import importlib.util
 import multiprocessing
 import threading
+from collections.abc import Callable
 from functools import lru_cache
 from multiprocessing.connection import Connection
 from typing import Any
@@ -26,7 +27,10 @@ _context = multiprocessing.get_context("spawn")
 
 
 class IsolatedProcess:
-    """A process that calls methods of spaces, one call at a time; safe to use from any thread."""
+    """A process that calls methods of spaces and other functions; safe to use from any thread.
+
+    It makes one call at a time.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -59,10 +63,29 @@ class IsolatedProcess:
         UnavailableError
             If the process dies.
         """
+        return self.call(space, _call_method, space, method, *args)
+
+    def call(self, space: str, function: Callable[..., object], *args: object) -> Any:
+        """Call a function; see :meth:`ask` for errors.
+
+        Parameters
+        ----------
+        space : str
+            Name of the space, for errors.
+        function : callable
+            A function of a module.
+        *args : object
+            Arguments, which can be pickled.
+
+        Returns
+        -------
+        object
+            What the function returns.
+        """
         with self._lock:
             connection = self._connection or self._start()
             try:
-                connection.send((space, method, args))
+                connection.send((function, args))
                 if not connection.poll(LONGEST_SECONDS):
                     self._end()
                     raise DeadlineError(f"{space} took longer than {LONGEST_SECONDS:g} s")
@@ -101,16 +124,20 @@ def _main(connection: "Connection[Any, Any]") -> None:
     end_with_parent_only()
     while True:
         try:
-            space, method, args = connection.recv()
+            function, args = connection.recv()
         except EOFError:
             return
         try:
-            answer = getattr(get_space(space), method)(*args)
+            answer = function(*args)
         except AcornError as error:
             answer = error
         except Exception as error:
             answer = ComputationError(describe(error))
         connection.send(answer)
+
+
+def _call_method(space: str, method: str, *args: object) -> object:
+    return getattr(get_space(space), method)(*args)
 
 
 _process: IsolatedProcess | None = None

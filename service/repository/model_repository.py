@@ -1,16 +1,20 @@
 """The model repository: all bundles of a folder, replaced as a whole at run time."""
 
+import hashlib
 import logging
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import acorn
 from acorn.datasets import get_dataset
 from acorn.errors import AcornError, BundleError, InputError, UnknownDatasetError, abbreviate
+from acorn.features.code_version import code_version
+from acorn.features.proxy_settings import ENGINE_VERSION
 from acorn.forests import Bundle
 from acorn.schemas.prediction import ForestDetail, ForestList, PredictRequest, RefusedForest, Reload
 from acorn.schemas.problems import ProblemItem
-from acorn.spaces import SPACES, Architecture
+from acorn.spaces import SPACES, UNIVERSAL, Architecture
 from service.errors import NotFoundError, UnavailableError
 from service.repository.served_bundle import ServedBundle
 
@@ -148,6 +152,22 @@ class Snapshot:
                 errors.append(ProblemItem(pointer=pointer, detail=detail))
         return chosen, errors
 
+    @property
+    def unranked(self) -> list[tuple[str, str]]:
+        """Plugin spaces, with datasets, that only a reference population of other spaces ranks."""
+        covered = {(served.bundle.space, served.bundle.dataset) for served in self}
+        references = [
+            served
+            for served in self.newest.values()
+            if served.bundle.space == UNIVERSAL and served.bundle.manifest.ranks
+        ]
+        return [
+            (space, served.bundle.dataset)
+            for served in references
+            for space in SPACES.plugin_spaces
+            if served.covers(space) and (space, served.bundle.dataset) not in covered
+        ]
+
     def _is_default(self, served: ServedBundle) -> dict[str, bool]:
         return {"default": self.newest[served.name] is served}
 
@@ -187,9 +207,14 @@ class ModelRepository:
     folder : Path
         Folder with one bundle in each subfolder. A bundle that does not pass verification is
         refused, and the others are served.
+    ranks : Path, default=None
+        Folder of bundles that rank plugin spaces, see :func:`ranks_path`. They serve the spaces and
+        datasets that ``folder`` has no bundle of.
 
     Attributes
     ----------
+    ranks : Path or None
+        As given.
     snapshot : Snapshot
         The bundles as of the last load or reload.
 
@@ -199,11 +224,12 @@ class ModelRepository:
         If the folder does not exist, or a plugin cannot be used.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, ranks: Path | None = None) -> None:
         SPACES.load_plugins()  # else the error of a plugin would be taken for one of a bundle
         self._folder = folder
         self._reloading = threading.Lock()
-        self.snapshot = _read(folder, Snapshot([]))
+        self.ranks = ranks
+        self.snapshot = _read(folder, ranks, Snapshot([]))
 
     def reload(self) -> Reload:
         """Read the folder again.
@@ -223,7 +249,7 @@ class ModelRepository:
         """
         with self._reloading:
             before = self.snapshot
-            self.snapshot = after = _read(self._folder, before)
+            self.snapshot = after = _read(self._folder, self.ranks, before)
         return Reload(
             **after.listing.model_dump(),
             added=[served.full_name for served in after if served not in before],
@@ -255,14 +281,65 @@ def bundle_paths(folder: Path) -> list[Path]:
     )
 
 
-def _read(folder: Path, before: Snapshot) -> Snapshot:
-    """Load all bundles of a folder.
+def ranks_path(folder: Path, space: str, dataset: str) -> Path:
+    """Find where the bundle is kept that ranks a space among its sampled members.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of all such bundles.
+    space, dataset : str
+        Names.
+
+    Returns
+    -------
+    Path
+        Another one after the code of the space or of Acorn has changed.
+    """
+    versions = f"{acorn.__version__} {ENGINE_VERSION} {code_version(space)}"
+    digest = hashlib.sha256(versions.encode()).hexdigest()[:16]
+    return folder / digest / f"{space}-{dataset}"
+
+
+def _rank_paths(folder: Path | None, covered: Collection[tuple[str, str]]) -> list[Path]:
+    """List the kept rank bundles of plugin spaces and datasets that have no other bundle."""
+    if folder is None or not folder.is_dir():
+        return []
+    pairs = [(space, name) for space in SPACES.plugin_spaces for name in SPACES[space].datasets]
+    paths = [ranks_path(folder, *pair) for pair in pairs if pair not in covered]
+    return [path for path in paths if path.is_dir()]
+
+
+def _read(folder: Path, ranks: Path | None, before: Snapshot) -> Snapshot:
+    """Load all bundles of a folder, and rank bundles of plugin spaces that have none there.
 
     A bundle of ``before`` stays in service if its folder is unchanged or has become invalid.
     """
     bundles: dict[str, ServedBundle] = {}
     reasons: dict[Path, str] = {}
-    for path in bundle_paths(folder):
+    _load(bundle_paths(folder), before, bundles, reasons)
+    covered = {(served.bundle.space, served.bundle.dataset) for served in bundles.values()}
+    _load(_rank_paths(ranks, covered), before, bundles, reasons)
+    refused = []
+    for path, reason in reasons.items():
+        former = before.at(path)
+        if former is not None and bundles.setdefault(former.full_name, former) is not former:
+            former = None
+        serving = former.full_name if former else None
+        suffix = f"; {serving}, which it held before, stays in service" if serving else ""
+        logger.error("the bundle %s is refused: %s%s", path, reason, suffix)
+        refused.append(RefusedForest(name=path.name, reason=reason, serving=serving))
+    return Snapshot([*bundles.values()], refused)
+
+
+def _load(
+    paths: Iterable[Path],
+    before: Snapshot,
+    bundles: dict[str, ServedBundle],
+    reasons: dict[Path, str],
+) -> None:
+    """Load bundles, or the reasons why they are refused."""
+    for path in paths:
         previous = before.at(path)
         try:
             served = ServedBundle(Bundle.load(path), path)
@@ -277,13 +354,3 @@ def _read(folder: Path, before: Snapshot) -> Snapshot:
         if previous is not None and previous.digest == served.digest:
             served = previous
         bundles[served.full_name] = served
-    refused = []
-    for path, reason in reasons.items():
-        former = before.at(path)
-        if former is not None and bundles.setdefault(former.full_name, former) is not former:
-            former = None
-        serving = former.full_name if former else None
-        suffix = f"; {serving}, which it held before, stays in service" if serving else ""
-        logger.error("the bundle %s is refused: %s%s", path, reason, suffix)
-        refused.append(RefusedForest(name=path.name, reason=reason, serving=serving))
-    return Snapshot([*bundles.values()], refused)

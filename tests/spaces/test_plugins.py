@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from acorn.errors import InputError
 from acorn.spaces import SPACES, get_space
 from acorn.spaces.plugins import VARIABLE, name_plugins, named_plugins
+from tests.conftest import Write
 from tests.service.servers import ROOT
 
 CHAIN = '''
@@ -36,34 +36,9 @@ class {cls}(ChoiceSpace):
         return nn.Sequential(nn.Flatten(), nn.Linear(3072, dataset.num_classes))
 '''
 
-Write = Callable[[str, str], str]
-
 
 def chain(name: str, cls: str = "ChainSpace") -> str:
     return CHAIN.format(name=name, cls=cls)
-
-
-@pytest.fixture
-def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
-    """Write a module and name it as the plugin; the registry is as before after the test."""
-    state = {name: getattr(SPACES, name) for name in ("_spaces", "_loaded", "plugins")}
-    for name in ("_spaces", "plugins"):
-        monkeypatch.setattr(SPACES, name, dict(state[name]))
-    monkeypatch.setattr(SPACES, "_loaded", None)
-    monkeypatch.syspath_prepend(tmp_path)
-    modules = set(sys.modules)
-
-    def write(module: str, text: str) -> str:
-        (tmp_path / f"{module}.py").write_text(text)
-        monkeypatch.setenv(VARIABLE, module)
-        return module
-
-    yield write
-    for name in set(sys.modules) - modules:
-        if getattr(sys.modules[name], "__file__", None) and str(tmp_path) in str(
-            sys.modules[name].__file__
-        ):
-            del sys.modules[name]
 
 
 def test_a_module_that_the_environment_names(plugin: Write) -> None:

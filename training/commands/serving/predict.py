@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Annotated, get_args
 
@@ -78,15 +78,20 @@ def predict(
             raise InputError(f"Missing option {missing[0]}; expected it, or --spec or --onnx")
     else:
         specs += [{"space": space, "arch": architecture} for architecture in _architectures(arch)]
-    answer = asyncio.run(_answer(settings, {"architectures": specs, **read_query(query)}))
+    document = {"architectures": specs, **read_query(query)}
+    spaces = [item.get("space") for item in specs if isinstance(item, dict)]
+    answer = asyncio.run(_answer(settings, document, () if "forest" in query else spaces))
     if as_json:
         print_line(answer.model_dump_json())
     else:
         _show(answer)
 
 
-async def _answer(settings: Settings, document: object) -> PredictResponse:
+async def _answer(
+    settings: Settings, document: object, spaces: Collection[object]
+) -> PredictResponse:
     from service.prediction.in_process import InProcessCompute
+    from service.prediction.plugin_ranks import rank_plugin_spaces
     from service.prediction.predictor import Predictor
     from service.repository.model_repository import ModelRepository
     from service.storage.cache import FeatureCache
@@ -94,7 +99,8 @@ async def _answer(settings: Settings, document: object) -> PredictResponse:
     from service.storage.feature_store import FeatureStore
     from service.workers.feature_work import FeatureWorkFactory
 
-    forests = ModelRepository(settings.forests)
+    forests = ModelRepository(settings.forests, settings.ranks)
+    rank_plugin_spaces(forests, spaces, shows_progress=True)
     cache = FeatureCache(FeatureStore(Database(settings.store_url)))
     with progress("features") as on_progress:
         compute = InProcessCompute(
