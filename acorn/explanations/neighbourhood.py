@@ -55,6 +55,7 @@ class _Candidates:
 
     ids: list[str]
     conditions: list[Conditions]
+    are_labelled: bool
     X: Rows
     rows: NearestRows
 
@@ -129,16 +130,15 @@ class Neighbourhood:
         position = 0
         architectures = []
         for candidates, rows, distances in found:
-            labelled = bundle.training_set.contains([candidates.ids[row] for row in rows])
             nearest = []
-            for row, distance, is_labelled in zip(rows, distances, labelled, strict=True):
+            for row, distance in zip(rows, distances, strict=True):
                 predicted = {
                     name: Prediction(*(part[position] for part in prediction))
                     for name, prediction in predictions.items()
                 }
                 id_, given = candidates.ids[row], candidates.conditions[row]
                 nearest.append(
-                    NearestArchitecture(id_, given, distance, bool(is_labelled), predicted)
+                    NearestArchitecture(id_, given, distance, candidates.are_labelled, predicted)
                 )
                 position += 1
             architectures.append(nearest)
@@ -159,11 +159,12 @@ class Neighbourhood:
                     continue
             rows.append((row_id, id_, given))
         is_labelled = bundle.training_set.contains([id_ for _, id_, _ in rows])
-        if is_labelled.any():
+        are_labelled = bool(is_labelled.any())
+        if are_labelled:
             rows = [row for row, labelled in zip(rows, is_labelled, strict=True) if labelled]
         ids, conditions = [id_ for _, id_, _ in rows], [given for _, _, given in rows]
         X = bundle.table_matrix([row_id for row_id, _, _ in rows], conditions)
-        return _Candidates(ids, conditions, X, NearestRows(bundle.ensemble, X))
+        return _Candidates(ids, conditions, are_labelled, X, NearestRows(bundle.ensemble, X))
 
 
 def _nearest(

@@ -90,7 +90,7 @@ class NearestRows:
         places = self._places_of(number)
         path = trail(nodes, roots, x)
         order = np.argsort(path.pair, kind="stable")  # tree by tree, from the root down
-        node, tree = path.node[order], path.pair[order]
+        node, tree = path.node[order].astype(np.int32), path.pair[order]
         offset = tree * len(self._X)
         leaves = places.leaves.ravel()  # ascending over all trees, as nodes are numbered
         first = (leaves.searchsorted(node) - offset).tolist()

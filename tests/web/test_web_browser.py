@@ -298,6 +298,29 @@ def test_contributions_add_up(open_page: Open) -> None:
     assert page.locator("#importances tbody tr").count() == 10
 
 
+def test_similar_networks_and_the_best_edit_are_loaded(open_page: Open, server: Server) -> None:
+    page = predicted(open_page("#space=nats_sss&arch=48:56:64:24:40"))
+    expect(page.locator("#near-list li")).to_have_count(3)
+    edit = page.locator("#change-list button")
+    expect(edit).to_contain_text("Layer 4: 24 to 64 channels")
+    expect(edit.locator("code")).to_have_text("48:56:64:64:40")
+    after = asked(server, "nats_sss", "48:56:64:64:40")
+    expect(edit).to_contain_text(f"{after['targets']['clean']['value']:.2f}%")
+    edit.click()
+    expect(page.locator("#arch")).to_have_value("48:56:64:64:40")
+    shows(page, after)
+    near = page.locator("#near-list button").first
+    arch = near.locator("code").inner_text()
+    assert arch != "48:56:64:64:40"
+    near.click()
+    shows(page, asked(server, "nats_sss", arch))
+    page.locator("#space").select_option("darts")
+    expect(page.locator("#change-note")).to_have_text(
+        "None: the space darts does not list architectures one edit away."
+    )
+    expect(page.locator("#change-list li")).to_have_count(0)
+
+
 def test_points_of_the_map_are_loaded(open_page: Open, server: Server) -> None:
     page = drawn(predicted(open_page()))
     page.locator("#front summary").click()

@@ -13,6 +13,7 @@ import { showTargets } from "./intervals.js";
 import { requestKey } from "./key.js";
 import { MapView } from "./map.js";
 import { showNothing, showPrediction, showWaiting, watchStrip } from "./prediction.js";
+import { showRelated } from "./related.js";
 import { said } from "./said.js";
 import {
   CLEAN, COSTS, describeTargets, detailOf, deviceOptions, devicesOf, firstRobust, fullName, isAccuracy, robustOf, targetOptions,
@@ -88,6 +89,15 @@ class Page {
   #pick(arch, imageSize) {
     const { conditions } = this.choice;
     this.set({ arch, conditions: imageSize ? { ...conditions, [IMAGE_SIZE]: imageSize } : conditions });
+  }
+
+  /**
+   * Show a network of an explanation, which may be of another space.
+   * @param {import("./related.js").Network} network
+   */
+  #pickRelated({ space, arch, conditions = {} }) {
+    if (space === this.choice.space) this.#pick(arch, Number(conditions[IMAGE_SIZE]) || undefined);
+    else this.set({ space, arch });
   }
 
   #watch() {
@@ -222,6 +232,7 @@ class Page {
       const unit = detailOf(explained);
       showWaterfall(baseline[explained], groups[explained], attributions[explained], details, value, unit);
     }
+    showRelated(prediction, explained, (network) => this.#pickRelated(network));
     showImportances(importances[explained], details);
     this.#mark();
   }

@@ -12,6 +12,7 @@ import { CLEAN, detailOf, fullName, isAccuracy, isPercent, isRank } from "./targ
  *   attributions: Record<string, {feature: string, contribution: number}[]> | null,
  *   attribution_groups: Record<string, {group: string, contribution: number}[]> | null,
  *   baseline: Record<string, number> | null,
+ *   nearest: import("./related.js").Near[] | null, changes: import("./related.js").Changes | null,
  *   seconds: {queue: number, features: number, forest: number}}} Prediction
  */
 
@@ -72,7 +73,7 @@ function clear(reason) {
   }
   for (const id of ["facts", "waterfall", "strip"]) byId(id).replaceChildren();
   refreshStrip();
-  byId("twin").hidden = true;
+  byId("twin").hidden = byId("related").hidden = true;
   byId("verdict").className = "verdict";
   byId("verdict").replaceChildren(reason);
 }
