@@ -1,6 +1,7 @@
 """Bundles that rank without labels, from the command line."""
 
 import json
+import re
 from pathlib import Path
 
 import polars as pl
@@ -49,6 +50,28 @@ def test_a_bundle_without_labels_is_scored_by_percentiles(
     assert scores["kendall_tau"] > 0.99
     assert scores["mae"] < 5  # percentiles, though the accuracies are all above 80
     assert scores["coverage"] == 1
+
+
+def test_a_report_of_ranks_speaks_of_percentiles(features: Path, tmp_path: Path) -> None:
+    for name in ("altair", "jinja2", "vl_convert"):
+        pytest.importorskip(name)
+    bundle, labels, report = (tmp_path / name for name in ("b", "labels.csv", "report.html"))
+    assert train(features, bundle) == 0
+    clean = [93.0 + place / 100 for place in range(len(ARCHS))]
+    pl.DataFrame({"arch": ARCHS, "cifar10.clean": clean}).write_csv(labels)
+    assert run(["evaluate", str(bundle), "--labels", str(labels), "--report", str(report)]) == 0
+    page = report.read_text("utf-8")
+    charts = re.search('<script type="application/json" id="charts">(.*?)</script>', page)
+    assert charts is not None
+    titles = set(re.findall(r'"title": "([^"]*)"', charts[1]))
+    assert {"measured (percentile)", "predicted (percentile)"} <= titles
+    assert "share of the variance of the score" in titles
+    assert not any("(percent)" in title or "R\\u00b2" in title for title in titles)
+    assert "cross-validation" not in charts[1]
+    text = re.sub("<script.*?</script>", "", page, flags=re.DOTALL)
+    assert "percentiles in its population of 60 architectures" in text
+    assert "Errors and widths are in percentiles" in text
+    assert not re.search("drop of|Conformal|ross-validation|percent[^i]", text)
 
 
 def test_what_ranks_cannot_be_made_of(

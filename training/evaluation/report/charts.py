@@ -1,6 +1,6 @@
 """The figures of a report, as Vega-Lite charts of named data that the page provides."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import altair as alt
@@ -24,8 +24,8 @@ def predicted_against_true(floors: Sequence[float], unit: str, scale: str) -> An
         For each target, the label below which architectures are hidden when ``close`` is set.
     unit : str
         Unit of the labels.
-    scale : {"linear", "log"}
-        Scale of both axes.
+    scale : {"linear", "log", "rank"}
+        Scale of the target; the axes are linear unless it is ``log``.
 
     Returns
     -------
@@ -66,32 +66,37 @@ def predicted_against_true(floors: Sequence[float], unit: str, scale: str) -> An
     return _sized(alt.layer(rules, diagonal, points), 420, close, low)
 
 
-def tau_by_target(names: Sequence[str]) -> Any:
+def tau_by_target(names: Sequence[str], shown: Collection[str]) -> Any:
     """Tau of each target, next to that of cross-validation and the ceiling that twins show.
 
     Parameters
     ----------
     names : sequence of str
         Targets in order.
+    shown : collection of str
+        Kinds of tau that a target has.
 
     Returns
     -------
     altair.Chart
     """
-    kinds = ["this evaluation", "cross-validation", "one more training (twins)"]
+    styles = {
+        "this evaluation": (_BLUE, "circle"),
+        "cross-validation": (_GREY, "diamond"),
+        "one more training (twins)": (_ORANGE, "triangle-right"),
+    }
+    kinds = [kind for kind in styles if kind in shown]
+    colours, shapes = ([styles[kind][part] for kind in kinds] for part in range(2))
     kind: dict[str, Any] = {"title": None, "sort": kinds}
+    scale = alt.Scale(zero=len(names) == len(kinds) == 1)  # one point alone has no range
     chart = (
         alt.Chart(alt.NamedData("taus"))
         .mark_point(filled=True, size=60)
         .encode(
-            x=_varying(alt.X, "tau:Q", "Kendall tau"),
+            x=alt.X("tau:Q", title="Kendall tau", scale=scale),
             y=alt.Y("name:N", sort=list(names), title=None).axis(labelLimit=220, grid=True),
-            color=alt.Color("kind:N", **kind)
-            .scale(domain=kinds, range=[_BLUE, _GREY, _ORANGE])
-            .legend(columns=2),
-            shape=alt.Shape("kind:N", **kind).scale(
-                domain=kinds, range=["circle", "diamond", "triangle-right"]
-            ),
+            color=alt.Color("kind:N", **kind).scale(domain=kinds, range=colours).legend(columns=2),
+            shape=alt.Shape("kind:N", **kind).scale(domain=kinds, range=shapes),
             tooltip=["name:N", "kind:N", alt.Tooltip("tau:Q", format=".4f")],
         )
     )
@@ -140,12 +145,22 @@ def coverage_by_level() -> Any:
     return _sized(alt.layer(diagonal, others, chosen), 320)
 
 
-def importances() -> Any:
-    """Permutation importances of the chosen target, with standard deviations."""
+def importances(*, ranks: bool) -> Any:
+    """Importances of the chosen target, with standard deviations.
+
+    Parameters
+    ----------
+    ranks : bool
+        Whether they are shares of the variance of a bundle without labels, and not permutation
+        importances.
+
+    Returns
+    -------
+    altair.LayerChart
+    """
     base = _features()
-    bars = base.mark_bar(color=_BLUE).encode(
-        x=alt.X("importance:Q", title="drop of R² when shuffled")
-    )
+    title = "share of the variance of the score" if ranks else "drop of R² when shuffled"
+    bars = base.mark_bar(color=_BLUE).encode(x=alt.X("importance:Q", title=title))
     errors = base.mark_rule().encode(x="low:Q", x2="high:Q")
     return _sized(alt.layer(bars, errors), alt.Step(18))
 
@@ -204,13 +219,15 @@ def correlations(names: Sequence[str]) -> Any:
     return chart.properties(width="container", height=alt.Step(14))
 
 
-def clean_against_robust(clean: Sequence[int], robust: Sequence[int]) -> Any:
+def clean_against_robust(clean: Sequence[int], robust: Sequence[int], *, unit: str) -> Any:
     """Measured accuracies of all canonical architectures, with two Pareto fronts.
 
     Parameters
     ----------
     clean, robust : sequence of int
         For each target that may be chosen, the numbers of the two targets to show.
+    unit : str
+        Unit of both.
 
     Returns
     -------
@@ -219,8 +236,8 @@ def clean_against_robust(clean: Sequence[int], robust: Sequence[int]) -> Any:
     kinds = ["measured front", "chosen by the forest"]
     kind: dict[str, Any] = {"title": None, "sort": kinds}
     axes = [
-        _varying(alt.X, "clean:Q", "clean, measured (%)"),
-        _varying(alt.Y, "robust:Q", "robust, measured (%)"),
+        _varying(alt.X, "clean:Q", f"clean, measured ({unit})"),
+        _varying(alt.Y, "robust:Q", f"robust, measured ({unit})"),
     ]
     tooltip = _tooltip(clean="clean", robust="robust")
     points = (

@@ -50,6 +50,8 @@ class Numbers:
         As given.
     targets : list of str
         All targets that were scored.
+    described : list of Target
+        Unit and scale of each; those of percentiles if the bundle predicts ranks.
     rows : list of dict
         Rows of the tables, one for each target.
     floors : list of float
@@ -69,6 +71,7 @@ class Numbers:
     ) -> None:
         self.evaluation = evaluation
         self.targets = [*evaluation.columns]
+        self.described = [*map(evaluation.bundle.describe, self.targets)]
         self._labels = evaluation.functions.matrix([*evaluation.columns.values()])
         self._archs = evaluation.functions.frame["arch"].to_list()
         self._value, self._lower, self._upper = (

@@ -74,6 +74,7 @@ def _render(numbers: Numbers) -> str:
     return environment.get_template(TEMPLATE).render(
         forest=evaluation.result["forest"],
         manifest=evaluation.bundle.manifest,
+        population=len(evaluation.bundle.table),
         sources=evaluation.labels.sources,
         numbers=numbers,
         has_ours=any(len(row["ours"]) > 1 for row in numbers.compared),
@@ -84,7 +85,7 @@ def _render(numbers: Numbers) -> str:
         most_points=MOST_POINTS,
         result=evaluation.result,
         charts=_charts(numbers),
-        predicted={name: targets for name, (_, targets) in _quantities(numbers.targets).items()},
+        predicted={name: targets for name, (_, targets) in _quantities(numbers.described).items()},
         drawing=_drawing(),
         version=__version__,
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -108,29 +109,33 @@ def _charts(numbers: Numbers) -> dict[str, Any]:
 
     drawn = {
         name: charts.predicted_against_true(numbers.floors, target.unit, target.scale)
-        for name, (target, _) in _quantities(numbers.targets).items()
+        for name, (target, _) in _quantities(numbers.described).items()
     }
     drawn |= {
-        "taus": charts.tau_by_target(numbers.targets),
+        "taus": charts.tau_by_target(
+            numbers.targets, {row["kind"] for row in numbers.datasets["taus"]}
+        ),
         "curves": charts.tau_by_labels(),
         "coverage": charts.coverage_by_level(),
-        "importances": charts.importances(),
+        "importances": charts.importances(ranks=numbers.evaluation.bundle.manifest.ranks),
         "impurities": charts.impurities(),
         "correlations": charts.correlations(numbers.correlated),
-        "fronts": charts.clean_against_robust(*zip(*numbers.pairs, strict=True))
+        "fronts": charts.clean_against_robust(
+            *zip(*numbers.pairs, strict=True), unit=numbers.described[numbers.pairs[0][0]].unit
+        )
         if numbers.pairs
         else None,
     }
     return {name: chart.to_dict() for name, chart in drawn.items() if chart is not None}
 
 
-def _quantities(names: Sequence[str]) -> dict[str, tuple[Target, list[int]]]:
+def _quantities(targets: Sequence[Target]) -> dict[str, tuple[Target, list[int]]]:
     """For each chart of predicted values: a target of its unit and scale, and numbers of all."""
     numbers: dict[tuple[str, str], list[int]] = {}
-    for number, target in enumerate(map(Target.of, names)):
+    for number, target in enumerate(targets):
         numbers.setdefault((target.unit, target.scale), []).append(number)
     return {
-        f"predicted-{place}" if place else "predicted": (Target.of(names[of_one[0]]), of_one)
+        f"predicted-{place}" if place else "predicted": (targets[of_one[0]], of_one)
         for place, of_one in enumerate(numbers.values())
     }
 
