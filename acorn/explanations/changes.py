@@ -70,7 +70,7 @@ def best_changes(
     """Find the edits of a canonical architecture that improve its predictions most.
 
     The features of its neighbours come from the bundle's table, or are the columns of the space if
-    the bundle reads no others. No network is built, so that a call takes some milliseconds.
+    the bundle reads no others. No network is built, and no proxy is computed.
 
     Parameters
     ----------

@@ -119,7 +119,7 @@ class Neighbourhood:
         found: list[tuple[_Candidates, list[int], list[float]]] = []
         for x, id_, given in zip(X, ids, conditions, strict=True):
             others = {name: value for name, value in given.items() if name != IMAGE_SIZE}
-            with self._lock:  # it takes half a second, but only once
+            with self._lock:  # slow the first time: once is enough
                 candidates = self._candidates(tuple(sorted(others.items())))
             rows, distances = _nearest(candidates, x[None], id_, numbers)
             found.append((candidates, rows, distances))

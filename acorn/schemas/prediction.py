@@ -14,7 +14,7 @@ FeatureSource = Literal["table", "cache", "computed"]
 
 MOST_RELATED = 50
 """Most architectures of a request whose explanations have similar and changed architectures, which
-take about 20 ms each."""
+take longer than the attributions."""
 
 
 Specification: TypeAlias = str | int | list[Any] | dict[str, Any]
