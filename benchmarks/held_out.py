@@ -26,6 +26,8 @@ TARGETS = (
     "clean", "fgsm_linf_1.0", "pgd_linf_1.0", "apgd_ce_linf_1.0", "square_linf_1.0",
     "corruption_gaussian_noise", "adv.clean", "adv.pgd_linf_8", "adv.autoattack_linf_8",
 )  # fmt: skip
+FEATURES = Path("models/released/nats_tss-cifar10/features.parquet")
+SEED = 1
 PATHS = ((3,), (0, 4), (1, 5), (0, 2, 5))
 
 
@@ -55,30 +57,34 @@ def plain_forest(train: Labels, test: Labels) -> dict[str, float]:
     return scores
 
 
+def split(
+    shared: Path, table: Path = FEATURES, seed: int = SEED
+) -> tuple[Labels, Labels, FeatureTable]:
+    """Return the labels to train on, those of the other fifth of the classes, and features."""
+    labels = find_release("nats_tss-cifar10").read_labels(shared)
+    features = FeatureTable.read(table)
+    ids = sorted(set(labels.ids) & set(features.ids))
+    out = held_out(ids, fraction=0.2, seed=seed)
+    test_ids = {id_ for id_, held in zip(ids, out, strict=True) if held}
+    return labels.only(set(ids) - test_ids), labels.only(test_ids), features
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shared", type=Path, default=Path("../shared"))
-    parser.add_argument(
-        "--features",
-        type=Path,
-        default=Path("models/released/nats_tss-cifar10/features.parquet"),
-    )
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--features", type=Path, default=FEATURES)
+    parser.add_argument("--seed", type=int, default=SEED)
     options = parser.parse_args()
 
-    labels = find_release("nats_tss-cifar10").read_labels(options.shared)
-    features = FeatureTable.read(options.features)
-    ids = sorted(set(labels.ids) & set(features.ids))
-    out = held_out(ids, fraction=0.2, seed=options.seed)
-    test_ids = {id_ for id_, held in zip(ids, out, strict=True) if held}
-    train, test = labels.only(set(ids) - test_ids), labels.only(test_ids)
-    targets = [target for target in labels.targets if SHIPPED.fullmatch(target)]
+    train, test, features = split(options.shared, options.features, options.seed)
+    targets = [target for target in train.targets if SHIPPED.fullmatch(target)]
     with tempfile.TemporaryDirectory() as folder:
         bundle = train_bundle(train, features, Path(folder) / "held_out", targets=targets)
         scored = evaluate(bundle, test).result["targets"]
     plain = plain_forest(train, test)
-    print(f"trained on {len(set(ids) - test_ids)} functions, scored on {len(test_ids)} others")
+    counts = [len(set(part.ids)) for part in (train, test)]
+    print(f"trained on {counts[0]} functions, scored on {counts[1]} others")
     print(f"{'target':28s} {'plain tau':>9s} {'tau':>6s} {'MAE':>6s} {'cover':>6s} {'width':>6s}")
     for target in TARGETS:
         score = scored[target]["by_function"]

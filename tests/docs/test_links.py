@@ -1,6 +1,7 @@
 """Links inside README and documentation have existing targets and anchors."""
 
 import re
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -29,6 +30,7 @@ def links(page: Path) -> list[str]:
     return [target for target in targets if not target.startswith(OUTSIDE)]
 
 
+@cache
 def anchors(page: Path) -> set[str]:
     """Return the anchors of a page's headings, as on GitHub and on the site."""
     tokens = MarkdownIt().parse(page.read_text("utf-8"))

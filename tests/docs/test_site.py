@@ -34,6 +34,19 @@ def test_every_page_is_in_the_navigation_once() -> None:
     assert sorted(listed(nav)) == sorted(map(str, NAMES))
 
 
+def test_each_reader_reads_in_the_order_of_the_navigation() -> None:
+    nav = tomllib.loads(CONFIG.read_text())["project"]["nav"]
+    pages = {name: listed(part[name]) for part in nav for name in part if name.startswith("For ")}
+    text = (ROOT / "docs" / "index.md").read_text().partition("## By reader")[2]
+    rows = re.findall(r"^\| (\w+), who (.*)", text.partition("\n## ")[0], re.MULTILINE)
+    assert {f"For {reader}s": re.findall(r"\((\w+\.md)\)", row) for reader, row in rows} == pages
+
+
+def test_every_page_begins_with_its_readers() -> None:
+    for page in PAGES[1:]:
+        assert page.read_text().splitlines()[2].startswith("For "), page
+
+
 @pytest.mark.slow
 def test_the_site_builds(tmp_path: Path) -> None:
     ignored = shutil.ignore_patterns(GENERATED.name)

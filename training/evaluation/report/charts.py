@@ -5,13 +5,12 @@ from typing import Any
 
 import altair as alt
 
+from training.evaluation.report.chart_style import BLUE, GREY, ORANGE, PERCENT, varying
 from training.evaluation.report.figures import LEVELS
 
 TARGET = "target"
 """Parameter of the charts that show the target chosen on the page: the number of the target."""
 
-_BLUE, _ORANGE, _GREY = "#2f86cc", "#d95f02", "#9a9a9a"
-_PERCENT = alt.Axis(format=".0%")
 _CHOSEN = f"datum.target === {TARGET}"
 
 
@@ -44,13 +43,13 @@ def predicted_against_true(floors: Sequence[float], unit: str, scale: str) -> An
             interval="datum.lower <= datum.label && datum.label <= datum.upper"
             " ? 'holds the label' : 'misses it'"
         )
-        .encode(x=_varying(alt.X, "label:Q", f"measured ({unit})", scale))
+        .encode(x=varying(alt.X, "label:Q", f"measured ({unit})", scale))
     )
     colour = alt.Color("interval:N", title="90% interval").scale(
-        domain=["holds the label", "misses it"], range=[_BLUE, _ORANGE]
+        domain=["holds the label", "misses it"], range=[BLUE, ORANGE]
     )
     rules = base.mark_rule(opacity=0.25).encode(
-        colour, y=_varying(alt.Y, "lower:Q", f"predicted ({unit})", scale), y2="upper:Q"
+        colour, y=varying(alt.Y, "lower:Q", f"predicted ({unit})", scale), y2="upper:Q"
     )
     points = base.mark_circle(size=22, opacity=0.8).encode(
         colour,
@@ -81,9 +80,9 @@ def tau_by_target(names: Sequence[str], shown: Collection[str]) -> Any:
     altair.Chart
     """
     styles = {
-        "this evaluation": (_BLUE, "circle"),
-        "cross-validation": (_GREY, "diamond"),
-        "one more training (twins)": (_ORANGE, "triangle-right"),
+        "this evaluation": (BLUE, "circle"),
+        "cross-validation": (GREY, "diamond"),
+        "one more training (twins)": (ORANGE, "triangle-right"),
     }
     kinds = [kind for kind in styles if kind in shown]
     colours, shapes = ([styles[kind][part] for kind in kinds] for part in range(2))
@@ -114,7 +113,7 @@ def tau_by_labels() -> Any:
         )
     )
     band = base.mark_area(opacity=0.15).encode(
-        y=_varying(alt.Y, "low:Q", "Kendall tau"), y2="high:Q"
+        y=varying(alt.Y, "low:Q", "Kendall tau"), y2="high:Q"
     )
     four_digits = [alt.Tooltip(f"{name}:Q", format=".4f") for name in ("mean", "low", "high")]
     line = base.mark_line(point=True).encode(
@@ -125,15 +124,15 @@ def tau_by_labels() -> Any:
 
 def coverage_by_level() -> Any:
     """Coverage of the chosen target, and of the others in grey."""
-    x = _varying(alt.X, "level:Q", "level asked for").axis(_PERCENT)
-    y = _varying(alt.Y, "coverage:Q", "labels held").axis(_PERCENT)
+    x = varying(alt.X, "level:Q", "level asked for").axis(PERCENT)
+    y = varying(alt.Y, "coverage:Q", "labels held").axis(PERCENT)
     same = alt.InlineData([{"level": level, "coverage": level} for level in LEVELS])
     base = alt.Chart(alt.NamedData("coverage")).encode(x, y)
     diagonal = alt.Chart(same).mark_line(strokeDash=[4, 4], color="#888").encode(x, y)
     others = base.mark_line(opacity=0.18, color="#888").encode(detail="name:N")
     chosen = (
         base.transform_filter(_CHOSEN)
-        .mark_line(point=True, color=_BLUE)
+        .mark_line(point=True, color=BLUE)
         .encode(
             tooltip=[
                 "name:N",
@@ -160,15 +159,15 @@ def importances(*, ranks: bool) -> Any:
     """
     base = _features()
     title = "share of the variance of the score" if ranks else "drop of R² when shuffled"
-    bars = base.mark_bar(color=_BLUE).encode(x=alt.X("importance:Q", title=title))
+    bars = base.mark_bar(color=BLUE).encode(x=alt.X("importance:Q", title=title))
     errors = base.mark_rule().encode(x="low:Q", x2="high:Q")
     return _sized(alt.layer(bars, errors), alt.Step(18))
 
 
 def impurities() -> Any:
     """Impurity importances of the same clusters, in the same order."""
-    bars = _features().mark_bar(color=_GREY)
-    x = alt.X("impurity:Q", title="share of impurity", axis=_PERCENT)
+    bars = _features().mark_bar(color=GREY)
+    x = alt.X("impurity:Q", title="share of impurity", axis=PERCENT)
     return _sized(bars.encode(x=x), alt.Step(18))
 
 
@@ -236,18 +235,18 @@ def clean_against_robust(clean: Sequence[int], robust: Sequence[int], *, unit: s
     kinds = ["measured front", "chosen by the forest"]
     kind: dict[str, Any] = {"title": None, "sort": kinds}
     axes = [
-        _varying(alt.X, "clean:Q", f"clean, measured ({unit})"),
-        _varying(alt.Y, "robust:Q", f"robust, measured ({unit})"),
+        varying(alt.X, "clean:Q", f"clean, measured ({unit})"),
+        varying(alt.Y, "robust:Q", f"robust, measured ({unit})"),
     ]
     tooltip = _tooltip(clean="clean", robust="robust")
     points = (
         alt.Chart(alt.NamedData("functions"))
         .transform_calculate(clean=f"datum.y[clean[{TARGET}]]", robust=f"datum.y[robust[{TARGET}]]")
         .transform_filter("isValid(datum.clean) && isValid(datum.robust)")
-        .mark_circle(size=16, opacity=0.45, color=_GREY)
+        .mark_circle(size=16, opacity=0.45, color=GREY)
         .encode(*axes, tooltip=tooltip)
     )
-    colour = alt.Color("kind:N", **kind).scale(domain=kinds, range=[_BLUE, _ORANGE])
+    colour = alt.Color("kind:N", **kind).scale(domain=kinds, range=[BLUE, ORANGE])
     shape = alt.Shape("kind:N", **kind).scale(domain=kinds, range=["circle", "square"])
     fronts = (
         alt.Chart(alt.NamedData("fronts")).transform_filter(_CHOSEN).encode(*axes, color=colour)
@@ -259,13 +258,6 @@ def clean_against_robust(clean: Sequence[int], robust: Sequence[int], *, unit: s
     )
     pair = [alt.param(name="clean", value=[*clean]), alt.param(name="robust", value=[*robust])]
     return _sized(chart, 420, *pair)
-
-
-def _varying(channel: Any, field: str, title: str, scale: str = "linear") -> Any:
-    """Encode a number on an axis that need not begin at zero."""
-    if scale == "log":
-        return channel(field, title=title, scale=alt.Scale(type="log", nice=False))
-    return channel(field, title=title, scale=alt.Scale(zero=False))
 
 
 def _tooltip(**titles: str) -> list[alt.Tooltip]:
