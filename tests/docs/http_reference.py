@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -22,6 +23,9 @@ For developers of clients: all addresses of the server, from the OpenAPI documen
 Errors are problem details, [Problem](#problem). [Limits](operations.md#limits) has the cause of
 each status, and [keys](operations.md#keys) describes API keys.
 """
+
+ROLE = re.compile(r":\w+:`")
+SECTION = re.compile(r"^\w+\n-+$", re.MULTILINE)
 
 Schema = dict[str, Any]
 
@@ -136,8 +140,9 @@ def _about(owner: Schema, schema: Schema) -> str:
 
 
 def _plain(text: str) -> str:
-    """Join the lines of a docstring, without its markup for Python."""
-    return " ".join(text.split()).replace("``", "`")
+    """Join the lines of a docstring, without its markup for Python and its numpydoc sections."""
+    prose = ROLE.sub("`", SECTION.split(text)[0])
+    return " ".join(prose.split()).replace("``", "`")
 
 
 if __name__ == "__main__":
