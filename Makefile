@@ -42,7 +42,7 @@ $(EXTRAS)/.installed: requirements-extras.lock pyproject.toml setup.py
 	touch $@
 
 EXTRAS_TESTS := tests/proxies/test_architectures.py tests/proxies/test_real_networks.py \
-  tests/service/test_tracing.py tests/spaces/test_timm.py
+  tests/service/test_tracing.py tests/spaces/test_onnx.py tests/spaces/test_timm.py
 
 # The tests of Ray run in one process, because they would find each other's clusters.
 test-extras: $(EXTRAS)/.installed ## Run the tests of Ray, OpenTelemetry, timm and torchvision

@@ -202,8 +202,7 @@ STEMS = ("mobileone_s0", "repvgg_a0", "fastvit_t8", "gernet_s")
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("name", STEMS)
+@pytest.mark.parametrize(("name", "threads"), [*zip(STEMS, (1, 2, 1, 2), strict=True)])
 def test_strided_stems_end_no_process(name: str, threads: int) -> None:
     ended = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", CHILD, name, str(threads), "2"],

@@ -1,11 +1,13 @@
 """Networks in ONNX files: structure, and files that are refused."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
+from torch import Tensor, nn
 
 import acorn
 from acorn.errors import InputError
@@ -161,3 +163,42 @@ def test_attributes_of_every_kind(tmp_path: Path) -> None:
     (operation,) = parsed.operations
     assert operation.attributes == {"auto_pad": "SAME_UPPER", "kernel_shape": [3, 3]}
     assert attribute("epsilon", 0.5).endswith(b"\x00\x00\x00?")
+
+
+def group_norms() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(3, 16, 3, 2), nn.GroupNorm(4, 16), nn.ReLU(),
+        nn.Conv2d(16, 16, 3), nn.InstanceNorm2d(16, affine=True), nn.Hardswish(),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 10),
+    )  # fmt: skip
+
+
+class Attention(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, 24, 8, 8)
+        self.block = nn.TransformerEncoderLayer(24, 3, 48, batch_first=True, activation="gelu")
+        self.head = nn.Linear(24, 10)
+
+    def forward(self, images: Tensor) -> Tensor:
+        tokens = self.patches(images).flatten(2).transpose(1, 2)
+        return self.head(self.block(tokens).mean(1))
+
+
+@pytest.mark.filterwarnings("ignore")  # the exporter's own
+@pytest.mark.parametrize("build", [group_norms, Attention])
+def test_files_of_the_exporter(tmp_path: Path, build: Callable[[], nn.Module]) -> None:
+    pytest.importorskip("onnx", reason="needs the extra bench")
+    network, path = build().eval(), tmp_path / "net.onnx"
+    torch.onnx.export(
+        network,
+        (torch.zeros(1, *SHAPE),),
+        path,
+        dynamo=False,
+        training=torch.onnx.TrainingMode.PRESERVE,
+        do_constant_folding=False,
+    )
+    rebuilt = acorn.build_network(acorn.from_onnx(path))
+    assert count_params(rebuilt) == count_params(network)
+    wanted, got = (structure_features(trace(net, SHAPE)) for net in (network, rebuilt))
+    assert got["graph.log_flops"] == pytest.approx(wanted["graph.log_flops"], rel=0.01)

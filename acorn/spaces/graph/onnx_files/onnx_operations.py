@@ -112,6 +112,17 @@ def _layer_norm(inputs: Inputs, attributes: Attributes) -> Tensor:
     return functional.layer_norm(x, x.shape[axis:], weight, bias, attributes.get("epsilon", 1e-5))
 
 
+def _instance_norm(inputs: Inputs, attributes: Attributes) -> Tensor:
+    """Group normalisation of one channel a group; exporters write other group norms by it, too."""
+    x, scale, shift = inputs[:3]
+    learned = (scale, shift)
+    if not scale.is_meta:
+        if not (scale == 1).all() or not (shift == 0).all():
+            raise ValueError("the scale and shift of a norm are constants other than 1 and 0")
+        learned = (None, None)
+    return functional.group_norm(x, x.shape[1], *learned, attributes.get("epsilon", 1e-5))
+
+
 def batched(shape: list[int], x: Tensor, batch: int) -> list[int]:
     """Write the number of images into a shape that a file has for another number.
 
@@ -133,15 +144,23 @@ def batched(shape: list[int], x: Tensor, batch: int) -> list[int]:
         return shape
     if -1 in shape and shape[0] != 1:
         return shape
-    before = math.prod(x.shape[: places[0]])
+    place = places[0]
+    before = math.prod(x.shape[:place])
     fixed = [size if size != -1 else 0 for size in shape]
     if 0 in fixed:
         rest = x.numel() // batch // math.prod(size for size in fixed if size)
         fixed[fixed.index(0)] = rest
-    outer = [math.prod(fixed[:place]) for place in range(len(fixed))]
-    # The axis that begins where the batch is, else the one in whose middle it is.
-    exact = [place for place, size in enumerate(outer) if size == before]
-    fixed[exact[0] if exact else sum(size < before for size in outer) - 1] *= batch
+    outer = [math.prod(fixed[:axis]) for axis in range(len(fixed))]
+    # The batch may be the slower or the faster part of its axis: an axis of one image tells.
+    after = before * (x.shape[place] // batch)
+    single = [axis for axis, size in enumerate(fixed) if size == 1]
+    where = [axis for start in (before, after) for axis in single if outer[axis] == start]
+    # Else the axis that begins where the batch is, or the one in whose middle it is. A matrix has
+    # one row for each image and position.
+    where += [axis for axis, size in enumerate(outer) if size == before]
+    if place and len(fixed) == 2 and where == [1]:
+        where = [0]
+    fixed[where[0] if where else sum(size < before for size in outer) - 1] *= batch
     return fixed
 
 
@@ -354,6 +373,7 @@ OPERATIONS: Mapping[str, Callable[[Inputs, Attributes], Tensor | tuple[Tensor, .
     "GroupNormalization": lambda inputs, a: functional.group_norm(
         inputs[0], a["num_groups"], inputs[1], inputs[2], a.get("epsilon", 1e-5)
     ),
+    "InstanceNormalization": _instance_norm,
     "MaxPool": _pool,
     "AveragePool": _pool,
     "GlobalAveragePool": lambda inputs, _: functional.adaptive_avg_pool2d(inputs[0], 1),
@@ -405,6 +425,8 @@ OPERATIONS: Mapping[str, Callable[[Inputs, Attributes], Tensor | tuple[Tensor, .
     "Slice": _slice,
     "Gather": _gather,
     "Expand": _expand,
+    "Tile": lambda inputs, _: inputs[0].repeat(numbers(inputs[1])),
+    "CumSum": lambda inputs, _: torch.cumsum(inputs[0], *numbers(inputs[1])),
     "Pad": _pad,
     "Resize": _resize,
     "Shape": _shape,
