@@ -19,6 +19,9 @@ from acorn.spaces.graph.onnx_files.onnx_reader import Model, Operation, read_mod
 _GATES = {"Sigmoid": functional.silu, "HardSigmoid": functional.hardswish}
 _SMALL = 1e-3
 
+_LAYERS = ("BatchNormalization", "Conv", "Gemm", "GroupNormalization", "LayerNormalization")
+"""Operations whose second and third inputs are weights, of any size."""
+
 
 def from_onnx(path: str | Path) -> dict[str, Any]:
     """Read the declared graph of a network in an ONNX file.
@@ -81,12 +84,18 @@ class OnnxNetwork(nn.Module):
             if operation.op == "BatchNormalization"
             for name in operation.inputs[3:5]
         }
+        learned = {
+            name
+            for operation in model.operations
+            if operation.op in _LAYERS
+            for name in operation.inputs[1:3]
+        }
         self._constants: dict[str, onnx_reader.Tensor] = {}  # a replica keeps their values
         self._names: dict[str, list[str]] = {}
         uses = Counter(name for operation in model.operations for name in operation.inputs)
         for place, (name, tensor) in enumerate(model.weights.items()):
             is_weight = tensor.is_float and tensor.shape != () and name not in statistics
-            if is_weight and max(tensor.shape, default=1) * len(tensor.shape) > 1:
+            if is_weight and (name in learned or max(tensor.shape) * len(tensor.shape) > 1):
                 # Exporters write equal weights of several norms once.
                 for use in range(uses[name] if len(tensor.shape) == 1 else 1):
                     self._names.setdefault(name, []).append(f"weight_{place}_{use}")

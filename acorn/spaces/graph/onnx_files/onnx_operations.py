@@ -168,7 +168,8 @@ def _reshape(inputs: Inputs, attributes: Attributes) -> Tensor:
     x, target = inputs[:2]
     shape = numbers(target)
     shape = [x.shape[place] if size == 0 else size for place, size in enumerate(shape)]
-    return x.reshape(batched(shape, x, attributes["batch"]))
+    shape = batched(shape, x, attributes["batch"])
+    return x if shape == [*x.shape] else x.reshape(shape)
 
 
 def _flatten(inputs: Inputs, attributes: Attributes) -> Tensor:
@@ -228,6 +229,8 @@ def _slice(inputs: Inputs, attributes: Attributes) -> Tensor:
             if (start, step) != (-1, -1):
                 raise ValueError("a slice runs backwards")
             x = x.flip(axis)
+            continue
+        if (start, step) == (0, 1) and end >= x.shape[axis]:
             continue
         x = torch.ops.aten.slice.Tensor(x, axis, start, end, step)
     return x
