@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from acorn.features.feature_table import FeatureTable
+from acorn.features.feature_table import FeatureRow, FeatureTable
+from acorn.features.proxy_settings import ProxySettings
 from acorn.forests import Intervals, bounded
 from acorn.learning.evaluation_metrics import tau
 from acorn.learning.few_labels import Inputs, estimate, prior_ranks
@@ -46,6 +47,7 @@ Floats = NDArray[np.float64]
 class Population:
     """Features and labels of the members of a space."""
 
+    archs: list[str]
     names: list[str]
     X: NDArray[np.float32]
     targets: Sequence[str]
@@ -57,30 +59,47 @@ class Population:
         return Inputs.of(self.X, self.names)
 
     @classmethod
-    def read(cls, space: str, shared: Path) -> "Population":
-        """Read the members that have proxies."""
-        proxies = FeatureTable.read(path(space))
-        labels = find_release(f"{space}-cifar10").read_labels(shared).by_function()
-        labels = labels.only(set(proxies.ids))
+    def read(
+        cls,
+        space: str,
+        shared: Path,
+        *,
+        dataset: str = "cifar10",
+        targets: Sequence[str] = ("clean", *ROBUST),
+        whole: bool = False,
+    ) -> "Population":
+        """Read the members that have labels and proxies: of ``benchmarks/features``, or all."""
         released = RELEASED / f"{space}-cifar10" / "features.parquet"
         structure = FeatureTable.read(STRUCTURE_TABLE.get(space, released))
+        proxies = structure if whole else FeatureTable.read(path(space))
+        labels = find_release(f"{space}-{dataset}").read_labels(shared).by_function()
+        labels = labels.only(set(proxies.ids))
+        archs = [id_.partition("/")[2] for id_ in labels.ids]
         graph = [name for name in structure.feature_names if name.startswith("graph.")]
-        columns = [get_space(space).columns(id_.partition("/")[2]) for id_ in labels.ids]
+        columns = [get_space(space).columns(arch) for arch in archs]
+        measured = [name for name in list_proxies() if name in proxies.feature_names]
         parts = (
             structure.matrix(graph, labels.ids),
             np.array([[*values.values()] for values in columns], np.float32),
-            proxies.matrix(list_proxies(), labels.ids),
+            proxies.matrix(measured, labels.ids),
         )
-        targets = [name for name in ("clean", *ROBUST) if name in labels.targets]
-        names = [*graph, *columns[0], *list_proxies()]
-        return cls(names, bounded(np.hstack(parts)), targets, labels.matrix(targets))
+        targets = [name for name in targets if name in labels.targets]
+        names = [*graph, *columns[0], *measured]
+        return cls(archs, names, bounded(np.hstack(parts)), targets, labels.matrix(targets))
+
+    def table(self, space: str) -> FeatureTable:
+        """Arrange the features as a table."""
+        rows = [
+            FeatureRow(f"{space}/{arch}", dict(zip(self.names, map(float, row), strict=True)))
+            for arch, row in zip(self.archs, self.X, strict=True)
+        ]
+        return FeatureTable.from_rows(rows, ProxySettings.embedded("cifar10", seed=0))
 
     def structure(self) -> "Population":
         """Leave the proxies out."""
         kept, _ = column_groups(self.names)
-        return Population(
-            [self.names[place] for place in kept], self.X[:, kept], self.targets, self.Y
-        )
+        names = [self.names[place] for place in kept]
+        return Population(self.archs, names, self.X[:, kept], self.targets, self.Y)
 
     def draws(
         self, n: int, draws: int

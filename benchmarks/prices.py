@@ -56,7 +56,9 @@ def selected(population: Population, proxies: Sequence[str]) -> Population:
     structure, _ = column_groups(population.names)
     kept = [*structure, *(population.names.index(name) for name in proxies)]
     names = [population.names[place] for place in kept]
-    return Population(names, population.X[:, kept], population.targets, population.Y)
+    return Population(
+        population.archs, names, population.X[:, kept], population.targets, population.Y
+    )
 
 
 def main() -> None:

@@ -53,8 +53,8 @@ def test_it_finds_better_ones_than_chance() -> None:
     table = population(300)
     labels = truth(table)
     search = LabelSearch(table, "nats_sss", ["clean"])
-    search.run(lambda arch: {"clean": labels[arch]}, 25)
-    assert len(search.labels) == 25
+    search.run(lambda arch: {"clean": labels[arch]}, 40)
+    assert len(search.labels) == 40
     best = search.front()["clean"][0]
     assert best >= np.quantile([*labels.values()], 0.99)
 

@@ -31,11 +31,14 @@ Values = dict[str, float]
 Measure = Callable[[str], Mapping[str, float]]
 """Measures an architecture: its canonical form to the value of each objective."""
 
-FIRST = 5
-"""Labels before the first model: the best by the prior, then members of all its ranks."""
+FIRST = 8
+"""Labels before the first model: members that are good by the prior, then members of all ranks."""
+
+BEST_SHARE = 0.1
+"""Share of the population that counts as good by the prior."""
 
 DRAWS = 128
-_SHARE_OF_PRIOR = 3  # of the first labels, those that are the best by the prior
+_GOOD = FIRST // 2
 
 
 class MeasurementError(AcornError):
@@ -154,7 +157,8 @@ class LabelSearch:
         self._archs = [id_.removeprefix(prefix) for id_ in ids]
         names = self.table.feature_names
         X = self.table.matrix(names, ids)
-        self._inputs = Inputs.of(X, names)
+        # Each is asked in turn: if the prior misleads, or one group of features does, others go on.
+        self._views = Inputs.of(X, names).views()
         self._ranks = prior_ranks(X, names)
         self._goals = Objectives(self.objectives)
 
@@ -231,12 +235,22 @@ class LabelSearch:
         return pl.DataFrame(rows, schema=schema)
 
     def _first(self, rng: np.random.Generator) -> Float64[Floats, " n"]:
-        """Prefer the best by the prior, and later an even spread over its ranks."""
+        """Prefer members that are good by the prior, and later an even spread over its ranks."""
         spent = len(self.labels)
-        if spent < _SHARE_OF_PRIOR:
-            return self._ranks
-        wanted = 100 * (spent - _SHARE_OF_PRIOR + rng.random()) / (FIRST - _SHARE_OF_PRIOR) % 100
+        if spent < _GOOD:
+            wanted = 100 * (1 - BEST_SHARE * rng.random())
+        else:
+            wanted = 100 * (spent - _GOOD + rng.random()) / (FIRST - _GOOD) % 100
         return -np.abs(self._ranks - wanted)
+
+    def _view(self, Y: Float64[Floats, "rows objectives"]) -> Inputs:
+        """Choose the models: those of the last improvement and the others in turn, alternately."""
+        best, leader = Y[:FIRST].max(axis=0), 0
+        for number in range(FIRST, len(Y) + 1):
+            chosen = leader if number % 2 else number // 2 % len(self._views)
+            if number < len(Y) and (Y[number] > best).any():
+                best, leader = np.maximum(best, Y[number]), chosen
+        return self._views[chosen]
 
     def _expected_improvement(
         self,
@@ -246,7 +260,7 @@ class LabelSearch:
     ) -> Float64[Floats, " n"]:
         """Improve the best labelled one, on a random weighting of the objectives."""
         rising = [Target.of(name).unit == PERCENT for name in self.objectives]
-        guess = estimate(self._inputs, rows, Y, rising=rising, seed=self.seed)
+        guess = estimate(self._view(Y), rows, Y, rising=rising, seed=self.seed)
         deviation = guess.deviation * guess.correction
         draws = guess.value + deviation * rng.standard_normal((DRAWS, 1, Y.shape[1]))
         low, span = Y.min(axis=0), np.ptp(Y, axis=0)
