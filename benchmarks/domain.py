@@ -78,7 +78,7 @@ def main() -> None:
     if options.compute:
         compute()
     strange = {space: FeatureTable.read(TABLES / f"{space}-seed0.parquet") for space in STRANGE}
-    releases = [each for each in RELEASES if each.labels]
+    releases = [each for each in RELEASES if each.labels and each.feature_set is None]
     bundles = {each.name: Bundle.load(RELEASED / each.name) for each in releases}
     print(f"{'bundle':24s} {'n':>5s} {'alarms':>6s}   other space: networks, AUROC, called unknown")
     for release in releases:

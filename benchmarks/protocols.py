@@ -13,7 +13,10 @@ class), the same features and the same labels of clean accuracy. The protocols a
 6. 100 equivalence classes (mean of 20 draws), scored on all other classes;
 7. the protocol of Lukasik et al. (GCPR 2023): a random forest of 100 trees on the thirteen
    published proxies, random 80/20 split of the published cells, for clean and robust accuracy, and
-   our model on the same rows.
+   our model on the same rows;
+8. proxies alone, as GreenFactory has it: a random forest of 100 trees, default hyper-parameters,
+   on the rows as they are, under protocols 1 to 3; and on one row for each equivalence class, as
+   the bundle ``nats_tss-cifar10-proxies`` is trained.
 
 Writes ``benchmarks/results/protocols.json``. With names such as ``nats_tss-cifar10``, only these
 bundles are measured, and the other entries are kept.
@@ -42,7 +45,9 @@ from benchmarks.release import RELEASED
 
 SPACES = ("nats_tss", "nats_sss")
 DATASETS = ("cifar10", "cifar100", "ImageNet16-120")
-BUNDLES = [f"{space}-{dataset}" for space in SPACES for dataset in DATASETS]
+PROXIES = "nats_tss-cifar10-proxies"
+ALONE = "proxies alone"
+BUNDLES = [*(f"{space}-{dataset}" for space in SPACES for dataset in DATASETS), PROXIES]
 RESULTS = Path("benchmarks/results/protocols.json")
 TEST = 0.2
 BINS, ROWS_A_BIN = 20, 30
@@ -163,6 +168,39 @@ def measured(shared: Path, space: str, dataset: str, seed: int) -> Iterator[tupl
     yield "1,024 rows of the published cells", GRAF_ROWS, few_taus
 
 
+def proxies_alone(shared: Path, seed: int) -> Iterator[tuple[str, int, float]]:
+    """Yield protocol, number of training rows and tau of a random forest on proxies."""
+    labels = pl.read_parquet(shared / "benchmarks/nats_tss_clean.parquet")
+    labels = labels.drop_nulls("cifar10.clean")
+    archs, y = labels["arch"].to_list(), labels["cifar10.clean"].to_numpy()
+    rows, sets = labelled("nats_tss", "cifar10", archs, y)
+    configuration = Configuration(algorithm="random_forest")
+
+    def score(rows: Rows, train: Numbers, test: Numbers) -> float:
+        known, y = rows.of(train), rows.y[:, None]
+        forest = fit_forests(
+            rows.X[known.function],
+            y[train],
+            [(0,)],
+            sets["proxies"],
+            configuration,
+            seed=seed,
+            n_jobs=-1,
+        )
+        value = forest.distribution(rows.X[rows.function[test]], [0])[0]
+        return tau(rows.y[test], value[:, 0])
+
+    once = rows.once()
+    for protocol, part, groups in (
+        ("rows at random", rows, np.arange(len(y))),
+        ("by isomorphism class", rows, labels["isomorphism_class"].to_numpy()),
+        ("by function, all rows", rows, rows.function),
+        ("by function, one row each", once, np.arange(len(once.y))),
+    ):
+        train, test = split(groups, seed)
+        yield f"{ALONE}, {protocol}", len(train), score(part, train, test)
+
+
 def lukasik(shared: Path, seed: int) -> Iterator[tuple[str, str, int, float, float]]:
     """Yield target, model, number of training rows, tau and R2, on the same rows for each model."""
     names = [f"cifar10.{target}" for target in ROBUST]
@@ -197,6 +235,11 @@ def entry(
     }  # fmt: skip
 
 
+def measurement(entry: dict[str, Any]) -> tuple[object, ...]:
+    """Return what is measured together with an entry."""
+    return entry["protocol"], entry["space"], entry["dataset"], entry["split"].startswith(ALONE)
+
+
 def measure(shared: Path, names: Sequence[str], seed: int) -> list[dict[str, Any]]:
     """Measure the named bundles, and print the scores."""
     found = []
@@ -214,6 +257,11 @@ def measure(shared: Path, names: Sequence[str], seed: int) -> list[dict[str, Any
                         score,
                     )
                 )
+    if PROXIES in names:
+        for protocol, rows, score in proxies_alone(shared, seed):
+            print(f"nats_tss   cifar10         {protocol:40s} {rows:6d} {score:.3f}", flush=True)
+            where = ("nats_tss", "cifar10", "clean")
+            found.append(entry("greenfactory", where, f"{protocol}, {rows} to train", score))
     if "nats_tss-cifar10" not in names:
         return found
     print("\nProtocol of Lukasik et al., CIFAR-10, random rows: tau and R2")
@@ -237,14 +285,14 @@ def main() -> None:
         parser.error(f"got {', '.join(sorted(unknown))}; expected some of {', '.join(BUNDLES)}")
     found = measure(options.shared, options.names or BUNDLES, options.seed)
     if options.names:
-        again = {(each["protocol"], each["space"], each["dataset"]) for each in found}
-        kept = json.loads(RESULTS.read_text())
-        found += [e for e in kept if (e["protocol"], e["space"], e["dataset"]) not in again]
+        again = set(map(measurement, found))
+        found += [e for e in json.loads(RESULTS.read_text()) if measurement(e) not in again]
         found.sort(
             key=lambda e: (
                 e["protocol"] == "lukasik",
                 SPACES.index(e["space"]),
                 DATASETS.index(e["dataset"]),
+                e["split"].startswith(ALONE),
             )
         )
     RESULTS.parent.mkdir(exist_ok=True)

@@ -20,6 +20,7 @@ from acorn import __version__
 from acorn.features.feature_table import FeatureRow, FeatureTable
 from acorn.features.proxy_settings import ProxySettings
 from acorn.features.recipe import FeatureRecipe
+from acorn.learning.fitting import Configuration
 from acorn.learning.labels import Labels
 from acorn.learning.train import train_bundle, train_ranks
 from acorn.spaces import UNIVERSAL, get_space
@@ -41,18 +42,22 @@ TSS = (
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A bundle: its labels, the batch size of its proxies, and its version."""
+    """A bundle: its labels, the batch size of its proxies, and its version.
+
+    One of a single feature set ends with the name of the set and is a random forest.
+    """
 
     space: str
     dataset: str
     labels: tuple[str, ...]
     batch_size: int = 16
     version: str = __version__
+    feature_set: str | None = None
 
     @property
     def name(self) -> str:
         """Name of the bundle."""
-        return f"{self.space}-{self.dataset}"
+        return "-".join(filter(None, (self.space, self.dataset, self.feature_set)))
 
     @property
     def settings(self) -> ProxySettings:
@@ -70,6 +75,7 @@ class Release:
 
 RELEASES = (
     Release("nats_tss", "cifar10", TSS, batch_size=32),
+    Release("nats_tss", "cifar10", TSS[:1], batch_size=32, feature_set="proxies"),
     Release("nats_tss", "cifar100", TSS),
     Release("nats_tss", "ImageNet16-120", TSS),
     Release("nats_sss", "cifar10", ("nats_sss_clean.parquet",)),
@@ -135,7 +141,16 @@ def main() -> None:
             continue
         labels = release.read_labels(options.shared)
         targets = [target for target in labels.targets if SHIPPED.fullmatch(target)]
-        train_bundle(labels, table, out, targets=targets, version=release.version)
+        alone = release.feature_set is not None
+        train_bundle(
+            labels,
+            table,
+            out,
+            targets=targets,
+            feature_set=release.feature_set,
+            configuration=Configuration(algorithm="random_forest") if alone else None,
+            version=release.version,
+        )
 
 
 if __name__ == "__main__":

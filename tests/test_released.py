@@ -13,7 +13,10 @@ from acorn.datasets import get_dataset
 from acorn.features.extractor import FeatureExtractor
 from acorn.forests import Bundle
 from acorn.proxies import SETS, list_proxies
+from acorn.schemas.prediction import PredictRequest
 from acorn.spaces import UNIVERSAL, get_space
+from service.repository.model_repository import Snapshot
+from service.repository.served_bundle import ServedBundle
 
 ROOT = Path(__file__).parents[1]
 RELEASED = sorted((ROOT / "models/released").iterdir())
@@ -48,7 +51,8 @@ def test_size() -> None:
 )
 def test_every_bundle_is_sound(folder: Path) -> None:
     bundle = Bundle.load(folder)
-    assert bundle.name == folder.name == f"{bundle.space}-{bundle.dataset}"
+    assert bundle.name == folder.name
+    assert folder.name.removesuffix("-proxies") == f"{bundle.space}-{bundle.dataset}"
     dataset = get_dataset(bundle.dataset)
     settings = FeatureExtractor(
         dataset, embedded_batch(dataset, size=bundle.table.settings.batch_size)
@@ -138,6 +142,38 @@ def test_twins_of_the_whole_space_are_known(bundle: Bundle) -> None:
         assert np.isfinite(value).all()
     clean, adversarial = (predicted[name].value for name in ("clean", "adv.pgd_linf_8"))
     assert clean.max() > 90 > adversarial.max()
+
+
+def test_a_random_forest_on_proxies_alone() -> None:
+    proxies = Bundle.load(ROOT / "models/released/nats_tss-cifar10-proxies")
+    assert set(proxies.table.feature_names) == set(proxies.feature_names) <= set(list_proxies())
+    assert len(proxies.feature_names) == 30
+    assert proxies.targets == ("clean",)
+    assert proxies.manifest.parameters["algorithm"] == "random_forest"
+    assert proxies.manifest.parameters["composition"] in ("both", "joint")
+    tau = proxies.manifest.scores["clean"]["kendall_tau"]
+    assert tau is not None
+    assert tau > 0.87
+    size = sum(path.stat().st_size for path in (ROOT / "models/released" / proxies.name).iterdir())
+    assert size < 3 * MEGABYTE
+
+
+def test_the_forest_on_structure_answers_unless_another_is_named() -> None:
+    names = ("nats_tss-cifar10-proxies", "nats_tss-cifar10")
+    folders = [ROOT / "models/released" / name for name in names]
+    snapshot = Snapshot([ServedBundle(Bundle.load(folder), folder) for folder in folders])
+    arch = SPACE.parse(SPACE.example)
+    for fields, expected in (
+        ({}, "nats_tss-cifar10"),
+        ({"dataset": "cifar10"}, "nats_tss-cifar10"),
+        ({"forest": "nats_tss-cifar10-proxies"}, "nats_tss-cifar10-proxies"),
+    ):
+        specs = [{"space": "nats_tss", "arch": SPACE.example}]
+        request = PredictRequest.model_validate({"architectures": specs, **fields})
+        served, errors = snapshot.choose(request, {0: arch})
+        assert not errors
+        assert served is not None
+        assert served.name == expected
 
 
 def test_package_and_bundle_have_one_version(bundle: Bundle) -> None:

@@ -25,7 +25,9 @@ class Snapshot:
     """The bundles of a folder at the time it was read. It never changes.
 
     Several versions of one bundle may be in service. Requests get the newest, or the one that they
-    name as ``name@version``. Iteration goes by name, and from the oldest version to the newest.
+    name as ``name@version``. Iteration goes by name, and from the oldest version to the newest. Of
+    several bundles of a space and dataset, the one named ``<space>-<dataset>`` comes first and
+    answers requests that name none.
 
     Parameters
     ----------
@@ -44,7 +46,7 @@ class Snapshot:
     def __init__(
         self, bundles: Sequence[ServedBundle], refused: Sequence[RefusedForest] = ()
     ) -> None:
-        ordered = sorted(bundles, key=lambda served: (served.name, served.age))
+        ordered = sorted(bundles, key=lambda served: (served.is_extra, served.name, served.age))
         self._by_full_name = {served.full_name: served for served in ordered}
         self.newest = {served.name: served for served in ordered}
         self.refused = list(refused)

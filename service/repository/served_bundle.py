@@ -83,6 +83,11 @@ class ServedBundle:
             return False, Version("0"), created
 
     @property
+    def is_extra(self) -> bool:
+        """Whether requests have to name the bundle if its space and dataset have another one."""
+        return self.name != f"{self.bundle.space}-{self.bundle.dataset}"
+
+    @property
     def example(self) -> FeatureTask:
         """A network to warm up workers with."""
         covered = (space for name, space in SPACES.items() if self.covers(name))

@@ -11,6 +11,8 @@ import httpx
 import pytest
 
 from acorn.errors import BundleError, InputError
+from acorn.schemas.prediction import PredictRequest
+from acorn.spaces import get_space
 from service.errors import NotFoundError
 from service.http.middleware.keys import hash_line, new_key
 from service.repository.model_repository import ModelRepository
@@ -99,6 +101,25 @@ def test_the_newest_version_answers_unless_another_is_named(
     for name in ("", "@", small.name + "@", f"{small.name}@2", "@1.9.0"):
         with pytest.raises(NotFoundError, match=r"1\.10\.0"):
             forests.snapshot.get(name)
+
+
+def test_the_bundle_named_after_its_space_and_dataset_answers(
+    small: SmallForest, folder: Path
+) -> None:
+    path = put(small, folder, "another", "2.0.0")
+    manifest = json.loads((path / "manifest.json").read_text())
+    manifest["name"] = "another"  # before the other in the alphabet
+    (path / "manifest.json").write_text(json.dumps(manifest))
+    snapshot = ModelRepository(folder).snapshot
+    assert [served.name for served in snapshot] == [small.name, "another"]
+    arch = get_space("nats_tss").parse(small.known[0])
+    for fields, expected in (({}, small.name), ({"forest": "another"}, "another")):
+        specs = [{"space": "nats_tss", "arch": small.known[0]}]
+        request = PredictRequest.model_validate({"architectures": specs, **fields})
+        served, errors = snapshot.choose(request, {0: arch})
+        assert not errors
+        assert served is not None
+        assert served.name == expected
 
 
 def test_the_same_version_twice_is_refused(small: SmallForest, folder: Path) -> None:
