@@ -14,7 +14,7 @@ part:
 - *memory*: peak memory of all proxies over that of a training step, and what a network that does
   not fit leads to.
 - *server*: seconds of a first prediction, and of one after the worker is killed.
-- *labels*: one epoch of ``acorn label``.
+- *labels*: one epoch of ``acorn label --bfloat16``.
 
 Without a CUDA device it exits with 2. ``--device cpu --tiny`` runs the same parts on a CPU with
 small sizes.
@@ -334,6 +334,7 @@ def labels(settings: Settings) -> Result:
         command = [sys.executable, "-m", "training.commands", "label", "--space", "nats_sss"]
         command += ["--archs", "archs.txt", "--dataset", "cifar10", "--images", "images.npz"]
         command += ["--epochs", "1", "--out", "labels.parquet", "--device", settings.device]
+        command.append("--bfloat16")
         start = time.monotonic()
         root = str(Path(__file__).resolve().parents[1])
         done = subprocess.run(

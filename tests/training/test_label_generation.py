@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -201,6 +202,28 @@ def test_fit_augments_and_anneals(images: tuple[Images, Images]) -> None:
     fit(net, train, DATASET, QUICK, on_epoch=epochs.append)
     assert epochs == [*range(1, 16)]
     assert accuracy(net, test, DATASET, batch_size=7) == accuracy(net, test, DATASET, batch_size=48)
+
+
+def test_mixed_precision_is_another_recipe_and_learns_the_same(
+    tmp_path: Path, images: tuple[Images, Images]
+) -> None:
+    precise, mixed = recipe(attacks=[]), recipe(attacks=[], schedule=replace(QUICK, bfloat16=True))
+    assert "bfloat16" not in precise.settings(*images)
+    assert mixed.settings(*images)["bfloat16"] is True
+    clean = [
+        generate_labels(each, [WIDE], *images, tmp_path / f"{n}.parquet")["ImageNet16-120.clean"][0]
+        for n, each in enumerate((precise, mixed))
+    ]
+    assert clean[0] > 50
+    assert clean[1] == pytest.approx(clean[0], abs=25)
+    state = []
+    for schedule in (precise.schedule, mixed.schedule):
+        torch.manual_seed(0)
+        net = SPACE.build(NARROW, DATASET)
+        fit(net, images[0], DATASET, replace(schedule, epochs=1))
+        state.append(next(net.parameters()).detach())
+    assert state[0].dtype == state[1].dtype == torch.float32
+    assert not torch.equal(*state)
 
 
 def test_where_images_come_from(tmp_path: Path, source: Path) -> None:

@@ -95,7 +95,8 @@ class LabelRecipe:
         return {
             "space": self.space.name,
             "dataset": self.dataset.name,
-            **asdict(self.schedule),
+            # Tables that were made before there was a choice of precision are continued.
+            **{k: v for k, v in asdict(self.schedule).items() if k != "bfloat16" or v},
             "attacks": sorted(self.attacks),
             "corruptions": sorted(self.corruptions),
             "adversarial": self.adversarial,

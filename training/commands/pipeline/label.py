@@ -48,6 +48,9 @@ def label(
         ),
     ] = None,
     flip: Annotated[bool, typer.Option(help="Mirror half of the images.")] = True,
+    bfloat16: Annotated[
+        bool, typer.Option("--bfloat16", help="Train under automatic mixed precision.")
+    ] = False,
     seed: options.Seed = 0,
     device: options.Device = "auto",
     shard: options.Shard = None,
@@ -71,7 +74,7 @@ def label(
     recipe = LabelRecipe(
         get_space(space),
         get_dataset(dataset),
-        Schedule(epochs, batch_size, lr, momentum, weight_decay, crop, flip),
+        Schedule(epochs, batch_size, lr, momentum, weight_decay, crop, flip, bfloat16),
         options.names(attacks),
         options.names(corruptions),
         adversarial,
