@@ -43,7 +43,7 @@ def acorn(arguments: Sequence[str]) -> int:
     if "--label-budget" in arguments:
         return 0  # this would train networks
     if arguments[0] == "features":
-        few = [re.sub(r"^sample:\d+$", f"sample:{SAMPLE}", each) for each in arguments]
+        few = [re.sub(r"^(all|sample:\d+)$", f"sample:{SAMPLE}", each) for each in arguments]
         cheap = ["--proxies", "params,flops", "--batch-size", "2", "--workers", "1"]
         return run([sys.executable, "-m", "training.commands", *few, *cheap])
     if arguments[0] == "train":
