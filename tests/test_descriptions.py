@@ -33,6 +33,12 @@ def test_every_proxy_has_a_group() -> None:
     assert groups == {"Size", "Activation proxies", "Gradient proxies"}
 
 
+def test_a_proxy_has_the_sentence_of_its_module() -> None:
+    assert describe("synflow").text == "Synaptic flow."
+    texts = [describe(name).text for name in list_proxies() if not name.startswith("evolved_")]
+    assert all(text[0].isupper() and text[-1] == "." for text in texts)
+
+
 def test_unknown_columns_keep_their_names() -> None:
     assert describe("my_space.width").title == "my_space.width"
     assert describe("my_space.width").group == "Choices of the architecture"

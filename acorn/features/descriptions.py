@@ -1,5 +1,6 @@
 """Titles, sentences and groups of feature columns, and contributions by group."""
 
+import ast
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from jaxtyping import Float
 
 from acorn.conditions import IMAGE_SIZE
 from acorn.conditions import PREFIX as CONDITION_PREFIX
+from acorn.features.recipe import PROXIES_FOLDER, proxy_names
 from acorn.spaces import SPACES
 from acorn.spaces.base import ColumnDescription
 
@@ -98,7 +100,7 @@ def describe(name: str) -> ColumnDescription:
     if "." in name:
         text = f"The column {name} of the space."
         return ColumnDescription(name, text, "Choices of the architecture")
-    text = f"The zero-cost proxy {name}."
+    text = _proxy_text(name) if name in proxy_names() else f"The zero-cost proxy {name}."
     return ColumnDescription(name, text, _GROUP_OF_PROXY.get(name, "Other proxies"))
 
 
@@ -139,6 +141,14 @@ def _describe_condition(name: str) -> ColumnDescription:
         return ColumnDescription(title, f"The condition {condition}.", group)
     text = f"1 if the condition {condition} is {value}, else 0."
     return ColumnDescription(f"{title}: {value.replace('_', ' ')}", text, group)
+
+
+def _proxy_text(name: str) -> str:
+    """Read the sentence of a proxy from its module, without importing it, which needs torch."""
+    module = PROXIES_FOLDER / f"{name}.py"
+    document = ast.get_docstring(ast.parse(module.read_text("utf-8"))) or ""
+    text = " ".join(document.partition("\n\n")[0].partition(": ")[2].split())
+    return text[:1].upper() + text[1:]
 
 
 def _describe_structure(name: str) -> ColumnDescription:

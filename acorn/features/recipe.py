@@ -14,6 +14,9 @@ from acorn.features.proxy_settings import ProxySettings
 if TYPE_CHECKING:  # the server reads recipes in a process without torch
     from acorn.batches import Batch
 
+PROXIES_FOLDER = Path(__file__).parents[1] / "proxies"
+"""Folder of the modules of the proxies, for processes that do not import torch."""
+
 
 @dataclass(frozen=True, slots=True)
 class FeatureRecipe:
@@ -101,8 +104,7 @@ def proxy_names() -> tuple[str, ...]:
     tuple of str
         Names, sorted.
     """
-    folder = Path(__file__).parents[1] / "proxies"
-    names = (module.name for module in pkgutil.iter_modules([str(folder)]))
+    names = (module.name for module in pkgutil.iter_modules([str(PROXIES_FOLDER)]))
     return tuple(sorted(name for name in names if not name.startswith("_")))
 
 

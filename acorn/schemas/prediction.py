@@ -228,6 +228,19 @@ class Changes(BaseModel):
     reason: str | None = Field(description="Why some were not compared; null if all were.")
 
 
+class ProxyPercentile(BaseModel):
+    """The value of a zero-cost proxy, compared with those of other architectures."""
+
+    value: float
+    percentile: float = Field(
+        description="Percent of the compared rows with a smaller value; equal ones count half."
+    )
+    rows: int = Field(
+        description="Rows of the forest's table that were compared: those of the same space and "
+        "image size whose value is known."
+    )
+
+
 class ArchitecturePrediction(BaseModel):
     """What a forest predicts for an architecture, independent of the request."""
 
@@ -268,6 +281,12 @@ class ArchitecturePrediction(BaseModel):
         description="With an explanation: the single edits that improve the predictions most; null "
         "where nearest is.",
     )
+    proxy_percentiles: dict[str, ProxyPercentile] | None = Field(
+        default=None,
+        description="With an explanation: the proxies that the forest's table has of this "
+        "architecture, which the forest need not read; empty if it has none, null where nearest "
+        "is.",
+    )
     proxies: dict[str, float | None] | None = Field(
         default=None,
         description="The proxies that the request asked for; null is unknown, see reasons.",
@@ -303,7 +322,9 @@ class PredictResponse(BaseModel):
     predictions: list[Prediction]
     importances: dict[str, list[Importance]] = Field(description="Per target, the 20 largest.")
     feature_details: dict[str, FeatureDetail] | None = Field(
-        default=None, description="With an explanation: title and group of each feature."
+        default=None,
+        description="With an explanation: title and group of each feature, and of each proxy of "
+        "the forest's table.",
     )
     settings: ProxyProvenance | None = Field(
         default=None, description="With proxies: what they were computed with."
@@ -367,7 +388,9 @@ class ForestDetail(ForestInfo):
     """A forest with its manifest."""
 
     feature_names: list[str]
-    feature_details: dict[str, FeatureDetail] = Field(description="What each feature is.")
+    feature_details: dict[str, FeatureDetail] = Field(
+        description="What each feature is, and each proxy of the forest's table."
+    )
     settings: dict[str, Any] = Field(description="Batch, seed and engine of the features.")
     importances: dict[str, list[Importance]]
     manifest: dict[str, Any]

@@ -25,7 +25,7 @@ from service.prediction.feature_path import ArchFeatures
 from service.prediction.isolated_process import cost
 from service.prediction.precomputed import RowPredictions
 from service.prediction.proxies import values_of
-from service.prediction.related import best_changes, nearest_architectures
+from service.prediction.related import best_changes, nearest_architectures, proxy_percentiles
 from service.repository.served_bundle import ServedBundle
 
 MOST_IMPORTANCES = 20
@@ -60,7 +60,7 @@ def answer(
     provenance : ProxyProvenance, default=None
         What the proxies of the request were computed with.
     related : bool, default=False
-        Whether explanations also have similar and changed architectures.
+        Whether explanations also have what other architectures say.
 
     Returns
     -------
@@ -145,6 +145,7 @@ def answer(
             )
             if nearest
             else None,
+            proxy_percentiles=proxy_percentiles(forest, case) if nearest else None,
             proxies=proxies and proxies["proxies"],
             errors=proxies and proxies["errors"],
             seconds=Seconds(

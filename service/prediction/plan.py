@@ -75,7 +75,7 @@ class Plan:
 
     @property
     def is_related(self) -> bool:
-        """Whether its explanations have similar and changed architectures."""
+        """Whether its explanations have what other architectures say."""
         return self.request.explain != "none" and len(self.distinct) <= MOST_RELATED
 
     @cached_property

@@ -1,6 +1,7 @@
 """Explanations by other architectures, in the form of the response."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from acorn.schemas.prediction import (
     ChangePrediction,
     Changes,
     NearestArchitecture,
+    ProxyPercentile,
     TargetPrediction,
 )
 from service.prediction.cases import Case
@@ -92,6 +94,25 @@ def best_changes(
         compared=changes.compared,
         reason=changes.reason,
     )
+
+
+def proxy_percentiles(forest: ServedBundle, case: Case) -> dict[str, ProxyPercentile]:
+    """Compare the known proxies of a case with those of its space.
+
+    Parameters
+    ----------
+    forest : ServedBundle
+        The bundle whose table is compared.
+    case : Case
+        The architecture under its conditions.
+
+    Returns
+    -------
+    dict of str to ProxyPercentile
+        By name of the proxy.
+    """
+    compared = forest.proxy_percentiles.of(case.row_id)
+    return {name: ProxyPercentile(**asdict(proxy)) for name, proxy in compared.items()}
 
 
 def target_prediction(prediction: Prediction) -> TargetPrediction:

@@ -10,7 +10,7 @@ from packaging.version import InvalidVersion, Version
 from pydantic import TypeAdapter
 
 from acorn.datasets import get_dataset
-from acorn.explanations import Neighbourhood
+from acorn.explanations import Neighbourhood, ProxyPercentiles
 from acorn.features.descriptions import describe
 from acorn.features.recipe import FeatureRecipe
 from acorn.forests import Bundle
@@ -66,6 +66,7 @@ class ServedBundle:
         self.key = self.recipe.key
         self.precomputed = Precomputed(bundle)
         self.neighbourhood = Neighbourhood(bundle)
+        self.proxy_percentiles = ProxyPercentiles(bundle.table)
         recognise_ids(bundle.table.ids)
 
     @property
@@ -141,10 +142,10 @@ class ServedBundle:
 
     @cached_property
     def feature_details(self) -> dict[str, FeatureDetail]:
-        """What each feature is, in the order of the bundle."""
+        """What each feature is, in the order of the bundle, and each other proxy of its table."""
         return {
             name: FeatureDetail(title=column.title, text=column.text, group=column.group)
-            for name in self.bundle.feature_names
+            for name in dict.fromkeys((*self.bundle.feature_names, *self.proxy_percentiles.names))
             for column in [describe(name)]
         }
 

@@ -76,6 +76,30 @@ def test_the_best_change_is_one_edit_away_and_predicted_as_by_itself(
     assert suggested > 0
 
 
+def test_percentiles_of_proxies_are_those_of_the_table(
+    client: httpx.Client, small: SmallForest
+) -> None:
+    predictions = predict(client, *small.known, explain="path")
+    one_of_each = {each["id"]: each for each in predictions}.values()
+    known = [each["features"]["synflow"] for each in one_of_each]
+    values = [value for value in known if value is not None]
+    assert len({*values}) > 10
+    for prediction, value in zip(one_of_each, known, strict=True):
+        found = prediction["proxy_percentiles"]
+        assert "params" in found
+        if value is None:
+            assert "synflow" not in found
+            continue
+        below, equal = sum(other < value for other in values), values.count(value)
+        assert found["synflow"] == {
+            "value": value,
+            "percentile": pytest.approx(100 * (below + equal / 2) / len(values)),
+            "rows": len(values),
+        }
+    (computed,) = predict(client, small.unknown[0], explain="path")
+    assert computed["proxy_percentiles"] == {}  # the table does not have it
+
+
 def test_many_architectures_are_explained_without_others(
     client: httpx.Client, small: SmallForest
 ) -> None:
@@ -83,6 +107,7 @@ def test_many_architectures_are_explained_without_others(
     many = predict(client, *cells, explain="path", targets=["clean"])
     assert all(each["attributions"] for each in many)
     assert all(each["nearest"] is each["changes"] is None for each in many)
+    assert all(each["proxy_percentiles"] is None for each in many)
     (alone,) = predict(client, cells[0], explain="path", targets=["clean"])
     assert alone["nearest"]
     assert alone["changes"]

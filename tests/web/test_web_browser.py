@@ -341,6 +341,29 @@ def test_points_of_the_map_are_loaded(open_page: Open, server: Server) -> None:
     shows(page, asked(server, "nats_tss", other))
 
 
+def test_proxies_are_percentiles_of_their_space(open_page: Open, server: Server) -> None:
+    page = predicted(open_page())
+    cell = page.locator("#arch").input_value()
+    known = asked(server, "nats_tss", cell, explain="path")["proxy_percentiles"]
+    assert len(known) == 30
+    page.locator("#proxies summary").click()
+    expect(page.locator("#proxies-note")).to_contain_text(
+        "4,659 to 4,660 architectures of nats_tss"
+    )
+    rows = page.locator("#proxies-table tbody tr:has(td)")
+    expect(rows).to_have_count(len(known))
+    row = rows.filter(has=page.get_by_text("synflow", exact=True))
+    expect(row).to_contain_text("Synaptic flow.")
+    expect(row.locator("td").nth(1)).to_have_text(str(round(known["synflow"]["percentile"])))
+    width = row.locator(".track span").evaluate("bar => parseFloat(bar.style.width)")
+    assert width == pytest.approx(known["synflow"]["percentile"], abs=0.01)
+    page.evaluate(AXE)
+    assert not faults(page)
+    page.locator("#space").select_option("darts")
+    expect(page.locator("#proxies-note")).to_contain_text("POST /proxies computes them")
+    expect(rows).to_have_count(0)
+
+
 def test_the_request_works_elsewhere(open_page: Open) -> None:
     page = predicted(open_page())
     value = float(page.locator("#clean-value").inner_text().removesuffix("%"))

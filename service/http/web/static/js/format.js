@@ -2,6 +2,7 @@
 
 const HUNDREDTHS = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const THREE = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
+const [SMALLEST, LARGEST] = [0.001, 1e6]; // of numbers without an exponent
 const WHOLE = new Intl.NumberFormat("en");
 
 /** @param {number} value an accuracy in percent, or a difference of two */
@@ -12,6 +13,13 @@ export const signed = (value) => `${value < 0 ? "−" : "+"}${points(Math.abs(va
 
 /** @param {number} value of any size */
 export const three = (value) => THREE.format(value);
+
+/** @param {number} value of a size that may be far from 1, such as that of a proxy */
+export function anySize(value) {
+  const size = Math.abs(value);
+  if (size === 0 || (size >= SMALLEST && size < LARGEST)) return three(value);
+  return value.toExponential(2).replace(/-/g, "−").replace("e+", "e");
+}
 
 /**
  * @param {number} value

@@ -13,6 +13,7 @@ import { showTargets } from "./intervals.js";
 import { requestKey } from "./key.js";
 import { MapView } from "./map.js";
 import { showNothing, showPrediction, showWaiting, watchStrip } from "./prediction.js";
+import { showProxies } from "./proxies.js";
 import { showRelated } from "./related.js";
 import { said } from "./said.js";
 import {
@@ -232,6 +233,8 @@ class Page {
       const unit = detailOf(explained);
       showWaterfall(baseline[explained], groups[explained], attributions[explained], details, value, unit);
     }
+    byId("proxies").hidden = !prediction.proxy_percentiles;
+    showProxies(prediction.proxy_percentiles ?? {}, details, prediction.space);
     showRelated(prediction, explained, (network) => this.#pickRelated(network));
     showImportances(importances[explained], details);
     this.#mark();

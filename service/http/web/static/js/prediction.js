@@ -13,6 +13,7 @@ import { CLEAN, detailOf, fullName, isAccuracy, isPercent, isRank } from "./targ
  *   attribution_groups: Record<string, {group: string, contribution: number}[]> | null,
  *   baseline: Record<string, number> | null,
  *   nearest: import("./related.js").Near[] | null, changes: import("./related.js").Changes | null,
+ *   proxy_percentiles: Record<string, import("./proxies.js").ProxyPercentile> | null,
  *   seconds: {queue: number, features: number, forest: number}}} Prediction
  */
 
@@ -73,7 +74,7 @@ function clear(reason) {
   }
   for (const id of ["facts", "waterfall", "strip"]) byId(id).replaceChildren();
   refreshStrip();
-  byId("twin").hidden = byId("related").hidden = true;
+  byId("twin").hidden = byId("related").hidden = byId("proxies").hidden = true;
   byId("verdict").className = "verdict";
   byId("verdict").replaceChildren(reason);
 }
