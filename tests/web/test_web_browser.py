@@ -9,11 +9,14 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import httpx
 import polars as pl
 import pytest
+from PIL import Image
 
+from acorn.schemas.prediction import PredictResponse
 from service.http.middleware.keys import hash_line, new_key
 from tests.service.quick_servers import PROGRAM
 from tests.service.servers import ROOT, Server, serving, until
@@ -362,6 +365,45 @@ def test_proxies_are_percentiles_of_their_space(open_page: Open, server: Server)
     page.locator("#space").select_option("darts")
     expect(page.locator("#proxies-note")).to_contain_text("POST /proxies computes them")
     expect(rows).to_have_count(0)
+
+
+def saved(page: Page, button: Any) -> tuple[str, bytes]:
+    """Click a button, and return the name and the content of the file that it saves."""
+    with page.expect_download() as coming:
+        button.click()
+    return coming.value.suggested_filename, Path(coming.value.path()).read_bytes()
+
+
+def test_predictions_and_charts_are_saved(open_page: Open, server: Server) -> None:
+    page = drawn(predicted(open_page("#space=nats_tss&arch=1462")))
+    prediction = asked(server, "nats_tss", "1462", explain="path")
+    name, content = saved(page, page.get_by_role("button", name="as JSON"))
+    assert name == "acorn-nats_tss-cifar10-1462.json"
+    answer = PredictResponse.model_validate_json(content)
+    assert answer.predictions[0].model_dump()["targets"] == prediction["targets"]
+    assert answer.predictions[0].attributions
+    name, content = saved(page, page.get_by_role("button", name="as CSV"))
+    assert name == "acorn-nats_tss-cifar10-1462.csv"
+    table = pl.read_csv(content)
+    assert table.columns == ["arch", "target", "value", "lower", "upper", "unit", "in_domain"]
+    assert table["target"].to_list() == [*prediction["targets"]]
+    for row in table.iter_rows(named=True):
+        expected = {"arch": prediction["arch"], "unit": "percent", "in_domain": True}
+        assert {**expected, **prediction["targets"][row["target"]]}.items() <= row.items()
+    for chart, words in (("map", "Clean, predicted (%)"), ("waterfall", "mean of training")):
+        name, content = saved(page, page.locator(f"#{chart}-svg"))
+        assert name == f"acorn-nats_tss-cifar10-1462-{chart}.svg"
+        drawing = ElementTree.fromstring(content)  # noqa: S314 - the page made it
+        assert drawing.tag == "{http://www.w3.org/2000/svg}svg"
+        assert words in [*drawing.itertext()]
+        name, content = saved(page, page.locator(f"#{chart}-png"))
+        assert name == f"acorn-nats_tss-cifar10-1462-{chart}.png"
+        picture = Image.open(io.BytesIO(content)).convert("RGB")
+        assert picture.width == 2 * round(float(drawing.attrib["width"]))
+        colours = picture.getcolors(picture.width * picture.height)
+        assert colours is not None
+        assert max(colours)[1] == (255, 255, 255)  # the ground of the light theme
+        assert len(colours) > 10
 
 
 def test_the_request_works_elsewhere(open_page: Open) -> None:

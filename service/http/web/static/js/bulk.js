@@ -1,8 +1,9 @@
 // Many architectures: from a file to a job, its progress, and its table.
 import { ask, explain, getJson, Refusal } from "./api.js";
 import { readCsv } from "./csv.js";
-import { byId, el } from "./dom.js";
+import { byId } from "./dom.js";
 import { counted, duration, whole } from "./format.js";
+import { save } from "./saving.js";
 
 const SOONEST = 250; // ms between two looks at a job
 const LATEST = 2000;
@@ -134,9 +135,7 @@ function show({ state, total, done, failed, seconds_left }) {
  */
 async function download(job, form, name) {
   const content = await (await ask(`${job.links.result}?format=${form}`)).blob();
-  const address = URL.createObjectURL(content);
-  el("a", { href: address, download: `${name.replace(/\.\w+$/, "")}-predicted.${form}` }).click();
-  URL.revokeObjectURL(address);
+  save(content, `${name.replace(/\.\w+$/, "")}-predicted.${form}`);
 }
 
 /**

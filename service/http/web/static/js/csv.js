@@ -1,4 +1,4 @@
-// Reading CSV (RFC 4180): quoted fields may hold separators, quotes and line breaks.
+// Reading and writing CSV (RFC 4180): quoted fields may hold separators, quotes and line breaks.
 
 /** @typedef {{line: number, fields: string[]}} Row */
 
@@ -26,6 +26,15 @@ export function readCsv(text) {
   }
   return rows;
 }
+
+/**
+ * @param {string[][]} rows
+ * @returns {string}
+ */
+export const writeCsv = (rows) => rows.map((fields) => `${fields.map(quoted).join(",")}\r\n`).join("");
+
+/** @param {string} field */
+const quoted = (field) => (/[",\r\n]/.test(field) ? `"${field.replaceAll('"', '""')}"` : field);
 
 /** @typedef {"" | "," | ";" | "\t"} Separator nothing separates lines that are architectures */
 

@@ -16,6 +16,7 @@ import { showNothing, showPrediction, showWaiting, watchStrip } from "./predicti
 import { showProxies } from "./proxies.js";
 import { showRelated } from "./related.js";
 import { said } from "./said.js";
+import { asCsv, asJson, drawBars, fileName, save, watchChart } from "./saving.js";
 import {
   CLEAN, COSTS, describeTargets, detailOf, deviceOptions, devicesOf, firstRobust, fullName, isAccuracy, robustOf, targetOptions,
 } from "./targets.js";
@@ -26,6 +27,7 @@ import { watchTheme } from "./theme.js";
 
 const PAUSE = 60; // ms in which a slider may move on
 const PATIENCE = 400; // ms after which the page says that it waits
+const MOST_TITLE = 120; // letters above a saved explanation
 const FIRST_SPACE = "nats_tss";
 
 class Page {
@@ -36,6 +38,8 @@ class Page {
     this.editor = makeEditor("", () => {});
     /** @type {Prediction | null} */
     this.prediction = null;
+    /** @type {import("./saving.js").Answer | null} */
+    this.answer = null; // what is shown, with all targets
     this.asking = new AbortController();
     this.timer = 0;
     this.comparing = new AbortController();
@@ -127,6 +131,17 @@ class Page {
       said(`Added to the comparison as ${letter(compared.length)}.`);
     });
     byId("link").addEventListener("click", () => copy(location.href));
+    for (const [form, write] of Object.entries({ json: asJson, csv: asCsv })) {
+      byId(`save-${form}`).addEventListener("click", () => {
+        if (this.answer) save(write(this.answer), `${fileName(this.choice)}.${form}`);
+      });
+    }
+    watchChart("map", () => this.map.picture(), () => fileName(this.choice));
+    watchChart(
+      "waterfall",
+      async () => drawBars(byId("waterfall").firstChild, this.#titleOfWaterfall()),
+      () => fileName(this.choice),
+    );
     addEventListener("hashchange", () => this.set(fromAddress()));
     watchStrip();
     watchCopying();
@@ -184,7 +199,9 @@ class Page {
     const begun = performance.now();
     const waiting = setInterval(() => {
       const passed = performance.now() - begun;
-      if (passed > PATIENCE) showWaiting(passed / 1000);
+      if (passed <= PATIENCE) return;
+      this.#offer(null);
+      showWaiting(passed / 1000);
     }, PATIENCE);
     try {
       const { robust, device, explained, x, y } = this.choice;
@@ -192,8 +209,9 @@ class Page {
       const request = this.#request(wanted.filter((name) => this.targets.includes(name)));
       const answer = await postJson("predict", { ...request, features: false }, asking.signal);
       clearInterval(waiting);
+      this.#offer(null);
       this.#show(answer.predictions[0], answer.importances, answer.feature_details ?? {});
-      await this.#predictAll(asking.signal);
+      this.#offer(await this.#predictAll(answer, asking.signal));
     } catch (error) {
       if (!isAborted(error)) this.#complain(explain(error));
     } finally {
@@ -203,16 +221,30 @@ class Page {
 
   /**
    * Also the targets that are further down.
+   * @param {any} answer of those above
    * @param {AbortSignal} signal
+   * @returns {Promise<import("./saving.js").Answer>} the answer with all targets
    */
-  async #predictAll(signal) {
+  async #predictAll(answer, signal) {
     if (this.targets.length < 2) {
       showTargets({});
-      return;
+      return answer;
     }
     const request = { ...this.#request(this.targets), explain: "none", features: false };
-    const answer = await postJson("predict", request, signal);
-    showTargets(answer.predictions[0].targets);
+    const { predictions: [{ targets }], target_details } = await postJson("predict", request, signal);
+    showTargets(targets);
+    return { ...answer, target_details, predictions: [{ ...answer.predictions[0], targets }] };
+  }
+
+  /** @param {import("./saving.js").Answer | null} answer to save, if any is shown */
+  #offer(answer) {
+    this.answer = answer;
+    for (const form of ["json", "csv"]) byId(`save-${form}`).disabled = !answer;
+  }
+
+  #titleOfWaterfall() {
+    const { space, explained } = this.choice;
+    return `${fullName(explained)}: ${space} ${this.prediction?.arch ?? ""}`.slice(0, MOST_TITLE);
   }
 
   /**
@@ -317,6 +349,7 @@ class Page {
     byId("arch-error").hidden = !text;
     byId("arch").setAttribute("aria-invalid", String(Boolean(text)));
     if (!text) return;
+    this.#offer(null);
     showNothing();
     this.map.mark(null);
   }

@@ -86,7 +86,7 @@ export class MapView {
   clear() {
     this.turn += 1;
     this.map = null;
-    this.tip.hidden = true;
+    this.tip.hidden = byId("map-saves").hidden = true;
     this.view?.finalize();
     this.view = null;
     this.place.replaceChildren();
@@ -133,7 +133,13 @@ export class MapView {
     canvas.setAttribute("aria-label", description(this.map));
     this.#resize();
     await this.view.runAsync();
+    byId("map-saves").hidden = false;
     this.place.dataset.drawn = this.map.points.arch.length;
+  }
+
+  /** @returns {Promise<string>} the drawing as an SVG document */
+  picture() {
+    return this.view.toSVG();
   }
 
   /**
@@ -325,7 +331,7 @@ function specification(map, families, family) {
       },
     ],
     config: {
-      background: "transparent",
+      background: card,
       font: "system-ui, DejaVu Sans, sans-serif",
       view: { stroke: line },
       axis: {
