@@ -406,6 +406,16 @@ def test_predictions_and_charts_are_saved(open_page: Open, server: Server) -> No
         assert len(colours) > 10
 
 
+def test_the_introduction_stays_closed(open_page: Open) -> None:
+    page = predicted(open_page())
+    intro = page.locator("#intro")
+    expect(intro).to_contain_text("The interval comes from")
+    page.get_by_role("button", name="Close the introduction").click()
+    expect(intro).to_be_hidden()
+    predicted(page).reload()
+    expect(intro).to_be_hidden()
+
+
 def test_the_request_works_elsewhere(open_page: Open) -> None:
     page = predicted(open_page())
     value = float(page.locator("#clean-value").inner_text().removesuffix("%"))

@@ -10,6 +10,7 @@ import { fittingValues, IMAGE_SIZE, showConditions, updateConditions } from "./c
 import { byId, fill } from "./dom.js";
 import { isText, makeEditor } from "./editors.js";
 import { showTargets } from "./intervals.js";
+import { watchIntro } from "./intro.js";
 import { requestKey } from "./key.js";
 import { MapView } from "./map.js";
 import { showNothing, showPrediction, showWaiting, watchStrip } from "./prediction.js";
@@ -142,6 +143,7 @@ class Page {
       async () => drawBars(byId("waterfall").firstChild, this.#titleOfWaterfall()),
       () => fileName(this.choice),
     );
+    watchIntro();
     addEventListener("hashchange", () => this.set(fromAddress()));
     watchStrip();
     watchCopying();
