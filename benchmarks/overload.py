@@ -89,7 +89,8 @@ class Clients:
                 await self._ask(phase)
 
         watching = asyncio.create_task(self._watch(phase))
-        await asyncio.gather(*(client() for _ in range(WORKERS + QUEUE)))
+        # One place stays free: a response may arrive before the worker takes the next request.
+        await asyncio.gather(*(client() for _ in range(WORKERS + QUEUE - 1)))
         watching.cancel()
         return phase
 
