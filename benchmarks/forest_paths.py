@@ -23,10 +23,10 @@ from sklearn.tree._tree import Tree
 from acorn.forests import Bundle, Ensemble, PackedForest
 from acorn.schemas.prediction import PredictRequest
 from acorn.spaces import get_space
-from service.prediction.answers import answer
 from service.prediction.cases import Case
 from service.prediction.feature_path import ArchFeatures
 from service.prediction.plan import parse_request
+from service.prediction.responses.answers import answer
 from service.repository.served_bundle import ServedBundle
 
 Floats = NDArray[np.float64]

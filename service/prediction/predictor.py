@@ -22,7 +22,6 @@ from acorn.schemas.prediction import (
 )
 from acorn.schemas.problems import ProblemItem
 from service.errors import InvalidRequestError
-from service.prediction.answers import answer, submitted_cost
 from service.prediction.cases import Case, make_cases
 from service.prediction.feature_path import (
     ArchFeatures,
@@ -35,7 +34,8 @@ from service.prediction.feature_path import (
 from service.prediction.isolated_process import is_isolated
 from service.prediction.plan import FEW, Plan, is_quick, parse_request
 from service.prediction.proxies import ProxyAnswers, proxy_recipe
-from service.prediction.rendering import Renderer
+from service.prediction.responses.answers import answer, submitted_cost
+from service.prediction.responses.rendering import Renderer
 from service.repository.model_repository import ModelRepository
 from service.repository.served_bundle import ServedBundle
 from service.storage.cache import FeatureCache

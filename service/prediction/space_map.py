@@ -21,7 +21,7 @@ from acorn.schemas.prediction import ForestName, TargetDetail
 from acorn.schemas.problems import ProblemItem
 from acorn.spaces import SPACES, UNIVERSAL, Cost
 from service.errors import InvalidRequestError, NotFoundError
-from service.prediction.rendering import TextCache
+from service.prediction.responses.rendering import TextCache
 from service.repository.model_repository import ModelRepository
 from service.repository.served_bundle import ServedBundle
 

@@ -23,7 +23,7 @@ from acorn.schemas.prediction import (
     TargetDetail,
 )
 from acorn.spaces import SPACES, UNIVERSAL, recognise_ids
-from service.prediction.precomputed import Precomputed
+from service.prediction.responses.precomputed import Precomputed
 from service.workers.feature_work import FeatureTask
 
 _FEATURE_DETAILS = TypeAdapter(dict[str, FeatureDetail])

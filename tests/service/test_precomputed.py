@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.prediction.precomputed import INTERVAL
 from service.prediction.predictor import Predictor
+from service.prediction.responses.precomputed import INTERVAL
 from service.repository.model_repository import ModelRepository
 from service.repository.served_bundle import ServedBundle
 from tests.service.small_forest import SmallForest
@@ -57,7 +57,7 @@ def test_what_is_not_there_is_not_made_up(forest: ServedBundle, small: SmallFore
 
 
 def test_it_can_be_ended_early(forest: ServedBundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.prediction.precomputed.BLOCK_ROWS", 8)
+    monkeypatch.setattr("service.prediction.responses.precomputed.BLOCK_ROWS", 8)
     ended = threading.Event()
     ended.set()
     assert forest.precomputed.start()

@@ -9,7 +9,7 @@ import pytest
 
 from acorn.spaces import get_space
 from service.prediction.predictor import Predictor
-from service.prediction.rendering import TextCache
+from service.prediction.responses.rendering import TextCache
 from service.repository.model_repository import ModelRepository
 from service.storage.cache import FeatureCache
 from service.storage.database import Database

@@ -20,9 +20,9 @@ from acorn.schemas.prediction import (
     Seconds,
     TargetDetail,
 )
-from service.prediction.answers import MOST_IMPORTANCES, answer, submitted_cost
 from service.prediction.feature_path import ArchFeatures
 from service.prediction.plan import Plan
+from service.prediction.responses.answers import MOST_IMPORTANCES, answer, submitted_cost
 
 CACHE_BYTES = 64 * 2**20
 

@@ -23,9 +23,13 @@ from acorn.spaces import get_space
 from service.prediction.cases import Case
 from service.prediction.feature_path import ArchFeatures
 from service.prediction.isolated_process import cost
-from service.prediction.precomputed import RowPredictions
 from service.prediction.proxies import values_of
-from service.prediction.related import best_changes, nearest_architectures, proxy_percentiles
+from service.prediction.responses.precomputed import RowPredictions
+from service.prediction.responses.related import (
+    best_changes,
+    nearest_architectures,
+    proxy_percentiles,
+)
 from service.repository.served_bundle import ServedBundle
 
 MOST_IMPORTANCES = 20
