@@ -10,6 +10,8 @@ FROM ${PYTHON_IMAGE} AS build
 ARG DEVICE=cpu
 # Address of the package index with this build of torch. If it is empty, pip uses its configuration.
 ARG TORCH_INDEX=""
+# Extras of the package, separated by commas, such as ray.
+ARG EXTRAS=""
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1 \
     PIP_NO_INPUT=1 \
@@ -43,6 +45,7 @@ COPY service service
 COPY training training
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
     && pip install --no-deps dist/*.whl \
+    && if [ -n "$EXTRAS" ]; then pip install --constraint requirements.lock "acorn-nas[$EXTRAS]"; fi \
     && pip uninstall --yes pip \
     && find /opt/acorn/lib -type d \( -name tests -o -path '*/torch/include' -o -path '*/torch/test' \) \
         -prune -exec rm -r {} +

@@ -5,6 +5,8 @@ import logging
 from dataclasses import asdict
 from typing import get_args
 
+from prometheus_client.metrics_core import Metric
+
 from acorn.errors import AcornError
 from acorn.features.feature_table import FeatureRow
 from acorn.schemas.jobs import JobState
@@ -13,11 +15,12 @@ from acorn.spaces import SPACES
 from service.errors import ReloadError, UnavailableError
 from service.http.problem_details import problem_of
 from service.jobs.service import JobService
-from service.observability.metrics import Metrics, ServerState
+from service.observability.metrics import Metrics, ServerState, exposition
 from service.prediction.feature_path import SizeLimits
 from service.prediction.isolated_process import start_isolated_process
 from service.prediction.predictor import Predictor
 from service.prediction.space_map import SpaceMaps
+from service.replicas import Replicas, join_reloads, label_metrics
 from service.repository.model_repository import ModelRepository
 from service.settings import Settings
 from service.storage.cache import FeatureCache
@@ -48,6 +51,8 @@ class Application:
         Makes the work function of the workers; None computes features.
     start_worker : StartWorker, default=WorkerProcess
         Starts a worker, by default as a process of this machine.
+    replicas : Replicas, default=None
+        All replicas of the server; None if there is only this one.
     """
 
     def __init__(
@@ -59,6 +64,7 @@ class Application:
         *,
         factory: WorkFactory[FeatureTask, FeatureRow] | None = None,
         start_worker: StartWorker = WorkerProcess,
+        replicas: Replicas | None = None,
     ) -> None:
         self.settings = settings
         self.repository = repository
@@ -66,6 +72,7 @@ class Application:
         self.is_draining = False
         self._computes_features = factory is None
         self._database = database
+        self._replicas = replicas
         self._cache = FeatureCache(FeatureStore(database))
         self.pool = WorkerPool[FeatureTask, FeatureRow](
             factory or self._feature_factory(),
@@ -106,7 +113,7 @@ class Application:
         self._cache.close()
 
     async def reload(self) -> Reload:
-        """Read the forests folder again, in a thread; see :meth:`ModelRepository.reload`.
+        """Read the forests folder again, in this replica; see :meth:`ModelRepository.reload`.
 
         New workers warm up for new forests; present workers need seconds more for the first
         network of a new forest.
@@ -132,15 +139,42 @@ class Application:
         logger.info("reloaded forests; added %s, removed %s", result.added, result.removed)
         return result
 
+    async def reload_all(self) -> Reload:
+        """Read the forests folder again in every replica; see :meth:`reload`."""
+        if self._replicas is None:
+            return await self.reload()
+        return join_reloads(await self._replicas.reload())
+
     async def show_metrics(self, accept: str) -> tuple[bytes, str]:
-        """Write the metrics; see :meth:`service.observability.metrics.Metrics.exposition`."""
+        """Write the metrics of all replicas.
+
+        Parameters
+        ----------
+        accept : str
+            Value of the header ``Accept``, which chooses the format.
+
+        Returns
+        -------
+        content : bytes
+        media_type : str
+        """
+        if self._replicas is None:
+            return exposition(await self.read_metrics(), accept)
+        by_replica = dict(await self._replicas.read_metrics())
+        own = self._replicas.own_name
+        if own not in by_replica:
+            by_replica[own] = await self.read_metrics()
+        return exposition(label_metrics(by_replica), accept)
+
+    async def read_metrics(self) -> list[Metric]:
+        """Read the metrics of this replica."""
         try:
             async with asyncio.timeout(_COUNTING_SECONDS):
                 by_state = dict.fromkeys(get_args(JobState), 0) | await self.jobs.count()
         except (AcornError, TimeoutError):
             by_state = {}
         self.metrics.count_jobs(by_state)
-        return self.metrics.exposition(accept)
+        return [*self.metrics.registry.collect()]
 
     def ready(self) -> Ready:
         """Report readiness.

@@ -25,6 +25,14 @@ T = TypeVar("T")
 RETRY_STATUSES = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 """The server has done nothing, and the client may retry."""
 
+GATEWAY_STATUSES = (
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    HTTPStatus.BAD_GATEWAY,
+    HTTPStatus.GATEWAY_TIMEOUT,
+)
+"""Without problem details, a proxy before the server lost it: Ray Serve answers 500 if a replica
+dies, others 502 or 504. The request may have arrived."""
+
 _SHOWN = 200  # characters of a response that is not Acorn's
 
 
@@ -53,9 +61,9 @@ class Retries:
     """When a request is sent again.
 
     If the server says when to retry (``Retry-After`` with 429 or 503), it is asked again then, as
-    long as the deadline permits. Otherwise, and if there is no response at all, pauses grow
-    exponentially and the number of attempts is limited. Pauses are random, so that many clients do
-    not retry at once. All other errors are final.
+    long as the deadline permits. Otherwise, and if there is no response at all or only that of a
+    proxy that lost the server, pauses grow exponentially and the number of attempts is limited.
+    Pauses are random, so that many clients do not retry at once. All other errors are final.
 
     Attributes
     ----------
@@ -139,9 +147,10 @@ class RequestPolicy:
             if isinstance(reply, Response) and reply.is_success:
                 return reply
             error, retry_after = _error_of(reply)
-            may_retry = isinstance(reply, RequestError) and request.is_safe
-            if isinstance(reply, Response):
-                may_retry = reply.status_code in RETRY_STATUSES
+            is_lost = isinstance(reply, RequestError) or _is_of_gateway(reply)
+            may_retry = is_lost and request.is_safe
+            if isinstance(reply, Response) and reply.status_code in RETRY_STATUSES:
+                may_retry = True
             failures += 1
             pause = self.retries.backoff(failures, retry_after)
             is_late = time.monotonic() + pause >= end
@@ -149,6 +158,15 @@ class RequestPolicy:
             if not (may_retry and request.is_retried) or is_late or is_last:
                 raise error from (reply if isinstance(reply, RequestError) else None)
             yield Wait(pause)
+
+
+def _is_of_gateway(reply: Reply) -> bool:
+    """Whether a proxy answered because it lost the server."""
+    return (
+        isinstance(reply, Response)
+        and reply.status_code in GATEWAY_STATUSES
+        and not reply.headers.get("content-type", "").startswith("application/problem+json")
+    )
 
 
 def _error_of(reply: Reply) -> tuple[ClientError, float | None]:

@@ -382,6 +382,11 @@ class Reload(ForestList):
 
     added: list[str]
     removed: list[str]
+    replicas: int = Field(
+        default=1,
+        description="Replicas of the server that reloaded. One that started meanwhile may have "
+        "the former forests: with Ray, repeat the reload if they are fewer than configured.",
+    )
 
 
 class ForestDetail(ForestInfo):

@@ -31,6 +31,7 @@ from service.observability.metrics import Metrics
 from service.observability.request_tracing import set_up_tracing
 from service.prediction.plan import problem_item
 from service.prediction.plugin_ranks import rank_plugin_spaces
+from service.replicas import Replicas
 from service.repository.model_repository import ModelRepository
 from service.settings import Settings
 from service.storage.database import Database
@@ -46,6 +47,7 @@ def create_app(
     *,
     factory: WorkFactory[FeatureTask, FeatureRow] | None = None,
     start_worker: StartWorker = WorkerProcess,
+    replicas: Replicas | None = None,
 ) -> FastAPI:
     """Create the application; its lifespan starts and stops the service behind it.
 
@@ -57,6 +59,8 @@ def create_app(
         Makes the work function of the workers; None computes features.
     start_worker : StartWorker, default=WorkerProcess
         Starts a worker, by default as a process of this machine.
+    replicas : Replicas, default=None
+        All replicas of the server; None if there is only this one.
 
     Returns
     -------
@@ -79,7 +83,13 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.service = Application(
-            settings, repository, database, metrics, factory=factory, start_worker=start_worker
+            settings,
+            repository,
+            database,
+            metrics,
+            factory=factory,
+            start_worker=start_worker,
+            replicas=replicas,
         )
         app.state.service.start()
         try:

@@ -130,27 +130,41 @@ class Metrics:
         for state, n in by_state.items():
             self._jobs.labels(state).set(n)
 
-    def exposition(self, accept: str) -> tuple[bytes, str]:
-        """Write all metrics.
 
-        Parameters
-        ----------
-        accept : str
-            Value of the header ``Accept``, which chooses the format.
+def exposition(metrics: Iterable[Metric], accept: str) -> tuple[bytes, str]:
+    """Write metrics.
 
-        Returns
-        -------
-        content : bytes
-        media_type : str
-        """
-        encode, media_type = choose_encoder(accept)
-        return encode(self.registry), media_type
+    Parameters
+    ----------
+    metrics : iterable of Metric
+        Metric families, each once.
+    accept : str
+        Value of the header ``Accept``, which chooses the format.
+
+    Returns
+    -------
+    content : bytes
+    media_type : str
+    """
+    encode, media_type = choose_encoder(accept)
+    return encode(_Collected(metrics)), media_type
 
 
 def reason_of(error: AcornError) -> str:
     """Name the class of an error: ``QueueFullError`` is queue_full."""
     name = type(error).__name__.removesuffix("Error")
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+class _Collected(CollectorRegistry):
+    """Metrics that were collected already, as encoders read them."""
+
+    def __init__(self, metrics: Iterable[Metric]) -> None:
+        super().__init__()
+        self._metrics = metrics
+
+    def collect(self) -> Iterable[Metric]:
+        return self._metrics
 
 
 class _StateCollector(Collector):

@@ -149,10 +149,18 @@ def test_proxies_are_understood_as_far_as_they_can_be(
             client.health()
         assert seen == ["503"]  # a question of health gets one answer
         assert caught.value.retry_after is None
-    with answering(answer("502 Bad Gateway")) as url, kind(url) as client:
-        with statuses(caplog) as seen, pytest.raises(ServerProblem, match="has no text"):
-            client.forests()
-        assert seen == ["502"]
+    # A proxy that lost its server answers for it; no request is known to have had an effect.
+    for status in ("500 Internal Server Error", "502 Bad Gateway", "504 Gateway Timeout"):
+        lost = answer(status)
+        with answering(lost, forests) as url, kind(url, retries=QUICK) as client:
+            assert client.forests().forests == []
+        with answering(lost) as url, kind(url, retries=QUICK) as client:
+            with statuses(caplog) as seen, pytest.raises(ServerProblem, match="has no text"):
+                client.forests()
+            assert seen == [status[:3]] * 3
+            with statuses(caplog) as seen, pytest.raises(ServerProblem):
+                client.jobs.forget("0" * 32)
+            assert seen == [status[:3]]
     for odd in (fine, answer("200 OK", page), answer("200 OK", ready), answer("204 No Content")):
         with answering(odd) as url, kind(url) as client, pytest.raises(UnexpectedAnswer):
             client.health()

@@ -40,10 +40,11 @@ def acorn(arguments: Sequence[str]) -> int:
     parse(typer.main.get_command(app), arguments)
     if arguments[0] in ("features", "train") and "timm" in arguments:
         return 0  # these need the networks of timm, which is an extra
-    if "--label-budget" in arguments:
-        return 0  # this would train networks
+    if "--label-budget" in arguments or "ray" in arguments:
+        return 0  # these would train networks, or need a cluster
     if arguments[0] == "features":
-        few = [re.sub(r"^(all|sample:\d+)$", f"sample:{SAMPLE}", each) for each in arguments]
+        size = 3 if "darts" in arguments else SAMPLE  # its networks are large, and need no labels
+        few = [re.sub(r"^(all|sample:\d+)$", f"sample:{size}", each) for each in arguments]
         cheap = ["--proxies", "params,flops", "--batch-size", "2", "--workers", "1"]
         return run([sys.executable, "-m", "training.commands", *few, *cheap])
     if arguments[0] == "train":
@@ -112,6 +113,15 @@ def kubectl(arguments: Sequence[str]) -> int:
     return expect(all((ROOT / file).exists() for file in files), f"no file among {files}")
 
 
+def sbatch(arguments: Sequence[str]) -> int:
+    """Check that the script exists and reads the variables."""
+    script = ROOT / arguments[-1]
+    if not script.is_file():
+        return expect(False, f"no file {script}")
+    given = {name for name in os.environ if name.startswith("ACORN_")} - {"ACORN_URL", "ACORN_VAR"}
+    return expect(all(name in script.read_text() for name in given), f"it does not read {given}")
+
+
 def pairs(arguments: Sequence[str]) -> list[tuple[str, str]]:
     """Pair each argument with the next one, with ``--option=value`` split."""
     split: list[str] = []
@@ -139,6 +149,7 @@ PROGRAMS: dict[str, Callable[[Sequence[str]], int]] = {
     "make": make,
     "pip": pip,
     "python": python,
+    "sbatch": sbatch,
 }
 
 if __name__ == "__main__":

@@ -2,25 +2,35 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import yaml
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
+from prometheus_client.parser import text_string_to_metric_families
 
+from acorn.client import Client, Retries
 from acorn.features.feature_table import FeatureRow
 from acorn.features.recipe import FeatureRecipe
 from service.errors import DeadlineError, QuarantinedError
+from service.http.middleware.keys import hash_line
 from service.workers import Outcome, PoolLimits, WorkerPool
 from service.workers.feature_work import FeatureTask, FeatureWorkFactory
 from tests.service.quick_servers import ask, quick_server
 from tests.service.servers import PATIENCE, ROOT, Server, children, command_line, until
 from tests.service.small_forest import SmallForest
 from tests.service.test_pool import done
+from tests.service.test_reload import ADMIN, put, reload, version
 from tests.service.work_functions import Factory
 from tests.spaces.test_plugins import chain
 from training.features.compute import compute_features
@@ -54,6 +64,7 @@ def cluster(plugins: Path) -> Iterator[Any]:
         patch.setenv("PYTHONPATH", path)
         patch.setenv("OMP_NUM_THREADS", "1")
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_raylet_start_wait_time_s", str(int(PATIENCE)))
         head = {"num_cpus": 2, "include_dashboard": False, "object_store_memory": OBJECTS}
         cluster = Cluster(initialize_head=True, head_node_args=head)
         cluster.add_node(num_cpus=2, object_store_memory=OBJECTS)
@@ -61,6 +72,12 @@ def cluster(plugins: Path) -> Iterator[Any]:
         yield cluster
         ray.shutdown()
         cluster.shutdown()
+
+
+def descendants(pid: int) -> Iterator[int]:
+    for child in children(pid):
+        yield child
+        yield from descendants(child)
 
 
 async def until_ready(pool: WorkerPool[Any, Any], workers: int) -> None:
@@ -149,6 +166,59 @@ def test_plugins_are_found_by_actors_and_tasks(
     assert table.ids == ["ray_chain/width=4", "ray_chain/width=8"]
 
 
+def test_features_are_complete_although_a_node_dies(
+    cluster: Any, plugins: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = chain("ray_slow").replace("Literal[4, 8]", "Literal[*range(1, 25)]")
+    slow = slow.replace(
+        "from torch import nn",
+        "import time\n\n        time.sleep(1.0)\n        from torch import nn",
+    )
+    (plugins / "ray_slow.py").write_text(slow)
+    monkeypatch.syspath_prepend(plugins)
+    monkeypatch.setenv("ACORN_PLUGINS", "ray_slow")
+    doomed = cluster.add_node(num_cpus=1, object_store_memory=OBJECTS)
+    raylet = doomed.all_processes["raylet"][0].process.pid
+    killed: list[int] = []
+
+    def progress(done: int, total: int) -> None:
+        if not killed and any("ray::_compute" in command_line(pid) for pid in descendants(raylet)):
+            assert done < total  # so the task that runs is lost
+            killed.extend([raylet, *descendants(raylet)])
+            for pid in killed:
+                os.kill(pid, signal.SIGKILL)
+
+    recipe = FeatureRecipe.create("cifar10", ["params"], batch_size=2)
+    archs = [f"width={width}" for width in range(1, 25)]
+    out = tmp_path / "features.parquet"
+    table = compute_features(
+        recipe, "ray_slow", archs, out, device="cpu", backend="ray", on_progress=progress
+    )
+    assert killed
+    assert table.ids == sorted(f"ray_slow/{arch}" for arch in archs)
+    assert table.frame["params"].null_count() == 0
+    cluster.remove_node(doomed, allow_graceful=False)
+
+
+def test_the_manifest_of_kuberay_builds_the_application(
+    cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ray import serve
+    from ray.serve.schema import ServeDeploySchema
+
+    settings, service = yaml.safe_load_all((ROOT / "deploy" / "kuberay.yaml").read_text())
+    config = ServeDeploySchema.model_validate(yaml.safe_load(service["spec"]["serveConfigV2"]))
+    (application,) = config.applications
+    module, _, name = application.import_path.partition(":")
+    for variable, value in settings["data"].items():
+        monkeypatch.setenv(variable, value)
+    built = getattr(import_module(module), name)(application.args)
+    assert isinstance(built, serve.Application)
+    wanted = built._bound_deployment.num_replicas
+    assert wanted == int(settings["data"]["ACORN_REPLICAS"])
+    assert ray.__version__ == service["spec"]["rayClusterConfig"]["rayVersion"]
+
+
 @pytest.fixture(scope="module")
 def server(
     cluster: Any, small: SmallForest, tmp_path_factory: pytest.TempPathFactory
@@ -156,9 +226,13 @@ def server(
     """Two replicas with a worker each, which is all that the cluster has room for."""
     deadly, brief = small.unknown[0], small.unknown[1:21]
     faults = {deadly: "die", **dict.fromkeys(brief, "sleep 0.1")}
+    folder = tmp_path_factory.mktemp("ray")
+    shutil.copytree(small.folder, folder / "forests")
     with quick_server(
-        tmp_path_factory.mktemp("ray"),
+        folder,
         small,
+        forests=folder / "forests",
+        admin_keys=hash_line("root", ADMIN),
         faults=faults,
         backend="ray",
         replicas=2,
@@ -197,10 +271,99 @@ def test_a_job_is_shared_by_replicas(server: Server, small: SmallForest) -> None
     assert httpx.get(job).json()["done"] == len(cells)
 
 
-def descendants(pid: int) -> Iterator[int]:
-    for child in children(pid):
-        yield child
-        yield from descendants(child)
+def scrape(server: Server) -> dict[str, list[tuple[str, Mapping[str, str], float]]]:
+    """Samples of one request, by replica."""
+    found: dict[str, list[tuple[str, Mapping[str, str], float]]] = {}
+    for family in text_string_to_metric_families(server.get("/metrics").text):
+        for name, labels, value, *_ in family.samples:
+            found.setdefault(labels["replica"], []).append((name, labels, value))
+    return found
+
+
+def requests_of(samples: list[tuple[str, Mapping[str, str], float]]) -> float:
+    named = "acorn_request_seconds_count"
+    return sum(
+        v for name, labels, v in samples if (name, labels.get("route")) == (named, "/predict")
+    )
+
+
+def versions_of(samples: list[tuple[str, Mapping[str, str], float]]) -> set[str]:
+    return {labels["version"] for name, labels, _ in samples if name == "acorn_forest_info"}
+
+
+def test_any_replica_shows_the_metrics_of_all(server: Server, small: SmallForest) -> None:
+    until(lambda: len(scrape(server)) == 2)
+    before = scrape(server)
+    for cell in small.known[:10]:
+        assert ask(server, cell).status_code == 200
+    for _ in range(4):  # whoever answers
+        after = scrape(server)
+        assert after.keys() == before.keys()
+        assert sum(map(requests_of, after.values())) == sum(map(requests_of, before.values())) + 10
+    accept = {"accept": "application/openmetrics-text; version=1.0.0"}
+    families = open_metrics(server.get("/metrics", headers=accept).text)  # type: ignore[no-untyped-call]
+    builds = [each.samples for each in families if each.name == "acorn_build_info"]
+    assert [{sample.labels["replica"] for sample in each} for each in builds] == [set(before)]
+
+
+def test_a_reload_reaches_every_replica(server: Server, small: SmallForest) -> None:
+    forests = server.folder / "forests"
+    put(small, forests, "new", "1.0.0")
+    result = reload(server).json()
+    assert result["added"] == [f"{small.name}@1.0.0"]
+    assert result["replicas"] == 2
+    assert {version(ask(server, cell)) for cell in small.known[:20]} == {"1.0.0"}
+    assert [*map(versions_of, scrape(server).values())] == [{"0.0.1", "1.0.0"}] * 2
+    shutil.rmtree(forests / "new")
+    server.process.send_signal(signal.SIGHUP)
+    until(lambda: [*map(versions_of, scrape(server).values())] == [{"0.0.1"}] * 2)
+    away = forests.rename(forests.with_name("away"))
+    failed = reload(server)
+    assert failed.status_code == 500
+    assert "2 of 2 replicas did not reload" in failed.json()["detail"]
+    away.rename(forests)
+    assert ask(server, small.known[0]).status_code == 200
+
+
+def test_a_node_that_dies_costs_its_requests_one_retry(
+    cluster: Any, server: Server, small: SmallForest
+) -> None:
+    until(lambda: len(scrape(server)) == 2)
+    before = scrape(server)
+    (doomed,) = cluster.worker_nodes
+    raylet = doomed.all_processes["raylet"][0].process.pid
+    killed = {raylet, *descendants(raylet)}
+    assert len(killed & replicas()) == 1
+    cluster.add_node(num_cpus=2, object_store_memory=OBJECTS)  # room for what is lost
+    over = threading.Event()
+
+    def call(cells: list[str]) -> int:
+        calls = 0
+        with Client(server.url, timeout=PATIENCE, retries=Retries(attempts=2)) as client:
+            while not over.is_set():
+                for cell in cells:
+                    (answer,) = client.predict(cell, space="nats_tss").predictions
+                    assert answer.id == small.id(cell)
+                    calls += 1
+        return calls
+
+    def is_replaced() -> bool:
+        with suppress(httpx.TransportError):  # to the node that dies
+            return len(scrape(server).keys() - before) == 1
+        return False
+
+    with ThreadPoolExecutor(4) as threads:
+        groups = [small.known[:8], small.known[8:16], small.unknown[61:69], small.unknown[69:77]]
+        calls = [threads.submit(call, group) for group in groups]
+        try:
+            for pid in killed:
+                os.kill(pid, signal.SIGKILL)
+            until(is_replaced)  # while every scrape is answered
+        finally:
+            over.set()
+        assert min(each.result() for each in calls) > 0  # and each call got its answer
+    cluster.remove_node(doomed, allow_graceful=False)
+    assert len(scrape(server)) == 2
 
 
 def replicas() -> set[int]:

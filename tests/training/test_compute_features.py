@@ -72,6 +72,41 @@ def test_rows_before_an_interruption_are_kept(
     assert len(table) == 3
 
 
+def test_parts_are_joined_and_only_what_they_lack_is_computed(tmp_path: Path) -> None:
+    parts = tmp_path / "parts"
+    for i, arch in enumerate(ARCHS[:2]):
+        compute_features(RECIPE, "nats_sss", [arch], parts / f"{i}.parquet", workers=1)
+    calls: list[tuple[int, int]] = []
+    out = tmp_path / "all.parquet"
+    table = compute_features(
+        RECIPE,
+        "nats_sss",
+        ARCHS,
+        out,
+        workers=1,
+        parts=[parts],
+        on_progress=lambda *now: calls.append(now),
+    )
+    assert calls == [(1, 1)]
+    at_once = compute_features(RECIPE, "nats_sss", ARCHS, tmp_path / "once.parquet", workers=1)
+    assert table.frame.equals(at_once.frame)
+    assert FeatureTable.read(out).frame.equals(at_once.frame)
+
+
+def test_bad_parts_change_nothing(tmp_path: Path) -> None:
+    good, other = tmp_path / "good.parquet", tmp_path / "other.parquet"
+    compute_features(RECIPE, "nats_sss", ARCHS[:1], good, workers=1)
+    compute_features(recipe("l2_norm", batch_size=3), "nats_sss", ARCHS[:1], other, workers=1)
+    out = tmp_path / "out.parquet"
+    with pytest.raises(MismatchError, match="batch_size is 3, expected 2"):
+        compute_features(RECIPE, "nats_sss", ARCHS, out, workers=1, parts=[good, other])
+    (tmp_path / "empty").mkdir()
+    for name in ("missing.parquet", "empty"):
+        with pytest.raises(InputError, match=f"{name} as a part; expected a feature table"):
+            compute_features(RECIPE, "nats_sss", ARCHS, out, workers=1, parts=[tmp_path / name])
+    assert not out.exists()
+
+
 def test_a_recipe_is_checked_where_it_is_computed() -> None:
     settings = replace(RECIPE.settings, engine_version=RECIPE.settings.engine_version - 1)
     with pytest.raises(MismatchError, match="engine_version is"):

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import polars as pl
@@ -30,6 +31,8 @@ from training.labels.csv_tables import SUFFIXES
 from training.labels.reading import read_file
 
 logger = logging.getLogger(__name__)
+
+_SUBMITTED = 1000  # tasks at once: more than a cluster has processors, and cheap to wait for
 
 Item = tuple[str, tuple[str, ...]]
 """A canonical form, and the proxies that it lacks."""
@@ -111,12 +114,13 @@ def compute_features(
     device: str = "auto",
     workers: int = 0,
     backend: str = "local",
+    parts: Sequence[Path] = (),
     on_progress: OnProgress = no_progress,
 ) -> FeatureTable:
     """Bring a feature table up to date with these architectures and proxies.
 
-    Values that the table has are not computed again. Rows are written every few seconds, so an
-    interruption loses little.
+    Values that the table or a part has are not computed again. Rows are written every few seconds,
+    so an interruption loses little.
 
     Parameters
     ----------
@@ -135,6 +139,9 @@ def compute_features(
         decides by itself.
     backend : {"local", "ray"}, default="local"
         ``"ray"`` uses the cluster of ``RAY_ADDRESS``, or a new one on this machine.
+    parts : sequence of pathlib.Path, default=()
+        Feature tables, or folders of them, of which all rows are added first: what other
+        processes computed, each for one shard.
     on_progress : callable, optional
         Called with (done, total) after each architecture.
 
@@ -146,9 +153,9 @@ def compute_features(
     Raises
     ------
     MismatchError
-        If ``out`` holds features of other settings.
+        If ``out`` or a part holds features of other settings.
     InputError
-        For another backend, or if Ray is not installed.
+        For another backend, for a part that does not exist, or if Ray is not installed.
     """
 
     def joined(old: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
@@ -160,12 +167,14 @@ def compute_features(
     if backend == "ray":
         need("ray", extra="ray")
     run = _on_ray if backend == "ray" else compute_in_parallel
+    growing = ResumableTable(out, key=SETTINGS_KEY, settings=asdict(recipe.settings), merge=joined)
+    for part in _read_parts(parts, recipe):
+        growing.append(part.frame)
     table = _read(out, recipe)
     todo = _missing(table, recipe, space, archs, device)
     logger.info("%d of %d architectures to compute", len(todo), len(archs))
     compute = partial(_compute, recipe, space, device, named_plugins())
     rows = run(compute, todo, workers or os.cpu_count() or 1)
-    growing = ResumableTable(out, key=SETTINGS_KEY, settings=asdict(recipe.settings), merge=joined)
     growing.extend(
         FeatureTable.from_rows([row], recipe.settings).frame
         for row in with_progress(rows, len(todo), on_progress)
@@ -177,6 +186,17 @@ def _read(out: Path, recipe: FeatureRecipe) -> FeatureTable:
     table = FeatureTable.read(out) if out.exists() else FeatureTable.from_rows([], recipe.settings)
     check_settings(recipe.settings, table.settings)
     return table
+
+
+def _read_parts(parts: Sequence[Path], recipe: FeatureRecipe) -> list[FeatureTable]:
+    """Read all tables before any is added, so that a bad one changes nothing."""
+    paths: list[Path] = []
+    for part in parts:
+        found = sorted(part.glob("*.parquet")) if part.is_dir() else [part]
+        if not all(path.is_file() for path in found) or not found:
+            raise InputError(f"got {part} as a part; expected a feature table, or a folder of them")
+        paths += found
+    return [_read(path, recipe) for path in paths]
 
 
 def _missing(
@@ -224,7 +244,9 @@ def _on_ray(
         here = {"address": "local", "num_cpus": workers, "include_dashboard": False}
         ray.init(**({} if "RAY_ADDRESS" in os.environ else here), log_to_driver=False)
     remote = ray.remote(compute.func)  # Ray does not accept partial functions
-    pending = [remote.remote(*compute.args, *item) for item in todo]
+    submitted = (remote.remote(*compute.args, *item) for item in todo)
+    pending = [*islice(submitted, _SUBMITTED)]
     while pending:
         ready, pending = ray.wait(pending)
-        yield from ray.get(ready)
+        pending += islice(submitted, len(ready))
+        yield from ray.get(ready)  # a task whose machine died was tried again by then

@@ -11,5 +11,8 @@ router = APIRouter(prefix="/admin", tags=["administration"])
 
 @router.post("/reload", responses=problems(401, 403, 500))
 async def reload(request: Request) -> Reload:
-    """Reload the folder of bundles; no request is lost, and an invalid bundle changes nothing."""
-    return await service_of(request).reload()
+    """Reload the folder of bundles, in every replica.
+
+    No request is lost, and an invalid bundle changes nothing.
+    """
+    return await service_of(request).reload_all()

@@ -18,7 +18,7 @@ router = APIRouter(tags=["health"])
     },
 )
 async def metrics(request: Request) -> Response:
-    """Show the metrics of the server, for Prometheus."""
+    """Show the metrics of the server, for Prometheus; of several replicas, those of all."""
     service = service_of(request)
     content, media_type = await service.show_metrics(request.headers.get("accept", ""))
     return Response(content, headers={"Content-Type": media_type})

@@ -30,6 +30,13 @@ def features(
     workers: options.Workers = 0,
     backend: Annotated[str, typer.Option(help="local, or ray for a Ray cluster.")] = "local",
     shard: options.Shard = None,
+    parts: Annotated[
+        list[Path] | None,
+        options.optional(
+            "Feature table of another shard, or a folder of such tables, to add before the rest "
+            "is computed; may be given several times."
+        ),
+    ] = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Compute proxies and structure features; a rerun computes only what is missing.
@@ -37,6 +44,12 @@ def features(
     Examples
     --------
     acorn features --space nats_tss --archs sample:500 --dataset cifar10 --out f.parquet
+
+    acorn features --space darts --archs sample:50000 --shard 3/50 --dataset cifar10
+    --out parts/3.parquet
+
+    acorn features --space darts --archs sample:50000 --parts parts --dataset cifar10
+    --out f.parquet
     """
     from acorn.features.recipe import FeatureRecipe
     from training.features.compute import compute_features, select_architectures
@@ -54,6 +67,7 @@ def features(
             device=device,
             workers=workers,
             backend=backend,
+            parts=parts or (),
             on_progress=on_progress,
         )
     print_result(
