@@ -13,6 +13,11 @@ ADVERSARIAL = "adv."
 
 PERCENT, PERCENTILE = "percent", "percentile"
 
+COSTS = ("params", "flops")
+"""Sizes of a network: what a search can minimise beside targets. They need no prediction."""
+
+COST_UNIT = "million"
+
 
 @dataclass(frozen=True)
 class Target:

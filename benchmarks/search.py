@@ -16,12 +16,12 @@ import numpy as np
 import polars as pl
 
 from acorn.forests import Bundle
+from acorn.nas.objectives import EvolutionSettings, Objectives
 from acorn.pareto import pareto_front
 from acorn.spaces import Space, get_space
 from training.features.compute import select_architectures
 from training.nas.evaluator import ArchitectureEvaluator
-from training.nas.nsga2 import evolve
-from training.nas.objectives import EvolutionSettings, Objectives
+from training.nas.pareto_search import evolve
 
 RELEASED = Path("models/released")
 TASKS = (
@@ -38,6 +38,7 @@ class Known:
     def __init__(self, evaluator: ArchitectureEvaluator, space: Space) -> None:
         self.frame = evaluator.evaluate(select_architectures(space, "all"))
         self._row = {arch: row for row, arch in enumerate(self.frame["arch"])}
+        self.space, self.objectives = space, evaluator.objectives
         self.cost = evaluator.cost
 
     def evaluate(self, canonicals: list[str]) -> pl.DataFrame:
@@ -82,7 +83,7 @@ def compare(name: str, names: tuple[str, ...], seeds: int) -> None:
 
     def nsga2(n: int, seed: int) -> pl.DataFrame:
         settings = EvolutionSettings(evaluations=n, seed=seed)
-        return evolve(space, known, objectives, settings)  # type: ignore[arg-type] # has what it calls
+        return evolve(known, settings)  # type: ignore[arg-type] # has what it calls
 
     searches: dict[str, Callable[[int, int], pl.DataFrame]] = {
         "NSGA-II": nsga2,

@@ -220,6 +220,8 @@ class AsyncJobs(_AsyncRunner):
     """Jobs of a server; every method is the coroutine of :class:`~acorn.client.Jobs`."""
 
     submit = _awaited(calls.submit)
+    search = _awaited(calls.search)
+    front = _awaited(calls.front)
     get = _awaited(calls.get)
     list = _awaited(calls.list_jobs)
     wait = _awaited(calls.wait)

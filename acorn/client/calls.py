@@ -15,7 +15,16 @@ from acorn.client import frames
 from acorn.client.errors import Conflict, JobFailed, JobTimeout
 from acorn.client.exchanges import Exchange, RequestPolicy, Wait
 from acorn.client.requests import Architecture, Request, Spool, encode_all, given_options, to_json
-from acorn.schemas.jobs import Job, JobList, JobOptions, PredictionJob, ProxyJob
+from acorn.schemas.jobs import (
+    Job,
+    JobList,
+    JobOptions,
+    PredictionJob,
+    ProxyJob,
+    SearchFront,
+    SearchOptions,
+    SearchOptionValues,
+)
 from acorn.schemas.predict_options import Options, write_query
 from acorn.schemas.prediction import (
     ForestDetail,
@@ -232,6 +241,62 @@ def submit(
         return (yield from policy.ask(request))
     finally:
         body.discard()
+
+
+def search(
+    policy: RequestPolicy,
+    space: str,
+    *,
+    key: str | None = None,
+    **options: Unpack[SearchOptionValues],
+) -> Exchange[Job]:
+    """Submit a search of a space as a job.
+
+    Parameters
+    ----------
+    space : str
+        Name of the space.
+    key : str, default=None
+        Idempotency key: the same search under the same key leads to the same job.
+    **options
+        See :class:`~acorn.schemas.jobs.SearchOptions`.
+
+    Returns
+    -------
+    Job
+
+    Raises
+    ------
+    ValidationProblem
+        If the server rejects items of the request.
+    TooManyRequests
+        If too many jobs wait or run.
+    """
+    values = given_options(options, SearchOptions.model_fields)
+    headers = _JSON | {"Idempotency-Key": uuid.uuid4().hex if key is None else key}
+    body = to_json({"kind": "search", "space": space, **values}).encode()
+    read = Job.model_validate_json
+    return policy.ask(Request("POST", "/jobs", read, headers=headers, body=body))
+
+
+def front(policy: RequestPolicy, job: Job | str) -> Exchange[SearchFront]:
+    """Show the front of a search, also while it runs.
+
+    Parameters
+    ----------
+    job : Job or str
+        The job, or its id.
+
+    Returns
+    -------
+    SearchFront
+
+    Raises
+    ------
+    NotFound
+        If there is no such search.
+    """
+    return policy.ask(Request("GET", f"{_path(job)}/front", SearchFront.model_validate_json))
 
 
 def get(policy: RequestPolicy, job: Job | str) -> Exchange[Job]:

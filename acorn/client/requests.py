@@ -147,7 +147,7 @@ def given_options(
         names = ", ".join(known)
         raise TypeError(f"got the option {min(unknown)}; expected some of {names}")
     values: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
-    for name in values.keys() & {"targets", "proxies"}:
+    for name in values.keys() & {"targets", "proxies", "objectives", "constraints"}:
         names = values[name]
         values[name] = names.split(",") if isinstance(names, str) else [*names]
     if (conditions := values.get("conditions")) is not None:

@@ -241,6 +241,8 @@ class Jobs(_Runner):
     """Jobs of a server: lists that it predicts in the background; ``Client.jobs``."""
 
     submit = _blocking(calls.submit)
+    search = _blocking(calls.search)
+    front = _blocking(calls.front)
     get = _blocking(calls.get)
     list = _blocking(calls.list_jobs)
     wait = _blocking(calls.wait)

@@ -26,8 +26,8 @@ MOST_CONDITIONS = 50
 Explain = Literal["none", "path", "shap"]
 
 
-class PredictOptions(BaseModel):
-    """Options of a prediction, all with defaults."""
+class ForestOptions(BaseModel):
+    """What chooses a forest and says how it predicts, all with defaults."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -37,18 +37,9 @@ class PredictOptions(BaseModel):
         "that of the named forest, or the first dataset of the space in GET /spaces that has a "
         "forest, such as cifar10 for nats_tss and imagenet1k for timm.",
     )
-    targets: list[str] | None = Field(
-        None, min_length=1, description="Targets to predict; by default all targets of the forest."
-    )
     interval: float = Field(
         0.9, gt=0.0, lt=1.0, allow_inf_nan=False, description="Level of the intervals, 0..1."
     )
-    explain: Explain = Field(
-        "none",
-        description="Contributions of each feature: along the paths of the trees (path) or Shapley "
-        "values (shap), which take about a tenth of a second for each architecture and target.",
-    )
-    features: bool = Field(True, description="Whether the response has the features.")
     conditions: dict[str, ConditionValue] | None = Field(
         None,
         max_length=MOST_CONDITIONS,
@@ -60,6 +51,20 @@ class PredictOptions(BaseModel):
         description="Name of the forest, or name@version; by default the newest one of the space "
         "and dataset.",
     )
+
+
+class PredictOptions(ForestOptions):
+    """Options of a prediction, all with defaults."""
+
+    targets: list[str] | None = Field(
+        None, min_length=1, description="Targets to predict; by default all targets of the forest."
+    )
+    explain: Explain = Field(
+        "none",
+        description="Contributions of each feature: along the paths of the trees (path) or Shapley "
+        "values (shap), which take about a tenth of a second for each architecture and target.",
+    )
+    features: bool = Field(True, description="Whether the response has the features.")
     proxies: list[str] | None = Field(
         None,
         min_length=1,

@@ -8,7 +8,7 @@ from typing_extensions import TypedDict  # pydantic's, before Python 3.12
 
 from acorn.conditions import Condition, ConditionValue
 from acorn.schemas.predict_options import MOST_CONDITIONS, PredictOptions
-from acorn.targets import Target
+from acorn.targets import COST_UNIT, Target
 
 FeatureSource = Literal["table", "cache", "computed"]
 
@@ -31,26 +31,29 @@ def _check_specification(value: object) -> Specification:
     )
 
 
+AnySpecification = Annotated[
+    Specification,
+    PlainValidator(_check_specification),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string"},
+                {"type": "integer"},
+                {"type": "array", "items": {"type": "integer"}},
+                {"type": "object"},
+            ]
+        }
+    ),
+]
+
+
 class PlainSpec(BaseModel):
     """One architecture: a space, and a specification in the notation of the space."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     space: str = Field(description="Name of the space; GET /spaces lists them.")
-    arch: Annotated[
-        Specification,
-        PlainValidator(_check_specification),
-        WithJsonSchema(
-            {
-                "anyOf": [
-                    {"type": "string"},
-                    {"type": "integer"},
-                    {"type": "array", "items": {"type": "integer"}},
-                    {"type": "object"},
-                ]
-            }
-        ),
-    ] = Field(
+    arch: AnySpecification = Field(
         description="The architecture, as its space writes it or in another usual spelling, such "
         "as the index in a benchmark's order or a list of widths."
     )
@@ -112,6 +115,19 @@ class TargetDetail(BaseModel):
         """Describe a target."""
         better: Literal["higher", "lower"] = "higher" if target.higher_is_better else "lower"
         return cls(unit=target.unit, better=better, scale=target.scale)
+
+
+class Quantity(TargetDetail):
+    """A target of a forest or a cost; the unit of params and flops is million."""
+
+    name: str = Field(description="A target of the forest, params or flops.")
+
+    @classmethod
+    def named(cls, name: str, target: Target | None) -> "Quantity":
+        """Describe a target, or with None a cost."""
+        if target is None:
+            return cls(name=name, unit=COST_UNIT, better="lower", scale="linear")
+        return cls(name=name, **TargetDetail.of(target).model_dump())
 
 
 class ProxyProvenance(BaseModel):

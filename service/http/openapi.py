@@ -8,7 +8,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from acorn.schemas.jobs import PredictionJob, ProxyJob
+from acorn.schemas.jobs import PredictionJob, ProxyJob, SearchJob
 from acorn.schemas.prediction import PredictRequest
 from acorn.schemas.problems import MEDIA_TYPE, Problem, ProblemItem
 from acorn.schemas.proxies import ProxyRequest
@@ -21,7 +21,7 @@ _KEYS = {
     "bearer": {"type": "http", "scheme": "bearer"},
 }
 _ANY_KEY: list[dict[str, list[str]]] = [{"key": []}, {"bearer": []}]
-_BODIES = (PredictRequest, ProxyRequest, PredictionJob, ProxyJob, InferRequest)
+_BODIES = (PredictRequest, ProxyRequest, PredictionJob, ProxyJob, SearchJob, InferRequest)
 _RETRY = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 
 

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import polars as pl
@@ -14,12 +14,12 @@ TableForm = Literal["csv", "parquet"]
 def write_table(chunks: Iterable[Sequence[str]], form: TableForm) -> bytes:
     """Write the results of a job as a table.
 
-    Its columns are ``index``, ``id``, ``space``, ``arch``; for each target ``<target>``,
-    ``<target>.lower`` and ``<target>.upper``; ``in_domain``, ``domain_score``, ``feature_source``,
-    ``params``, ``flops``; ``feature.<name>`` and ``proxy.<name>`` for each feature and each proxy
-    that the request asked for; and ``error``. A job of proxies has the columns ``index``, ``id``,
-    ``space``, ``arch``, ``source``, ``proxy.<name>`` and ``error``. Missing values are null.
-    Attributions are left out.
+    Its columns are ``index``, ``id``, ``space``, ``arch``; the conditions that the forest reads;
+    for each target ``<target>``, ``<target>.lower`` and ``<target>.upper``; ``in_domain``,
+    ``domain_score``, ``feature_source``, ``params``, ``flops``; ``feature.<name>`` and
+    ``proxy.<name>`` for each feature and each proxy that the request asked for; and ``error``. A
+    job of proxies has the columns ``index``, ``id``, ``space``, ``arch``, ``source``,
+    ``proxy.<name>`` and ``error``. Missing values are null. Attributions are left out.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def write_table(chunks: Iterable[Sequence[str]], form: TableForm) -> bytes:
         The file.
     """
     frames = [
-        pl.DataFrame([_row(json.loads(line)) for line in chunk], infer_schema_length=None)
+        pl.DataFrame([result_row(json.loads(line)) for line in chunk], infer_schema_length=None)
         for chunk in chunks
     ]
     table = pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame()
@@ -48,10 +48,23 @@ def write_table(chunks: Iterable[Sequence[str]], form: TableForm) -> bytes:
     return output.getvalue()
 
 
-def _row(line: dict[str, Any]) -> dict[str, Any]:
+def result_row(line: Mapping[str, Any]) -> dict[str, Any]:
+    """Make the row of a table from a result.
+
+    Parameters
+    ----------
+    line : mapping
+        A :class:`~acorn.schemas.jobs.ResultLine` as JSON.
+
+    Returns
+    -------
+    dict of str to object
+        Values by column.
+    """
     row: dict[str, Any] = {"index": line["index"]}
     if (prediction := line.get("prediction")) is not None:
         row |= {name: prediction[name] for name in ("id", "space", "arch")}
+        row |= prediction["conditions"]
         for name, target in prediction["targets"].items():
             row |= {name: target["value"]}
             row |= {f"{name}.{bound}": target[bound] for bound in ("lower", "upper")}
@@ -65,5 +78,5 @@ def _row(line: dict[str, Any]) -> dict[str, Any]:
     return row | {"error": (line.get("error") or {}).get("detail")}
 
 
-def _proxies(answer: dict[str, Any]) -> dict[str, Any]:
+def _proxies(answer: Mapping[str, Any]) -> dict[str, Any]:
     return {f"proxy.{name}": value for name, value in (answer.get("proxies") or {}).items()}

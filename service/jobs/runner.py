@@ -1,22 +1,24 @@
 """Run jobs: this server computes parts of them while no request needs it."""
 
 import asyncio
+import json
 import logging
 import os
 import socket
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeAlias, TypeVar
 
-from acorn.errors import AcornError
+from acorn.errors import AcornError, InputError
 from acorn.schemas.jobs import ResultLine
 from acorn.schemas.prediction import ForestName, Prediction, ProxyProvenance
 from acorn.schemas.problems import Problem
 from acorn.schemas.proxies import ProxyResult
 from service.errors import InvalidRequestError, UnavailableError
+from service.jobs.search import next_candidates, predict_options
 from service.jobs.store import JobStore, Part
 from service.observability.logs import request_id
 from service.prediction.feature_path import Compute
@@ -185,25 +187,49 @@ class JobRunner:
     async def _answer_some(self, part: Part, items: list[dict[str, Any]]) -> tuple[Origin, Answers]:
         document = part.options | {"architectures": items}
         kind = document.pop("kind", "predictions")  # older jobs have none
+        if kind == "search":
+            document = predict_options(part.options) | {"architectures": items}
         if kind == "proxies":
             return await self._predictor.proxies.compute_each(document, compute=self._compute)
         return await self._predictor.predict_each(document, compute=self._compute)
 
     def _write(self, part: Part, origin: Origin, answers: Answers) -> bool:
+        is_search = part.options.get("kind") == "search"
         lines = {
-            index: self._line(index, origin, answer)
-            for index, answer in enumerate(answers, part.first)
+            part.first + place: self._line(
+                part.first + place, origin, answer, part.items[place] if is_search else None
+            )
+            for place, answer in enumerate(answers)
         }
         done = sum(not isinstance(answer, AcornError) for answer in answers)
-        return self._store.finish(part, self._owner, lines, done=done, failed=len(answers) - done)
+        following = self._following(part, lines) if "evolution" in part.options else None
+        return self._store.finish(
+            part, self._owner, lines, done=done, failed=len(answers) - done, following=following
+        )
+
+    def _following(self, part: Part, lines: Mapping[int, str]) -> str:
+        """Choose the next generation of a search; an empty text ends it."""
+        former = self._store.lines(part.job, 0, part.first, most=part.first)
+        try:
+            specs = next_candidates(part.options, [line for _, line in former] + [*lines.values()])
+        except InputError as error:  # such as no mutation of an architecture
+            logger.warning("the search %s ends: %s", part.job, error)
+            specs = []
+        return json.dumps(specs, separators=(",", ":")) if specs else ""
 
     def _line(
-        self, index: int, origin: Origin, answer: Prediction | ProxyResult | AcornError
+        self,
+        index: int,
+        origin: Origin,
+        answer: Prediction | ProxyResult | AcornError,
+        spec: Mapping[str, Any] | None,
     ) -> str:
         name = "forest" if isinstance(origin, ForestName) else "settings"
         fields: dict[str, Any] = {"index": index, name: origin}
         if isinstance(answer, AcornError):
             fields["error"] = self._describe_error(answer)
+            if spec is not None:  # the client does not know what a search tries
+                fields["architecture"] = spec
         else:
             fields["prediction" if isinstance(answer, Prediction) else "result"] = answer
         return ResultLine(**fields).model_dump_json(include={*fields})

@@ -9,12 +9,13 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from acorn.features.feature_table import FeatureRow
-from acorn.schemas.jobs import Job, JobList
+from acorn.schemas.jobs import Job, JobList, SearchFront
 from acorn.schemas.problems import Problem
 from service.errors import ConflictError, QueueFullError
 from service.jobs.background import compute_in_background
 from service.jobs.job_tables import TableForm, write_table
 from service.jobs.runner import JobRunner
+from service.jobs.search import SearchFronts
 from service.jobs.store import JobStore
 from service.jobs.submission import digest, read_job
 from service.prediction.predictor import Predictor
@@ -69,6 +70,7 @@ class JobService:
         self._most = settings.max_job_architectures
         self._store = JobStore(database, most_active=settings.max_active_jobs)
         compute = compute_in_background(pool)
+        self._fronts = SearchFronts(self._store)
         self._runner = JobRunner(self._store, predictor, compute, settings, describe_error)
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="acorn-jobs")
         self._arriving = 0
@@ -205,6 +207,15 @@ class JobService:
             )
         chunks = [chunk async for chunk in self.lines(job.id, 0, job.total)]
         return await self._in_thread(write_table, chunks, form)
+
+    async def front(self, id_: str, client: str) -> SearchFront:
+        """Find the front of a search so far; see :meth:`service.jobs.search.SearchFronts.get`."""
+        return await self._in_thread(self._fronts.get, id_, client)
+
+    async def front_table(self, front: SearchFront, form: TableForm) -> bytes:
+        """Write a front as a table, in the columns of the job's results."""
+        lines = [member.model_dump_json() for member in front.front]
+        return await self._in_thread(write_table, [lines] if lines else [], form)
 
     async def watch(self, id_: str, client: str) -> AsyncGenerator[Job]:
         """Yield the job now and whenever it has progressed, until its end."""

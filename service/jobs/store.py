@@ -235,6 +235,14 @@ class JobStore:
             job = self._job(connection, id_, client)
         return job, stop if stop is not None and job.active else job.total
 
+    def search_options(self, id_: str, client: str) -> dict[str, Any]:
+        """Find the request of a search; raises NotFoundError also for another kind of job."""
+        with self._database.transaction(write=False) as connection:
+            options: dict[str, Any] = json.loads(self._row(connection, id_, client).options)
+        if options.get("kind") != "search":
+            raise NotFoundError(f"job {id_[:64]!r} is no search, so it has no front")
+        return options
+
     def lines(self, id_: str, start: int, stop: int, *, most: int) -> Sequence[tuple[int, str]]:
         """Read at most ``most`` of the results [start, stop) as JSON, each with its index."""
         query = (
@@ -280,7 +288,14 @@ class JobStore:
         return None
 
     def finish(
-        self, part: Part, owner: str, lines: dict[int, str], *, done: int, failed: int
+        self,
+        part: Part,
+        owner: str,
+        lines: dict[int, str],
+        *,
+        done: int,
+        failed: int,
+        following: str | None = None,
     ) -> bool:
         """Write the results of a part.
 
@@ -293,13 +308,17 @@ class JobStore:
             Results as JSON, by index.
         done, failed : int
             How many of them are predictions and errors.
+        following : str, optional
+            Architectures of the next part as JSON, if parts are added one by one. Empty text ends
+            such a job. By default all parts are known from the beginning.
 
         Returns
         -------
         bool
             False, and nothing is written, if the job has ended or another server has the part.
         """
-        complete = jobs.c.done + jobs.c.failed + done + failed >= jobs.c.total
+        ended = jobs.c.done + jobs.c.failed + done + failed
+        complete = ended >= jobs.c.total if following is None else sa.literal(not following)
         try:
             with self._database.transaction(write=True) as connection:
                 now = self._database.now(connection)
@@ -309,6 +328,7 @@ class JobStore:
                     .values(
                         done=jobs.c.done + done,
                         failed=jobs.c.failed + failed,
+                        total=jobs.c.total if following != "" else ended,
                         state=sa.case((complete, "done"), else_=jobs.c.state),
                         finished=sa.case((complete, now), else_=None),
                     )
@@ -326,6 +346,13 @@ class JobStore:
                     for index, line in lines.items()
                 ]
                 connection.execute(results.insert(), rows)
+                if following:
+                    next_part = {
+                        "job": part.job,
+                        "first": part.first + len(lines),
+                        "specs": following,
+                    }
+                    connection.execute(parts.insert(), next_part)
         except _LostLeaseError:
             return False
         return True
@@ -464,5 +491,6 @@ def _job(row: Any, now: float) -> Job:
         "seconds_left": left,
         "error": None if row.error is None else json.loads(row.error),
         "links": {"job": path, "result": f"{path}/result", "events": f"{path}/events"},
+        "front": f"{path}/front" if options.get("kind") == "search" else None,
     }
     return Job.model_validate({**row._mapping, **fields})

@@ -4,25 +4,29 @@ import hashlib
 import io
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
 
 from acorn.errors import abbreviate
-from acorn.schemas.jobs import PredictionJob, ProxyJob
+from acorn.schemas.jobs import PredictionJob, ProxyJob, SearchJob
 from acorn.schemas.predict_options import read_query
-from acorn.schemas.problems import ProblemItem
 from service.errors import InvalidRequestError, MalformedBodyError
+from service.jobs.checking import Errors, check_all
+from service.jobs.search import read_search
 from service.jobs.store import NewJob
 from service.prediction.plan import check_length, parse_json
 from service.prediction.predictor import Predictor
-from service.repository.served_bundle import ServedBundle
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
 
-KINDS: Mapping[str, type[BaseModel]] = {"predictions": PredictionJob, "proxies": ProxyJob}
+KINDS: Mapping[str, type[BaseModel]] = {
+    "predictions": PredictionJob,
+    "proxies": ProxyJob,
+    "search": SearchJob,
+}
 """Schema of a job, by kind."""
 
 OPTIONS = {
@@ -32,12 +36,6 @@ OPTIONS = {
     if name != "architectures"
 }
 """Fields of a request that the query gives if the body holds only architectures."""
-
-MOST_LISTED = 100
-"""Invalid items that an error lists."""
-
-SLICE = 1_000
-"""Architectures that are checked at a time, which bounds the memory."""
 
 MIN_PART, MAX_PART, PARTS = 8, 250, 50
 """A job has about 50 parts within these sizes, for its progress and for sharing it."""
@@ -90,18 +88,30 @@ def read_job(
     InvalidRequestError
         Lists the first invalid items, and counts all.
     """
-    errors = _Errors()
-    read = _read_lines if media_type == NDJSON else _read_document
-    options, items = read(body, query, most, errors)
+    errors = Errors()
+    if media_type == NDJSON:
+        options, items = _read_lines(body, query, most, errors)
+    else:
+        document = _read_object(body, query, errors)
+        if document.get("kind") == "search" and not errors.count:
+            search = read_search(document, predictor, most=most)
+            parts = {0: search.candidates} if search.evolves else _cut(search.candidates)
+            return NewJob(
+                client=client,
+                idempotency=idempotency,
+                digest=digest(body, media_type, query),
+                options=search.options,
+                total=search.total,
+                parts={first: _compact(part) for first, part in parts.items()},
+            )
+        options, items = _read_list(document, most, errors)
     kind = options.pop("kind", "predictions")
     if not isinstance(kind, str) or kind not in KINDS:
         errors.add("/kind", f"got {abbreviate(kind)}; expected one of {', '.join(KINDS)}")
         raise InvalidRequestError(errors.listed, count=errors.count)
-    choice = _check_all(kind, options, items, predictor, errors)
+    choice = check_all(kind, options, items, predictor, errors)
     if errors.count or choice is None:
         raise InvalidRequestError(errors.listed, count=errors.count)
-    size = min(max(math.ceil(len(items) / PARTS), MIN_PART), MAX_PART)
-    architectures = [*items.values()]
     return NewJob(
         client=client,
         idempotency=idempotency,
@@ -109,34 +119,23 @@ def read_job(
         # All parts must use the same forest.
         options=options | choice | {"kind": kind},
         total=len(items),
-        parts={
-            first: json.dumps(architectures[first : first + size], separators=(",", ":"))
-            for first in range(0, len(items), size)
-        },
+        parts={first: _compact(part) for first, part in _cut([*items.values()]).items()},
     )
 
 
-class _Errors:
-    """Invalid items: the first are listed, all are counted."""
-
-    def __init__(self) -> None:
-        self.listed: list[ProblemItem] = []
-        self.count = 0
-        self._general: set[tuple[str, str]] = set()
-
-    def add(self, pointer: str, detail: str) -> None:
-        if not pointer.startswith(f"{_LIST}/"):  # every slice reports it
-            if (pointer, detail) in self._general:
-                return
-            self._general.add((pointer, detail))
-        self.count += 1
-        if len(self.listed) < MOST_LISTED:
-            self.listed.append(ProblemItem(pointer=pointer, detail=detail))
+def _cut(architectures: Sequence[object]) -> dict[int, Sequence[object]]:
+    """Divide a list into parts, by the index of the first architecture."""
+    size = min(max(math.ceil(len(architectures) / PARTS), MIN_PART), MAX_PART)
+    return {
+        first: architectures[first : first + size] for first in range(0, len(architectures), size)
+    }
 
 
-def _read_document(
-    body: bytes, query: Mapping[str, str], most: int, errors: _Errors
-) -> tuple[dict[str, Any], dict[int, object]]:
+def _compact(architectures: Sequence[object]) -> str:
+    return json.dumps(architectures, separators=(",", ":"))
+
+
+def _read_object(body: bytes, query: Mapping[str, str], errors: Errors) -> dict[str, Any]:
     document = parse_json(body)
     for name in OPTIONS:
         if name in query:
@@ -144,6 +143,14 @@ def _read_document(
             errors.add(f"/query/{name}", detail)
     if not isinstance(document, dict):
         errors.add("", "got a document that is no object; expected one with architectures")
+        return {}
+    return document
+
+
+def _read_list(
+    document: dict[str, Any], most: int, errors: Errors
+) -> tuple[dict[str, Any], dict[int, object]]:
+    if errors.count and not document:
         return {}, {}
     items = document.pop("architectures", None)
     if not isinstance(items, list):
@@ -154,7 +161,7 @@ def _read_document(
 
 
 def _read_lines(
-    body: bytes, query: Mapping[str, str], most: int, errors: _Errors
+    body: bytes, query: Mapping[str, str], most: int, errors: Errors
 ) -> tuple[dict[str, Any], dict[int, object]]:
     items: dict[int, object] = {}
     index = 0
@@ -171,41 +178,8 @@ def _read_lines(
                 errors.add(pointer + item.pointer, item.detail)
         index += 1
     check_length(index, most)
-    schema = KINDS.get(query.get("kind", "predictions"), PredictionJob)
+    kind = query.get("kind", "predictions")
+    if kind == "search":
+        errors.add("/query/kind", "got search for a list of lines; expected a JSON document")
+    schema = KINDS.get(kind, PredictionJob)
     return {**query, **read_query(query, schema)}, items
-
-
-def _check_all(
-    kind: str,
-    options: Mapping[str, Any],
-    items: Mapping[int, object],
-    predictor: Predictor,
-    errors: _Errors,
-) -> dict[str, str] | None:
-    """Check slice by slice, at least once; returns the options that all parts must have."""
-    choice: dict[str, str] | None = None
-    indices = [*items]
-    for start in range(0, max(1, len(indices)), SLICE):
-        chosen = indices[start : start + SLICE]
-        document = {
-            **options,
-            "architectures": [items[index] for index in chosen],
-            **(choice or {}),
-        }
-        if not chosen and errors.count:
-            break
-        try:
-            if kind == "proxies":
-                choice = {"dataset": predictor.proxies.check(document)}
-            else:
-                choice = _choice(options, predictor.check(document, total=len(items)))
-        except InvalidRequestError as error:
-            for item in error.errors:
-                moved = item.moved(chosen.__getitem__)
-                errors.add(moved.pointer, moved.detail)
-    return choice
-
-
-def _choice(options: Mapping[str, Any], forest: ServedBundle) -> dict[str, str]:
-    """Options that choose the same forest again, or a newer version of it."""
-    return {"forest": options.get("forest") or forest.name, "dataset": forest.bundle.dataset}

@@ -209,11 +209,11 @@ def _check_size(document: object, schema: type[BaseModel], max_architectures: in
         check_length(len(items), max_architectures)
 
 
-def check_length(n: int, most: int) -> None:
+def check_length(n: int, most: int, pointer: str = "/architectures") -> None:
     """Raise InvalidRequestError if a list of ``n`` architectures is too long."""
     if n > most:
         detail = f"got {n} architectures; expected at most {most}"
-        raise InvalidRequestError([ProblemItem(pointer="/architectures", detail=detail)])
+        raise InvalidRequestError([ProblemItem(pointer=pointer, detail=detail)])
 
 
 def _valid_specs(document: object, spec: type[PlainSpec]) -> Iterable[tuple[int, PlainSpec]]:

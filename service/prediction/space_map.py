@@ -13,19 +13,19 @@ from pydantic import BaseModel, Field
 from acorn.conditions import IMAGE_SIZE, ConditionValue, parse_conditions, read_conditions
 from acorn.datasets import get_dataset
 from acorn.errors import InputError, UnknownTargetError
-from acorn.features.feature_table import split_row_id
 from acorn.forests import Bundle
 from acorn.forests.bundle import Conditions, image_size_of
+from acorn.nas.candidates import known_architectures
 from acorn.pareto import pareto_front
-from acorn.schemas.prediction import ForestName, TargetDetail
+from acorn.schemas.prediction import ForestName, Quantity
 from acorn.schemas.problems import ProblemItem
 from acorn.spaces import SPACES, UNIVERSAL, Cost
+from acorn.targets import COSTS
 from service.errors import InvalidRequestError, NotFoundError
 from service.prediction.responses.rendering import TextCache
 from service.repository.model_repository import ModelRepository
 from service.repository.served_bundle import ServedBundle
 
-COSTS = ("params", "flops")
 MOST_POINTS = 5_000
 """Most points of a map; more cannot be distinguished on a screen and take long to send."""
 
@@ -36,12 +36,6 @@ KEPT_BYTES = 8 * 2**20
 DIGITS = 4
 
 Floats = NDArray[np.float64]
-
-
-class MapAxis(TargetDetail):
-    """One axis of a map; the unit of params and flops is million."""
-
-    name: str = Field(description="A target of the forest, params or flops.")
 
 
 class MapPoints(BaseModel):
@@ -66,8 +60,8 @@ class SpaceMap(BaseModel):
         description="Conditions of all points; without the image size if there are several."
     )
     total: int = Field(description="Architectures with features in the bundle.")
-    x: MapAxis
-    y: MapAxis
+    x: Quantity
+    y: Quantity
     points: MapPoints = Field(
         description=f"All architectures; of more than {MOST_POINTS}, a random sample of that size "
         "and the whole front."
@@ -101,13 +95,12 @@ class _Known:
     @classmethod
     def of(cls, bundle: Bundle, space: str) -> "_Known":
         """Find the rows; those whose image size the bundle does not accept are left out."""
-        prefix = f"{space}/"
-        condition = next((c for c in bundle.conditions if c.name == IMAGE_SIZE), None)
-        usual = None if condition is None else get_dataset(bundle.dataset).height
-        split = [(id_, *split_row_id(id_)) for id_ in bundle.table.ids if id_.startswith(prefix)]
-        rows = [(id_, arch.removeprefix(prefix), size or usual) for id_, arch, size in split]
-        kept = [row for row in rows if condition is None or condition.accepts(row[2])]
-        return cls([row[0] for row in kept], [row[1] for row in kept], [row[2] for row in kept])
+        rows = known_architectures(bundle, space)
+        return cls(
+            [row.row_id for row in rows],
+            [row.arch for row in rows],
+            [row.image_size for row in rows],
+        )
 
 
 class SpaceMaps:
@@ -281,12 +274,13 @@ def _checked(
     return axes, given
 
 
-def _axis(bundle: Bundle, name: str, values: Floats | None = None) -> MapAxis:
+def _axis(bundle: Bundle, name: str, values: Floats | None = None) -> Quantity:
     """Describe an axis; the scale of a cost depends on its values."""
     if name not in COSTS:
-        return MapAxis(name=name, **TargetDetail.of(bundle.describe(name)).model_dump())
+        return Quantity.named(name, bundle.describe(name))
     is_wide = values is not None and len(values) and values.max() > LOG_RATIO * values.min() > 0
-    return MapAxis(name=name, unit="million", better="lower", scale="log" if is_wide else "linear")
+    axis = Quantity.named(name, None)
+    return axis.model_copy(update={"scale": "log"}) if is_wide else axis
 
 
 def _sizes(known: _Known, rows: Sequence[int]) -> list[int] | None:

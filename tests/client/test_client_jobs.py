@@ -89,6 +89,28 @@ def test_a_list_is_sent_followed_and_read(client: Any, small: SmallForest) -> No
         client.jobs.get(job)
 
 
+def test_a_search_and_its_front(client: Any, small: SmallForest) -> None:
+    options: dict[str, Any] = {"objectives": "clean,params", "constraints": ["clean>=60"]}
+    job = client.jobs.search("nats_tss", archs=small.known, **options)
+    assert (job.kind, job.total, job.forest) == ("search", len(small.known), small.name)
+    ended = client.jobs.wait(job, timeout=60)
+    found = client.jobs.front(job)
+    assert found.job == ended
+    assert found.constraints == ["clean>=60"]
+    assert {each.name: each.unit for each in found.quantities}["params"] == "million"
+    values = [member.prediction.targets["clean"].value for member in found.front]
+    assert values == sorted(values, reverse=True)
+    assert min(values) >= 60
+    assert len([*client.jobs.results(job)]) == len(small.known)
+    with pytest.raises(ValidationProblem) as caught:
+        client.jobs.search("nats_tss", objectives="snow")
+    assert [*caught.value.errors] == ["/objectives/0"]
+    with pytest.raises(TypeError, match="got the option explain"):
+        client.jobs.search("nats_tss", explain="path")
+    with pytest.raises(NotFound):
+        client.jobs.front(client.jobs.submit(small.known[:1], space="nats_tss"))
+
+
 def test_results_come_while_the_job_runs(
     patient: Any, small: SmallForest, gate: Path, fresh: Iterator[str]
 ) -> None:

@@ -13,12 +13,18 @@ import acorn
 from acorn.datasets import get_dataset
 from acorn.errors import InputError
 from acorn.forests import Bundle
+from acorn.nas.nsga2 import best_rows, crowding_distance, next_generation
+from acorn.nas.objectives import (
+    Constraint,
+    EvolutionSettings,
+    Objectives,
+    parse_constraints,
+)
 from acorn.pareto import pareto_front
 from acorn.spaces import get_space
 from training.commands.main import run
 from training.nas.evaluator import ArchitectureEvaluator
-from training.nas.nsga2 import evolve
-from training.nas.objectives import EvolutionSettings, Objectives
+from training.nas.pareto_search import evolve
 
 RELEASED = Path(__file__).parents[2] / "models" / "released"
 BUNDLE = RELEASED / "nasbench_macro-cifar10"
@@ -68,7 +74,9 @@ def test_whole_space(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         assert row["clean.lower"] <= row["clean"] <= row["clean.upper"]
 
     assert run([*common, "--max-flops", "60", "--pessimistic", "--in-domain", "--json"]) == 0
-    wary = json.loads(capsys.readouterr().out)["front"]
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["units"] == {"clean": "percent", "params": "million", "flops": "million"}
+    wary = printed["front"]
     assert wary != front
     assert all(row["in_domain"] for row in wary)
     lower = [row["clean.lower"] for row in wary]
@@ -76,19 +84,21 @@ def test_whole_space(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_evolution_finds_most_of_the_front(bundle: Bundle) -> None:
-    objectives = Objectives(["clean", "flops"], max_params=2.0)
+    objectives = Objectives(["clean", "flops"], parse_constraints("params<=2"))
     evaluator = evaluator_of(bundle, objectives)
     state = random.getstate()
     settings = EvolutionSettings(population=20, evaluations=300, seed=3)
     done: list[tuple[int, int]] = []
-    found = evolve(
-        SPACE, evaluator, objectives, settings, on_progress=lambda *now: done.append(now)
-    )
+    found = evolve(evaluator, settings, on_progress=lambda *now: done.append(now))
     assert random.getstate() == state
     assert done[-1] == (300, 300)
     assert found["arch"].n_unique() == len(found) == 300
     assert max(found["params"]) <= 2.0
-    assert evolve(SPACE, evaluator, objectives, settings).equals(found)
+    assert evolve(evaluator, settings).equals(found)
+    generation = next_generation(
+        SPACE, objectives, settings, evaluator.cost, found.head(100)
+    )  # a search continues from its results
+    assert generation == found["arch"][100:120].to_list()
     every = evaluator.evaluate(sorted({SPACE.parse(arch).canonical for arch in SPACE.enumerate()}))
     every = every.filter(pl.col("params") <= 2.0)
     drawn = every.sample(300, seed=0)
@@ -103,9 +113,54 @@ def test_evolution_finds_most_of_the_front(bundle: Bundle) -> None:
 
 
 def test_limits_that_nothing_keeps(bundle: Bundle) -> None:
-    objectives = Objectives(["clean"], max_params=0.001)
-    with pytest.raises(InputError, match="keep within the limits"):
-        evolve(SPACE, evaluator_of(bundle, objectives), objectives, EvolutionSettings(4, 8))
+    objectives = Objectives(["clean"], parse_constraints("params<=0.001"))
+    with pytest.raises(InputError, match="keeps within the limits"):
+        evolve(evaluator_of(bundle, objectives), EvolutionSettings(4, 8))
+
+
+def test_best_rows() -> None:
+    """Feasible rows come first, by layer, then by crowding distance; then the least violations."""
+    values = np.array([[0, 3], [1, 2.9], [3, 0], [2, 2], [0, 0], [9, 9], [8, 8]], float)
+    violations = np.array([0, 0, 0, 0, 0, 0.2, 0.1])
+    assert crowding_distance(values[:4]).tolist()[::2] == [np.inf, np.inf]
+    assert best_rows(values, violations, 9) == [2, 0, 3, 1, 4, 6, 5]
+    assert best_rows(values, violations, 3) == [2, 0, 3]
+    assert best_rows(values[:0], violations[:0], 3) == []
+
+
+def test_constraints_on_predictions(bundle: Bundle) -> None:
+    """Evolution turns to architectures that keep a constraint, and the front has only these."""
+    constraints = parse_constraints(" clean >= 92.5, params<=2.5,clean<=92.8")
+    assert [str(each) for each in constraints] == ["clean>=92.5", "params<=2.5", "clean<=92.8"]
+    objectives = Objectives(["params"], constraints)
+    assert objectives.units() == {"params": "million", "clean": "percent"}
+    found = evolve(evaluator_of(bundle, objectives), EvolutionSettings(20, 200))
+    kept = pl.col("clean").is_between(92.5, 92.8) & (pl.col("params") <= 2.5)
+    assert found.head(20).filter(kept).height < found.tail(20).filter(kept).height
+    front = objectives.front(found)
+    assert front["params"].to_list() == [found.filter(kept)["params"].min()] * len(front)
+    wary = Objectives(["params"], constraints[:1], pessimistic=True).front(found)
+    assert wary["clean.lower"].min() >= 92.5  # type: ignore[operator]
+    unknown = found.with_columns(pl.lit(None, pl.Float64).alias("clean"))
+    assert objectives.front(unknown).is_empty()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("clean", "expected NAME>=NUMBER or NAME<=NUMBER"),
+        ("clean>92", "expected NAME>=NUMBER"),
+        ("clean>=x", r"expected a number from 0 to 100 \(percent\)"),
+        ("clean>=nan", "expected a number"),
+        ("clean>=920", r"got constraint 'clean>=920'; expected a number from 0 to 100 \(percent\)"),
+        ("throughput.cpu<=-1", r"expected a number from 0 \(images/s\)"),
+        ("params>=1e999", r"expected a number from 0 \(million\)"),
+        ("snow>=3", "unknown target 'snow'; expected one of .*, params, flops"),
+    ],
+)
+def test_constraints_that_cannot_be_read(text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Constraint.parse(text)
 
 
 def test_features_that_the_bundle_lacks_are_computed(
@@ -155,13 +210,15 @@ def test_real_networks_of_the_table(tmp_path: Path, capsys: pytest.CaptureFixtur
     for name in ("clean", SPEED):
         assert predicted[name].value.tolist() == [row[name] for row in front]
 
-    given = ["--conditions", "image_size=288,pretraining=image_text", "--max-params", "30"]
+    bounds = f"params<=30,{SPEED}>=1000"
+    given = ["--conditions", "image_size=288,pretraining=image_text", "--constraints", bounds]
     assert run([*common, "--json", *given]) == 0, capsys.readouterr().err
     printed = json.loads(capsys.readouterr().out)
     assert 10 < printed["judged"] < 300
     for row in printed["front"]:
         assert (row["image_size"], row["pretraining"]) == (288, "image_text")
         assert row["params"] <= 30
+        assert row[SPEED] >= 1000
     (tmp_path / "some.txt").write_text("resnet50\nresnet50@160\nresnet50@224\n")
     assert run([*common, "--json", "--archs", str(tmp_path / "some.txt")]) == 0
     printed = json.loads(capsys.readouterr().out)
@@ -189,8 +246,11 @@ BAD = [
     (["--objectives", "snow"], "unknown target 'snow'"),
     (["--objectives", ","], "got no objectives"),
     (["--max-params", "0.0001"], "expected wider ones"),
+    (["--constraints", "clean>=99.5,params<=3"], "none of 3"),
+    (["--constraints", "pgd_linf_1>=3"], "unknown target 'pgd_linf_1'; expected one of clean"),
+    (["--constraints", "clean=3"], "expected NAME>=NUMBER"),
     (["--space", "darts"], "is for nasbench_macro"),
-    (["--population", "6"], "expected a multiple of 4"),
+    (["--population", "3"], "expected 4 or more"),
     (["--interval", "1.5"], "interval level"),
     (["--archs", "nothing"], "expected all, sample:N or a file"),
 ]

@@ -18,6 +18,7 @@ from acorn.forests import Bundle, LabelScale
 from acorn.learning.fitting import Configuration
 from acorn.learning.labels import Labels
 from acorn.learning.train import train_bundle
+from acorn.nas.objectives import Objectives
 from acorn.pareto import pareto_front
 from acorn.schemas.prediction import TargetDetail
 from acorn.spaces import get_space
@@ -27,7 +28,6 @@ from training.evaluation.evaluate import evaluate
 from training.evaluation.report.page import write_report
 from training.labels.importers import import_table
 from training.labels.reading import read_labels
-from training.nas.objectives import Objectives
 
 pytestmark = pytest.mark.slow
 

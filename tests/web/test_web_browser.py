@@ -451,6 +451,38 @@ def test_a_list_becomes_a_job_and_a_table(open_page: Open, server: Server) -> No
     assert tables["Parquet"]["clean"][7] == pytest.approx(value)
 
 
+def test_a_search_draws_its_front_and_loads_it(open_page: Open, server: Server) -> None:
+    page = drawn(predicted(open_page(refusals=(422,))))
+    page.locator("#space").select_option("nasbench_macro")
+    predicted(page)
+    page.locator("#search-second").select_option("flops")
+    constraints, start = page.locator("#search-constraints"), page.locator("#search-form .strong")
+    constraints.fill("clean>=920")
+    start.click()
+    expect(page.locator("#search-error")).to_contain_text("from 0 to 100 (percent)")
+    constraints.fill("clean>=92.5, params<=2")
+    start.click()
+    expect(page.locator("#search-text")).to_contain_text("Done: 3,969 architectures tried, of")
+    expect(page.locator("#search-error")).to_be_hidden()
+    expect(page.locator("#found[data-drawn] canvas")).to_be_visible()
+    rows = page.locator("#search-table tbody tr")
+    job = CLIENT.get(f"{server.url}/jobs?limit=1").json()["jobs"][0]
+    front = CLIENT.get(f"{server.url}{job['front']}").json()["front"]
+    archs = [member["prediction"]["arch"] for member in front]
+    expect(rows.locator("button")).to_have_text(archs)
+    assert all(member["prediction"]["targets"]["clean"]["value"] >= 92.5 for member in front)
+    with page.expect_download() as coming:
+        page.locator("#search-csv").click()
+    assert pl.read_csv(coming.value.path())["arch"].cast(pl.String).str.zfill(8).to_list() == archs
+    page.evaluate(AXE)
+    assert not faults(page)
+    rows.nth(2).locator("button").click()
+    expect(page.locator("#arch")).to_have_value(archs[2])
+    shows(page, front[2]["prediction"])
+    page.set_viewport_size(PHONE)
+    until(lambda: page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"])
+
+
 def test_lists_that_cannot_be_are_told_by_line(open_page: Open) -> None:
     page = predicted(open_page(refusals=(422,)))
     for content, told in (

@@ -1,7 +1,7 @@
 """Evaluates candidate architectures: a bundle's predictions, and the space's own cost formulas.
 
-A candidate is a canonical form. ``@SIZE`` after it is an image size, which wins over that of the
-conditions.
+Features that no table has are computed on this machine. :mod:`acorn.nas.candidates` says what a
+candidate is.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,10 +16,11 @@ from acorn.errors import InputError
 from acorn.features.feature_table import FeatureTable, split_row_id
 from acorn.features.recipe import FeatureRecipe
 from acorn.forests import Bundle
+from acorn.nas.candidates import find_candidates, table_cost
+from acorn.nas.objectives import Objectives
 from acorn.spaces import Cost, Space, recognise_ids
 from training.features.compute import compute_features
 from training.features.parallel import OnProgress, no_progress
-from training.nas.objectives import Objectives
 
 
 @dataclass
@@ -76,41 +77,9 @@ class ArchitectureEvaluator:
         self.bundle.resolve(self.conditions)
         recognise_ids(self._table.ids)
 
-    def has_features(self, candidates: Sequence[str]) -> bool:
-        """Whether the features of all candidates are in a table.
-
-        Parameters
-        ----------
-        candidates : sequence of str
-            Candidates.
-
-        Returns
-        -------
-        bool
-        """
-        return all(self._row_id(candidate) in self._table for candidate in candidates)
-
-    def known(self) -> list[str]:
-        """List the architectures of the space whose features are in a table.
-
-        Returns
-        -------
-        list of str
-            Candidates. If the bundle reads the image size, and the conditions have none, there is
-            one for each image size that the bundle accepts.
-        """
-        prefix = f"{self.space.name}/"
-        keys = [id_.removeprefix(prefix) for id_ in self._table.ids if id_.startswith(prefix)]
-        condition = next((c for c in self.bundle.conditions if c.name == IMAGE_SIZE), None)
-        if condition is None:
-            return keys
-        wanted = self.conditions.get(IMAGE_SIZE)
-        sized = [(form, size or self._dataset.height) for form, size in map(split_row_id, keys)]
-        return [
-            f"{form}@{size}"
-            for form, size in sized
-            if (size == wanted if wanted is not None else condition.accepts(size))
-        ]
+    def candidates(self, evaluations: int) -> list[str] | None:
+        """List the candidates; see :func:`~acorn.nas.candidates.find_candidates`."""
+        return find_candidates(self.bundle, self.space, self.conditions, evaluations, self._table)
 
     def cost(self, candidate: str) -> Cost:
         """Size of a network.
@@ -130,8 +99,7 @@ class ArchitectureEvaluator:
             If the network cannot be built.
         """
         form, size = split_row_id(candidate)
-        row = self._table.row(self._row_id(candidate)) if self.space.needs_package else None
-        in_table = None if row is None else row.cost
+        in_table = table_cost(self.space, self._table, self._row_id(candidate))
         return in_table or self.space.cost(form, self._dataset.at(size))
 
     def evaluate(

@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from acorn.errors import AcornError, InputError
 from acorn.features.feature_table import FeatureTable
 from acorn.learning.few_labels import Inputs, estimate, prior_ranks
+from acorn.nas.objectives import Objectives
 from acorn.pareto import pareto_front
 from acorn.strict_json import JSONError, parse_json
 from acorn.targets import PERCENT, Target
 from training.features.parallel import OnProgress, no_progress
-from training.nas.objectives import Objectives
 
 Floats = NDArray[np.float64]
 Values = dict[str, float]

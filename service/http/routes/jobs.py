@@ -1,4 +1,4 @@
-"""``/jobs``: long lists of architectures, predicted or measured in the background."""
+"""``/jobs``: long lists of architectures, predicted or measured in the background, and searches."""
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -9,7 +9,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from sse_starlette import EventSourceResponse, JSONServerSentEvent
 
-from acorn.schemas.jobs import Job, JobList, PredictionJob, ProxyJob
+from acorn.schemas.jobs import Job, JobList, PredictionJob, ProxyJob, SearchFront, SearchJob
 from service.errors import ConflictError
 from service.http.body import read_body
 from service.http.middleware.request_logging import CALLER
@@ -37,7 +37,7 @@ _BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 _SENT: dict[str, Any] = {"model": Job, "headers": {"Location": typed_value("Path of the job.")}}
 
 
-_SUBMISSION = json_body(PredictionJob, ProxyJob)
+_SUBMISSION = json_body(PredictionJob, ProxyJob, SearchJob)
 _SUBMISSION["requestBody"]["content"][NDJSON] = _TEXT
 _SUBMISSION["parameters"] = [
     {
@@ -167,6 +167,36 @@ async def result(
         return StreamingResponse(_lines(jobs, id, start, stop), headers=headers, media_type=NDJSON)
     content = await jobs.table(job, form)
     return Response(content, 200, headers, CSV if form == "csv" else PARQUET)
+
+
+@router.get(
+    "/{id}/front",
+    response_model=None,
+    responses={
+        200: {
+            "model": SearchFront,
+            "description": "The front, also while the search runs; or as a table.",
+            "content": {CSV: _TEXT, PARQUET: _BINARY},
+        },
+        **problems(404, 422, 503),
+    },
+)
+async def front(
+    request: Request,
+    id: str,  # noqa: A002
+    form: Annotated[
+        Literal["json", "csv", "parquet"] | None,
+        Query(alias="format", description="Overrides Accept."),
+    ] = None,
+) -> Response:
+    """Show the architectures of a search so far that no other one dominates."""
+    jobs = _jobs(request)
+    found = await jobs.front(id, _client(request))
+    accepted = _accepted(request) if form is None else form
+    if accepted == "csv" or accepted == "parquet":
+        content = await jobs.front_table(found, accepted)
+        return Response(content, 200, media_type=CSV if accepted == "csv" else PARQUET)
+    return Response(found.model_dump_json(exclude_none=False), media_type=JSON)
 
 
 @router.get(

@@ -9,6 +9,13 @@ import typer
 from acorn.conditions import parse_conditions
 from acorn.datasets import canonical_name
 from acorn.errors import InputError
+from acorn.nas.objectives import (
+    Constraint,
+    EvolutionSettings,
+    Objectives,
+    check_names,
+    parse_constraints,
+)
 from acorn.progress import progress
 from acorn.spaces import SPACES, UNIVERSAL, get_space
 from training.commands.shared import options
@@ -61,14 +68,26 @@ def search(
         float | None,
         options.optional("Most millions of multiply-accumulates.", default="any", min=0),
     ] = None,
+    constraints: Annotated[
+        str | None,
+        options.optional(
+            "Comma-separated bounds on targets, in their units, and on params and flops, in "
+            "millions, such as clean>=92,params<=5.",
+            default="none",
+        ),
+    ] = None,
     pessimistic: Annotated[
-        bool, typer.Option("--pessimistic", help="Compare worse ends of intervals, not values.")
+        bool,
+        typer.Option(
+            "--pessimistic",
+            help="Compare worse ends of intervals, not values, also with constraints.",
+        ),
     ] = False,
     in_domain: Annotated[
         bool, typer.Option("--in-domain", help="Leave out architectures unlike the training data.")
     ] = False,
     interval: Annotated[float, typer.Option(help="Level of the intervals, inside (0, 1).")] = 0.9,
-    population: Annotated[int, typer.Option(help="Parents of evolution, a multiple of four.")] = 40,
+    population: Annotated[int, typer.Option(help="Parents of evolution, 4 or more.")] = 40,
     evaluations: Annotated[
         int, typer.Option(help="Most architectures that evolution evaluates.")
     ] = 1000,
@@ -116,7 +135,8 @@ def search(
     --objectives clean,flops --evaluations 200 --out front.parquet
 
     acorn search --bundle universal-imagenet1k --objectives clean,throughput.rtx4090_amp
-    --conditions pretraining=none --out front.csv
+    --constraints "throughput.rtx4090_amp>=2000,params<=30" --conditions pretraining=none
+    --out front.csv
 
     acorn search --space nats_tss --dataset cifar10 --objectives clean --label-budget 40
     --command "python train.py {arch}" --out best.csv
@@ -127,8 +147,7 @@ def search(
     if objectives is None:
         objectives = "clean" if by_labels else "clean,params"
     goals = options.names(objectives)
-    if not goals:
-        raise InputError("got no objectives; expected targets, params or flops")
+    check_names(goals)
     if by_labels:
         if label_budget is None or command is None or space is None or bundle is not None:
             raise InputError(
@@ -146,9 +165,11 @@ def search(
     from acorn.forests import Bundle
     from acorn.forests.released import find_bundle
     from training.nas.evaluator import ArchitectureEvaluator
-    from training.nas.objectives import EvolutionSettings, Objectives
     from training.nas.pareto_search import find_front
 
+    limits = {"params": max_params, "flops": max_flops}
+    bounds = [Constraint(name, "<=", most) for name, most in limits.items() if most is not None]
+    bounds += parse_constraints(constraints or "")
     loaded = Bundle.load(find_bundle(bundle))
     if space is None and loaded.space == UNIVERSAL:
         in_table = {id_.partition("/")[0] for id_ in loaded.table.ids} & {*SPACES}
@@ -160,7 +181,7 @@ def search(
     evaluator = ArchitectureEvaluator(
         loaded,
         get_space(space or loaded.space),
-        Objectives(goals, pessimistic, max_params, max_flops),
+        Objectives(goals, bounds, pessimistic, in_domain),
         conditions=parse_conditions(conditions or ""),
         interval=interval,
         store=store,
@@ -173,12 +194,13 @@ def search(
             evaluator,
             EvolutionSettings(population, evaluations, seed),
             archs=archs,
-            in_domain=in_domain,
             on_progress=on_progress,
         )
     write_table(front, out)
     if as_json:
-        print_json({"out": str(out), "judged": evaluated, "front": front.to_dicts()})
+        units = evaluator.objectives.units(loaded.describe)
+        searched = {"out": str(out), "judged": evaluated, "units": units}
+        print_json({**searched, "front": front.to_dicts()})
     else:
         print_table(front.columns, front.with_columns(pl.selectors.float().round(3)).rows())
 

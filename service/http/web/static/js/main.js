@@ -10,6 +10,7 @@ import { fittingValues, IMAGE_SIZE, showConditions, updateConditions } from "./c
 import { byId, fill } from "./dom.js";
 import { isText, makeEditor } from "./editors.js";
 import { showTargets } from "./intervals.js";
+import { FrontSearch } from "./front_search.js";
 import { watchIntro } from "./intro.js";
 import { requestKey } from "./key.js";
 import { MapView } from "./map.js";
@@ -47,6 +48,7 @@ class Page {
     /** @type {Prediction[]} */
     this.compared = [];
     this.map = new MapView((arch, imageSize) => this.#pick(arch, imageSize));
+    this.search = new FrontSearch(() => this.choice, (arch, imageSize) => this.#pick(arch, imageSize));
   }
 
   start() {
@@ -138,6 +140,7 @@ class Page {
       });
     }
     watchChart("map", () => this.map.picture(), () => fileName(this.choice));
+    watchChart("found", () => this.search.map.picture(), () => `acorn-${this.choice.space}-front`);
     watchChart(
       "waterfall",
       async () => drawBars(byId("waterfall").firstChild, this.#titleOfWaterfall()),
@@ -148,7 +151,7 @@ class Page {
     watchStrip();
     watchCopying();
     watchBulk(() => this.choice);
-    watchTheme(() => this.map.draw());
+    watchTheme(() => Promise.all([this.map.draw(), this.search.map.draw()]));
   }
 
   /** Show what belongs to the space and dataset. */
@@ -169,6 +172,7 @@ class Page {
     byId("editor").replaceChildren(this.editor.element);
     byId("arch").rows = isText(space) ? 8 : 2;
     const forest = this.catalog.forest(space, dataset);
+    this.search.offer(forest);
     showConditions(byId("conditions"), forest?.conditions ?? [], conditions, (change) =>
       this.set({ conditions: { ...this.choice.conditions, ...change } }),
     );

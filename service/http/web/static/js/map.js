@@ -32,10 +32,16 @@ let libraries = null;
 
 /** The section of the page. */
 export class MapView {
-  /** @param {(arch: string, imageSize?: number) => void} onPick called with the architecture that was clicked */
-  constructor(onPick) {
+  /**
+   * @param {(arch: string, imageSize?: number) => void} onPick called with the architecture that was clicked
+   * @param {string} [id] of the drawing; its note, legend and buttons have it before their own
+   * @param {HTMLElement | null} [list] that shows the front, with a note on the space
+   */
+  constructor(onPick, id = "map", list = byId("front-list")) {
     this.onPick = onPick;
-    this.place = byId("map");
+    this.id = id;
+    this.list = list;
+    this.place = byId(id);
     this.tip = el("div", { class: "tip", hidden: true });
     this.named = -1; // the point that the tip names
     /** @type {any} */
@@ -72,6 +78,11 @@ export class MapView {
       loadLibraries(),
     ]);
     if (turn !== this.turn) return; // a newer one is under way
+    await this.show(map);
+  }
+
+  /** @param {SpaceMap} map */
+  async show(map) {
     this.map = map;
     // Image sizes tell networks that people use from cells and the like, which have no families.
     this.families = map.points.image_size && groupFamilies(map.points.arch);
@@ -86,12 +97,12 @@ export class MapView {
   clear() {
     this.turn += 1;
     this.map = null;
-    this.tip.hidden = byId("map-saves").hidden = true;
+    this.tip.hidden = byId(`${this.id}-saves`).hidden = true;
     this.view?.finalize();
     this.view = null;
     this.place.replaceChildren();
-    byId("front-list").replaceChildren();
-    byId("map-legend").replaceChildren();
+    this.list?.replaceChildren();
+    byId(`${this.id}-legend`).replaceChildren();
   }
 
   /** @param {Point | null} point where the architecture of the page lies */
@@ -121,6 +132,7 @@ export class MapView {
   async draw() {
     if (!this.map) return;
     const { vega, vegaLite, interpreter } = await loadLibraries();
+    if (!this.map) return; // cleared in the meantime
     const runtime = vega.parse(vegaLite.compile(specification(this.map, this.families, this.family)).spec, null, { ast: true });
     this.view?.finalize();
     const canvas = el("div");
@@ -133,7 +145,7 @@ export class MapView {
     canvas.setAttribute("aria-label", description(this.map));
     this.#resize();
     await this.view.runAsync();
-    byId("map-saves").hidden = false;
+    byId(`${this.id}-saves`).hidden = false;
     this.place.dataset.drawn = this.map.points.arch.length;
   }
 
@@ -225,8 +237,9 @@ export class MapView {
   /** A button for each family emphasises it. */
   #legend() {
     const { names = [] } = this.families ?? {};
-    byId("map-legend").hidden = !names.length;
-    byId("map-legend").replaceChildren(
+    const legend = byId(`${this.id}-legend`);
+    legend.hidden = !names.length;
+    legend.replaceChildren(
       ...[...names, ...(names.length ? [OTHER] : [])].map((name, i) => {
         const [place, shape] = name === OTHER ? [OTHER, "circle"] : [i, familyShape(i)];
         const button = el(
@@ -244,13 +257,14 @@ export class MapView {
   /** @param {string} family the one to emphasise; none if it is already */
   #emphasise(family) {
     this.family = this.family === family ? "" : family;
-    for (const button of byId("map-legend").children) {
+    for (const button of byId(`${this.id}-legend`).children) {
       button.setAttribute("aria-pressed", String(button.textContent === this.family));
     }
     this.draw();
   }
 
   #list() {
+    if (!this.list) return;
     const map = /** @type {SpaceMap} */ (this.map);
     const { total, points: all, front } = map;
     const shown = all.arch.length < total ? `, of which ${whole(all.arch.length)} are drawn` : "";
@@ -261,10 +275,10 @@ export class MapView {
     const points = this.families
       ? `${counted(total, "point")}, one for each network and image size${conditions && ` (${conditions})`}`
       : counted(total, "function");
-    byId("map-note").textContent =
+    byId(`${this.id}-note`).textContent =
       `${points}${shown}.${cut} No other is better on both axes than those on the line, ` +
       "the Pareto front. Click a point to load it.";
-    byId("front-list").replaceChildren(
+    this.list.replaceChildren(
       ...front.map((i) => {
         const button = el("button", { type: "button" }, el("b", {}, this.#values(i)), el("code", {}, this.#name(i)));
         button.addEventListener("click", () => this.onPick(...this.#network(i)));
