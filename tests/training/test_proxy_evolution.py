@@ -1,6 +1,7 @@
 """Genetic programming of proxies: statistics, programs, fitness and breeding."""
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,16 @@ from torch import nn
 from acorn.datasets import get_dataset
 from acorn.errors import InputError, MismatchError
 from acorn.features.recipe import FeatureRecipe
+from acorn.proxies._network.environment import measuring
+from acorn.proxies._network.measured import MeasuredNetwork
+from acorn.proxies._programs.layer_statistics import STATISTICS, layer_statistics
+from acorn.proxies._programs.layer_table import LayerTable
+from acorn.proxies._programs.program import Program
 from acorn.spaces import get_space
 from training.commands.main import run
-from training.proxy_evolution.fitness import WORST, Fitness, stratified
+from training.proxy_evolution.fitness import Fitness, Floats, Task, stratified
 from training.proxy_evolution.genetic_programming import ProgramSearch, evolve_programs
-from training.proxy_evolution.layer_statistics import STATISTICS, layer_statistics
-from training.proxy_evolution.network_statistics import NetworkStatistics, measure_networks
-from training.proxy_evolution.program import Program
+from training.proxy_evolution.network_statistics import measure_networks
 
 DATASET = get_dataset("ImageNet16-120")
 SPACE = get_space("graph")
@@ -40,7 +44,7 @@ def network(width: int, depth: int) -> str:
 NETWORKS = [network(width, depth) for width in range(2, 10) for depth in (1, 2, 3)]
 
 
-def statistics_of(rows: dict[str, list[list[float]]]) -> NetworkStatistics:
+def table_of(rows: dict[str, list[list[float]]]) -> LayerTable:
     """Statistics of networks, given layer by layer; those not given are random."""
     (lengths,) = {tuple(map(len, networks)) for networks in rows.values()}
     rng = np.random.default_rng(0)
@@ -49,8 +53,18 @@ def statistics_of(rows: dict[str, list[list[float]]]) -> NetworkStatistics:
         name: np.concatenate([np.array(layers, float) for layers in each])
         for name, each in rows.items()
     }
-    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
-    return NetworkStatistics([*map(str, range(len(lengths)))], starts, columns)
+    return LayerTable(np.concatenate([[0], np.cumsum(lengths)[:-1]]), columns)
+
+
+def measured(
+    network: nn.Module, images: torch.Tensor, columns: Collection[str] = STATISTICS, seed: int = 0
+) -> dict[str, list[float]]:
+    copied = MeasuredNetwork(network)
+    labels = torch.arange(len(images))
+    with measuring(copied.functions, copied.module.parameters()), torch.enable_grad():
+        copied.survey(images, DATASET.num_classes, record=False)
+        found = layer_statistics(copied, images, labels, columns=columns, seed=seed)
+    return {name: values.tolist() for name, values in found.items()}
 
 
 def test_statistics_of_a_network() -> None:
@@ -63,22 +77,41 @@ def test_statistics_of_a_network() -> None:
     hook = convs[1].register_forward_hook(lambda _m, _i, out: outputs.append(out.detach()))
     net(images)
     hook.remove()
-    frame = layer_statistics(net, images)
-    assert frame.columns == list(STATISTICS)
-    assert len(frame) == 3  # two convolutions and the head
-    row = frame.row(1, named=True)
-    assert row["weight.size"] == convs[1].weight.numel()
-    assert row["weight.l2"] == pytest.approx(convs[1].weight.norm().item())
-    assert row["data.output.mean"] == pytest.approx(outputs[0].mean().item(), rel=1e-4)
-    assert row["data.output.positive"] == pytest.approx((outputs[0] > 0).float().mean().item())
+    found = measured(net, images)
+    assert set(found) == {*STATISTICS}
+    assert len(found["layer.size"]) == 3  # two convolutions and the head
+    row = {name: values[1] for name, values in found.items()}
+    weight, (out,) = convs[1].weight.detach(), outputs
+    assert row["layer.size"] == weight.numel()
+    assert row["layer.pixels"] == out[0, 0].numel()
+    assert row["layer.macs"] == weight.numel() * out[0, 0].numel()
+    assert row["weight.rms"] == pytest.approx(weight.square().mean().sqrt().item(), rel=1e-5)
+    assert row["data.output.mean"] == pytest.approx(out.mean().item(), rel=1e-4)
+    assert row["data.output.positive"] == pytest.approx((out > 0).float().mean().item())
     assert 1 <= row["data.output.rank"] <= 3
+    assert 1 <= row["data.output.patterns"] <= 8
     assert row["noise.output.mean"] != row["perturbed.output.mean"] != row["data.output.mean"]
-    head = frame.row(2, named=True)  # the gradient of a sum of logits in each of them is 1
-    assert head["data.output_gradient.mean"] == head["noise.output_gradient.max"] == 1
+    assert 0.9 < row["perturbed.output.cosine"] < 1
+    assert -1 <= row["step.weight_gradient.cosine"] <= 1
+    # The gradient of a sum of logits in each of them is 1, and that of the cross-entropy sums to 0.
+    assert found["noise.output_gradient.max"][2] == 1
+    assert found["data.output_gradient.mean"][2] == pytest.approx(0, abs=1e-6)
     assert not net.training
     assert all(p.grad is None for p in net.parameters())
-    assert layer_statistics(net, images).equals(frame)
-    assert not layer_statistics(net, images, seed=1).equals(frame)
+    assert measured(net, images) == found
+    assert measured(net, images, seed=1) != found
+    few = ["weight.max", "step.output.cosine"]
+    assert measured(net, images, few) == {name: found[name] for name in few}
+
+
+def test_statistics_are_of_a_part_of_large_tensors() -> None:
+    torch.manual_seed(0)
+    wide = nn.Sequential(nn.Conv2d(3, 300, 3), nn.ReLU(), nn.Conv2d(300, 64, 3), nn.Flatten())
+    net = nn.Sequential(wide, nn.Linear(64 * 12 * 12, DATASET.num_classes))
+    images = torch.randn(2, 3, 16, 16)
+    with torch.no_grad():
+        exact = wide[0](images).std(correction=0).item()
+    assert measured(net, images)["data.output.std"][0] == pytest.approx(exact, rel=0.1)
 
 
 def test_statistics_are_kept(tmp_path: Path) -> None:
@@ -86,7 +119,7 @@ def test_statistics_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "s.parquet"
     calls: list[tuple[int, int]] = []
 
-    def measure(archs: list[str]) -> NetworkStatistics:
+    def measure(archs: list[str]) -> LayerTable:
         return measure_networks(
             recipe, "graph", archs, path, workers=1, on_progress=lambda *now: calls.append(now)
         )
@@ -94,7 +127,6 @@ def test_statistics_are_kept(tmp_path: Path) -> None:
     measure(NETWORKS[:2])
     statistics = measure(NETWORKS[2::-1])
     assert calls == [(1, 2), (2, 2), (1, 1)]
-    assert statistics.archs == NETWORKS[2::-1]
     assert statistics.starts.tolist() == [0, 4, 7]
     assert Program("network.layers")(statistics).tolist() == [4, 3, 2]
     other = FeatureRecipe.create("ImageNet16-120", (), batch_size=2, seed=1)
@@ -103,47 +135,83 @@ def test_statistics_are_kept(tmp_path: Path) -> None:
 
 
 def test_programs() -> None:
-    statistics = statistics_of(
-        {"weight.l2": [[1, -2, 3], [0, 4]], "weight.mean": [[1, 1, 1], [2, 5]]}
-    )
+    statistics = table_of({"weight.rms": [[1, -2, 3], [0, 4]], "weight.mean": [[1, 1, 1], [2, 5]]})
     for document, expected in (
-        (["reduce.sum", "weight.l2"], [2, 4]),
-        (["reduce.mean", ["layers.abs", "weight.l2"]], [2, 2]),
-        (["reduce.last", ["layers.multiply", "weight.l2", "weight.mean"]], [3, 20]),
-        (["reduce.sum", ["layers.divide", "weight.mean", "weight.l2"]], [1 - 1 / 2 + 1 / 3, 5 / 4]),
-        (["reduce.maximum", ["layers.change", "weight.l2"]], [5, 4]),
+        (["reduce.sum", "weight.rms"], [2, 4]),
+        (["reduce.mean", ["layers.abs", "weight.rms"]], [2, 2]),
+        (["reduce.last", ["layers.multiply", "weight.rms", "weight.mean"]], [3, 20]),
+        (
+            ["reduce.sum", ["layers.divide", "weight.mean", "weight.rms"]],
+            [1 - 1 / 2 + 1 / 3, 5 / 4],
+        ),
+        (["reduce.maximum", ["layers.change", "weight.rms"]], [5, 4]),
         (["reduce.maximum", ["layers.share", "weight.mean"]], [1 / 3, 5 / 7]),
         (["reduce.std", "weight.mean"], [0, 1.5]),
-        (["network.subtract", "network.layers", ["reduce.minimum", "weight.l2"]], [5, 2]),
+        (["reduce.last", ["layers.accumulated", "weight.rms"]], [2, 4]),
+        (["reduce.maximum", ["layers.softmax", "weight.mean"]], [1 / 3, 1 / (1 + np.exp(-3))]),
+        (["reduce.norm", ["layers.standardised", "weight.mean"]], [0, np.sqrt(2)]),
+        (["reduce.weighted_mean", "weight.rms", "weight.mean"], [2 / 3, 20 / 7]),
+        (["reduce.correlation", "weight.rms", "weight.mean"], [0, 1]),
+        (["network.subtract", "network.layers", ["reduce.minimum", "weight.rms"]], [5, 2]),
     ):
         program = Program.parse(document)
         assert program(statistics).tolist() == pytest.approx(expected)
         assert Program.parse(json.loads(json.dumps(program.tree))) == program
-    deep: object = "weight.l2"
+    deep: object = "weight.rms"
     for _ in range(40):
         deep = ["layers.abs", deep]
     for bad in (
-        "weight.l2", "os.system", ["reduce.sum"], ["reduce.sum", "network.layers"],
-        ["__import__", "weight.l2"], ["reduce.sum", ["reduce.sum", "weight.l2"]], 3, None, [],
-        ["reduce.sum", "weight.l2", "weight.l2"], {"reduce.sum": "weight.l2"},
-        ["reduce.sum", deep], [["reduce.sum"], "weight.l2"],
+        "weight.rms", "os.system", ["reduce.sum"], ["reduce.sum", "network.layers"],
+        ["__import__", "weight.rms"], ["reduce.sum", ["reduce.sum", "weight.rms"]], 3, None, [],
+        ["reduce.sum", "weight.rms", "weight.rms"], {"reduce.sum": "weight.rms"},
+        ["reduce.sum", deep], [["reduce.sum"], "weight.rms"],
     ):  # fmt: skip
         with pytest.raises(InputError):
             Program.parse(bad)
 
 
-def test_fitness_is_the_worst_draw() -> None:
-    labels = np.concatenate([np.linspace(0, 10, 5), np.linspace(90, 92, 75)])
-    rows = np.arange(80)
-    fitness = Fitness.of(labels[:, None], rows, draws=2, seed=0)
-    assert len(fitness.tasks) == 4
-    assert fitness(labels) == 1
-    assert fitness(-labels) == -1
-    assert fitness(np.full(80, 3.0)) == WORST
-    assert fitness(np.where(rows == 7, np.nan, labels)) == WORST
-    noisy = labels + np.random.default_rng(0).normal(size=80)
-    both = Fitness.of(np.column_stack([labels, noisy]), rows, draws=2, seed=0)
-    assert both(labels) < 1
+def test_a_program_is_total() -> None:
+    holes = table_of({"weight.rms": [[np.nan, 1], [np.inf, 2]]})
+    assert Program.parse(["reduce.sum", "weight.rms"])(holes).tolist() == [1, 2]
+    grown: object = "weight.rms"
+    for _ in range(12):
+        grown = ["layers.exp", grown]
+    assert np.isfinite(Program.parse(["reduce.sum", grown])(holes)).all()
+    assert Program("network.weights").statistics == {"layer.size"}
+    program = Program.parse(["reduce.cosine", "weight.rms", ["layers.log", "weight.mean"]])
+    assert program.statistics == {"weight.rms", "weight.mean"}
+    assert len(program) == 4
+    circle: list[object] = ["layers.abs"]
+    circle.append(circle)
+    wide: object = "weight.rms"
+    for _ in range(10):
+        wide = ["layers.add", wide, wide]
+    for endless in (circle, wide):
+        with pytest.raises(InputError, match="more than 16 levels or 200 nodes"):
+            Program.parse(["reduce.sum", endless])
+
+
+def labelled(labels: Floats, *, scale: float = 1.0) -> Task:
+    """Networks of one layer, whose size is the label."""
+    layers = {"layer.size": [[scale * value] for value in labels]}
+    return Task(f"graph/cifar10/{scale}", table_of(layers), labels)
+
+
+def test_fitness_is_a_soft_minimum() -> None:
+    labels = np.concatenate([np.linspace(1, 10, 5), np.linspace(90, 92, 75)])
+    size = Program("network.weights")
+    fitness = Fitness.of([labelled(labels)])
+    assert {kind for _, kind in fitness.draws} == {"random", "stratified", "same size"}
+    assert fitness(size) == pytest.approx(1)
+    assert fitness(Program(("network.negative", "network.weights"))) == pytest.approx(-1)
+    assert fitness(Program("network.layers")) == pytest.approx(0)
+    both = Fitness.of([labelled(labels), labelled(labels, scale=-1)])
+    taus = both.taus(size)
+    assert len(taus) == 6
+    assert sorted(taus.values()) == pytest.approx([-1] * 3 + [1] * 3)
+    assert -1 < both(size) < -0.9
+    missing = np.where(np.arange(80) % 2, labels, np.nan)
+    assert Fitness.of([labelled(missing)])(size) == pytest.approx(1)
     even = stratified(labels, 8, np.random.default_rng(0))
     assert len(set(even)) == 8
     assert (labels[even] < 50).sum() >= 4  # of which a plain draw would have half a one
@@ -153,21 +221,30 @@ def test_fitness_is_the_worst_draw() -> None:
 def test_breeding_finds_what_is_there() -> None:
     rng = np.random.default_rng(1)
     layers = [rng.lognormal(size=rng.integers(2, 6)).tolist() for _ in range(60)]
-    statistics = statistics_of(
-        dict.fromkeys(("weight.l1", "weight.l2", "weight.max", "weight.std"), layers)
-    )
+    names = ("weight.l1", "weight.rms", "weight.max", "weight.std")
     truth = np.array([sum(each) for each in layers])
-    fitness = Fitness.of(truth[:, None], np.arange(60), draws=1, seed=0)
-    settings = ProgramSearch(population=60, generations=6, seed=0)
-    found = evolve_programs(lambda program: fitness(program(statistics)), settings)
-    scores = [score for _, score in found]
-    assert scores == sorted(scores, reverse=True)
-    assert len({program for program, _ in found}) == 5
-    drawn = evolve_programs(
-        lambda program: fitness(program(statistics)), ProgramSearch(4, 1, seed=9)
+    tables = [table_of(dict.fromkeys(names, part)) for part in (layers, layers[::-1])]
+    task, other = Task("a", tables[0], truth), Task("b", tables[1], truth[::-1])
+    fitness = Fitness.of([task])
+    settings = ProgramSearch(population=40, generations=6, islands=2)
+    found = evolve_programs(fitness, settings)
+    costs = [settings.complexity * len(program) - value for program, value in found]
+    assert costs == sorted(costs)
+    drawn = evolve_programs(fitness, ProgramSearch(4, 1, seed=9))
+    assert found[0][1] > max(0.5, drawn[0][1])
+    assert evolve_programs(fitness, settings) == found
+
+    first = Program.parse(["reduce.sum", "weight.rms"])
+    generations: list[tuple[int, int]] = []
+    stopped = evolve_programs(
+        fitness,
+        ProgramSearch(population=8, generations=50, patience=2),
+        check=Fitness.of([other]),
+        first=[first],
+        on_progress=lambda *now: generations.append(now),
     )
-    assert scores[0] > max(0.5, drawn[0][1])
-    assert evolve_programs(lambda program: fitness(program(statistics)), settings) == found
+    assert stopped[0] == (first, 1.0)  # nothing is better, so evolution ends
+    assert len(generations) < 10
 
 
 @pytest.mark.slow
@@ -178,31 +255,46 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = tmp_path / "l.parquet"
     labels.write_parquet(table)
     out = tmp_path / "p.json"
-    common = ["evolve", "--space", "graph", "--dataset", "ImageNet16-120", "--batch-size", "2"]
-    common += ["--workers", "1", "--json"]
+    common = ["evolve", "--batch-size", "2", "--workers", "1", "--json"]
+    one = ["--space", "graph", "--dataset", "ImageNet16-120", "--labels", str(table)]
     small = ["--population", "8", "--generations", "2", "--networks", "22"]
-    assert run([*common, *small, "--labels", str(table), "--out", str(out)]) == 0
+    assert run([*common, *one, *small, "--out", str(out)]) == 0
     written = json.loads(out.read_text())
     printed = json.loads(capsys.readouterr().out)
     assert printed["programs"] == written["programs"]
     best = written["programs"][0]
-    assert set(best["tau"]) == {"train", "held_out"}
-    assert best["fitness"] <= best["tau"]["train"]["clean"] + 0.5
-    assert written["simple"]["fitness"] > 0.5  # width or depth alone says much here
+    assert set(best["tau"]) == {"evolve", "held_out"}
+    name = "graph/ImageNet16-120/clean"
+    assert set(best["tau"]["held_out"][name]) == {"random", "stratified", "same size"}
+    assert written["simple"]["tau"]["evolve"][name]["random"] > 0.5  # width says much here
     assert len(written["train"]) == 12  # and 10 held out, of the 22 of all 24
 
-    arguments = [*common, "--labels", str(table), "--score", str(out)]
-    assert run([*arguments, "--statistics", str(tmp_path / "p.statistics.parquet")]) == 0
+    source = f"graph/ImageNet16-120={table}"
+    folder = ["--statistics", str(tmp_path / "p.statistics")]
+    score = [*common, *folder, "--score", str(out), "--task", source]
+    assert run(score) == 0
     scored = json.loads(capsys.readouterr().out)
-    assert scored["networks"] == 24 - len(written["train"])
+    assert scored["tasks"] == [name]
     assert [each["text"] for each in scored["programs"]] == [
         each["text"] for each in written["programs"]
     ]
 
+    sides = ["--stop-on", source, "--choose-on", source, "--held-out", "0", "--islands", "2"]
+    transfer = tmp_path / "t.json"
+    assert run([*common, *folder, *small, *sides, "--task", source, "--out", str(transfer)]) == 0
+    chosen = json.loads(transfer.read_text())
+    assert set(chosen["programs"][0]["tau"]) == {"evolve", "stop", "choose"}
+    assert len(chosen["train"]) == 22
+
+    capsys.readouterr()
     out.write_text(json.dumps(written | {"programs": [{"program": ["exec", "1"]}]}))
-    assert run(arguments) == 2
-    assert "in a program; expected" in capsys.readouterr().err
-    assert run([*common, "--labels", str(table)]) == 2
-    assert "expected either --out" in capsys.readouterr().err
-    assert run([*common, "--labels", str(table), "--out", str(out), "--networks", "9"]) == 2
-    assert "expected at least 10 of each" in capsys.readouterr().err
+    for arguments, message in (
+        (score, "in a program; expected"),
+        ([*common, *one], "expected either --out"),
+        ([*common, *one, "--out", str(out), "--networks", "9"], "expected at least 10"),
+        ([*common, "--out", str(out)], "got no networks"),
+        ([*common, "--out", str(out), "--space", "graph"], "expected all, or --task"),
+        ([*common, "--out", str(out), "--task", "graph"], "expected SPACE/DATASET=LABELS"),
+    ):
+        assert run(arguments) == 2, arguments
+        assert message in capsys.readouterr().err

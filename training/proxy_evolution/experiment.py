@@ -1,6 +1,6 @@
-"""Evolves proxies on some labelled networks, and scores them on the others."""
+"""Evolves proxies on some tasks, and scores them on others."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -9,28 +9,25 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from acorn.errors import InputError
-from acorn.learning.evaluation_metrics import tau
 from acorn.learning.labels import Labels
 from acorn.learning.splits import held_out, uniform
+from acorn.proxies._programs.layer_statistics import STATISTICS
+from acorn.proxies._programs.layer_table import LayerTable
+from acorn.proxies._programs.program import COUNTS, Program
 from training.features.parallel import OnProgress, no_progress
 from training.json_files import read_json
-from training.proxy_evolution.fitness import Fitness
-from training.proxy_evolution.layer_statistics import STATISTICS
-from training.proxy_evolution.network_statistics import NetworkStatistics
-from training.proxy_evolution.program import COUNTS, Program
+from training.proxy_evolution.fitness import Fitness, Task
 
 if TYPE_CHECKING:
     from training.proxy_evolution.genetic_programming import ProgramSearch
 
-SCHEMA_VERSION: Literal[1] = 1
+SCHEMA_VERSION: Literal[2] = 2
 
 MIN_NETWORKS = 10
-"""Least labelled networks of each side of the split."""
+"""Least labelled networks of a task."""
 
-DRAWS = 3
-"""Random and stratified draws of each target."""
-
-Floats = NDArray[np.float64]
+KEPT = 5
+"""Number of programs that an evolution returns."""
 
 
 def select_networks(labels: Labels, n: int, *, seed: int) -> Labels:
@@ -71,111 +68,157 @@ def canonical_forms(labels: Labels) -> list[str]:
     return [id_.partition("/")[2] for id_ in labels.ids]
 
 
-def evolve_proxies(
-    labels: Labels,
-    statistics: NetworkStatistics,
-    targets: Sequence[str],
-    settings: "ProgramSearch",
-    *,
-    fraction: float,
-    on_progress: OnProgress = no_progress,
-) -> dict[str, Any]:
-    """Evolve programs on some networks, and score them on the others.
+def held_out_rows(labels: Labels, fraction: float, seed: int) -> NDArray[np.bool_]:
+    """Choose networks that are held out.
 
     Parameters
     ----------
     labels : Labels
         One row for each network.
-    statistics : NetworkStatistics
+    fraction : float
+        Share that is held out, inside [0, 1).
+    seed : int
+        Seeds the choice.
+
+    Returns
+    -------
+    numpy.ndarray
+        Whether each network is held out, shape (networks,).
+    """
+    if not fraction:
+        return np.zeros(len(labels.ids), np.bool_)
+    # Not the hash of select_networks, which is small for all ids that it selected.
+    hashed = [f"held out/{id_}" for id_ in labels.ids]
+    return held_out(hashed, fraction=fraction, seed=seed)
+
+
+def tasks_of(
+    labels: Labels, networks: LayerTable, targets: Sequence[str], rows: NDArray[np.bool_]
+) -> list[Task]:
+    """Make a task of each target.
+
+    Parameters
+    ----------
+    labels : Labels
+        One row for each network.
+    networks : LayerTable
         Statistics of the same networks, in the same order.
     targets : sequence of str
-        Targets by which programs rank networks; the worst one counts.
+        Targets by which programs rank networks.
+    rows : numpy.ndarray
+        Whether each network belongs to the tasks, shape (networks,).
+
+    Returns
+    -------
+    list of Task
+        Empty if no network does.
+
+    Raises
+    ------
+    InputError
+        If a task has too few networks.
+    """
+    tasks = [
+        Task(f"{labels.space}/{labels.dataset}/{target}", networks, np.where(rows, y, np.nan))
+        for target, y in zip(targets, labels.matrix(targets).T, strict=True)
+    ]
+    if not rows.any():
+        return []
+    for task in tasks:
+        known = int(np.isfinite(task.labels).sum())
+        if known < MIN_NETWORKS:
+            raise InputError(
+                f"got {known} labelled networks of {task.name} on one side of the split; "
+                f"expected at least {MIN_NETWORKS}"
+            )
+    return tasks
+
+
+def evolve_proxies(
+    tasks: Sequence[Task],
+    settings: "ProgramSearch",
+    *,
+    stop_on: Sequence[Task] = (),
+    choose_on: Sequence[Task] = (),
+    score_on: Sequence[Task] = (),
+    on_progress: OnProgress = no_progress,
+) -> dict[str, Any]:
+    """Evolve programs on some tasks, and score them on others.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+        Tasks whose networks the programs are to rank.
     settings : ProgramSearch
         Size of the evolution, and the seed of everything random.
-    fraction : float
-        Share of the networks that is held out.
+    stop_on : sequence of Task, optional
+        Evolution ends when its best programs do not improve on these.
+    choose_on : sequence of Task, optional
+        The best programs are ordered by their fitness on these.
+    score_on : sequence of Task, optional
+        Tasks that decide nothing.
     on_progress : callable, optional
         Called with (done, total) generations.
 
     Returns
     -------
     dict
-        ``programs``, the fittest first, each with its ``program``, ``text``, ``fitness`` and
-        ``tau`` by target on ``train`` and ``held_out``; ``simple``, the same for the fittest
-        single statistic; and ``train``, the ids of the networks that the fitness used.
-
-    Raises
-    ------
-    InputError
-        If a side of the split has too few networks.
+        ``programs``, the best first, each with its ``program``, ``text``, ``nodes``, ``fitness``
+        and ``tau`` by side (``evolve``, ``stop``, ``choose``, ``held_out``), task and kind of
+        draw; and ``simple``, the same for the fittest single statistic.
     """
     from training.proxy_evolution.genetic_programming import evolve_programs  # needs deap
 
-    Y = labels.matrix(targets)
-    # Not the hash of select_networks, which is small for all ids that it selected.
-    hashed = [f"held out/{id_}" for id_ in labels.ids]
-    held = held_out(hashed, fraction=fraction, seed=settings.seed)
-    train, test = np.flatnonzero(~held), np.flatnonzero(held)
-    fewest = int(min(np.isfinite(Y[rows]).sum(axis=0).min() for rows in (train, test)))
-    if fewest < MIN_NETWORKS:
-        raise InputError(
-            f"got {len(train)} networks to evolve on and {len(test)} to score on, of which "
-            f"{fewest} have labels; expected at least {MIN_NETWORKS} of each"
-        )
-    fitness = Fitness.of(Y, train, draws=DRAWS, seed=settings.seed)
+    sides = {"evolve": tasks, "stop": stop_on, "choose": choose_on, "held_out": score_on}
+    fitness = {
+        side: Fitness.of(given, seed=settings.seed) for side, given in sides.items() if given
+    }
+    simple = sorted(((fitness["evolve"](program), program) for program in _simple()), key=_first)
+    found = evolve_programs(
+        fitness["evolve"],
+        settings,
+        check=fitness.get("stop"),
+        first=[program for _, program in simple],
+        on_progress=on_progress,
+    )
+    if "choose" in fitness:
+        cost = settings.complexity
+        found = sorted(found, key=lambda pair: cost * len(pair[0]) - fitness["choose"](pair[0]))
 
-    def fit(program: Program) -> float:
-        return fitness(program(statistics))
-
-    def described(program: Program, fitness_: float) -> dict[str, Any]:
-        values = program(statistics)
-        sides = (("train", train), ("held_out", test))
+    def described(program: Program, value: float) -> dict[str, Any]:
         return {
             "program": program.tree,
             "text": str(program),
-            "fitness": fitness_,
-            "tau": {side: _taus(targets, Y[rows], values[rows]) for side, rows in sides},
+            "nodes": len(program),
+            "fitness": value,
+            "tau": {side: _taus(each, program) for side, each in fitness.items()},
         }
 
-    simple = max(((program, fit(program)) for program in _simple()), key=lambda pair: pair[1])
     return {
         "schema_version": SCHEMA_VERSION,
-        "space": labels.space,
-        "dataset": labels.dataset,
-        "targets": list(targets),
-        "programs": [
-            described(*pair) for pair in evolve_programs(fit, settings, on_progress=on_progress)
-        ],
-        "simple": described(*simple),
-        "train": [labels.ids[row] for row in train],
+        "tasks": {side: [task.name for task in given] for side, given in sides.items()},
+        "programs": [described(*pair) for pair in found[:KEPT]],
+        "simple": described(simple[0][1], simple[0][0]),
     }
 
 
-def score_programs(
-    programs: Sequence[Program],
-    labels: Labels,
-    statistics: NetworkStatistics,
-    targets: Sequence[str],
-) -> list[dict[str, Any]]:
-    """Score programs on networks.
+def score_programs(programs: Sequence[Program], tasks: Sequence[Task]) -> list[dict[str, Any]]:
+    """Score programs on tasks.
 
     Parameters
     ----------
     programs : sequence of Program
         Programs to score.
-    labels, statistics, targets
-        As in :func:`evolve_proxies`.
+    tasks : sequence of Task
+        Tasks.
 
     Returns
     -------
     list of dict
-        ``text`` and ``tau`` by target of each program.
+        ``text`` of each program, and its ``tau`` by task and kind of draw.
     """
-    Y = labels.matrix(targets)
-    return [
-        {"text": str(program), "tau": _taus(targets, Y, program(statistics))}
-        for program in programs
-    ]
+    fitness = Fitness.of(tasks)
+    return [{"text": str(program), "tau": _taus(fitness, program)} for program in programs]
 
 
 class _Entry(BaseModel):
@@ -183,7 +226,7 @@ class _Entry(BaseModel):
 
 
 class _ProgramFile(BaseModel):
-    schema_version: Literal[1]
+    schema_version: Literal[2]
     programs: list[_Entry]
     train: set[str]
 
@@ -221,10 +264,12 @@ def _simple() -> list[Program]:
     return [Program(signed) for tree in trees for signed in (tree, ("network.negative", tree))]
 
 
-def _taus(targets: Sequence[str], Y: Floats, values: Floats) -> dict[str, float | None]:
-    """Tau of each target; None if the program has no finite value for some network."""
-    finite = bool(np.isfinite(values).all())
-    return {
-        target: tau(labels, values) if finite else None
-        for target, labels in zip(targets, Y.T, strict=True)
-    }
+def _first(pair: tuple[float, Program]) -> tuple[float, str]:
+    return -pair[0], str(pair[1])
+
+
+def _taus(fitness: Fitness, program: Program) -> Mapping[str, Mapping[str, float]]:
+    taus: dict[str, dict[str, float]] = {}
+    for (task, kind), value in fitness.taus(program).items():
+        taus.setdefault(task, {})[kind] = value
+    return taus

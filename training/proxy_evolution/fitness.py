@@ -1,53 +1,93 @@
-"""Fitness of a program: its smallest rank correlation over several draws of networks.
+"""Fitness of a program: a soft minimum of its rank correlations over tasks and draws.
 
-The smallest rather than the mean, as in EZNAS (Akhauri et al., NeurIPS 2022), so that no target is
-sacrificed for another. Half of the draws are stratified by accuracy, as in GreenMachine, since
-networks that are drawn uniformly hardly differ in accuracy.
+EZNAS (Akhauri et al., NeurIPS 2022) takes the smallest correlation, so that no task is sacrificed
+for another; a soft minimum also tells programs apart that share their worst task. As in
+GreenMachine, networks are also drawn evenly from strata of accuracy, since networks that are drawn
+at random hardly differ in accuracy. In addition networks of about the same size are ranked: size
+is what proxies tell most easily, and in some spaces it says nothing of accuracy.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
+from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from acorn.learning.evaluation_metrics import tau
+from acorn.proxies._programs.layer_table import LayerTable
+from acorn.proxies._programs.program import WEIGHTS, Program, Tree
 from training.groups import turns
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
-WORST = -1.0
-"""Fitness of a program that is not finite for some network, or equal for all of a draw."""
-
 STRATA = 5
-"""Equal parts of the range of accuracies, from which as many networks are drawn."""
+"""Equal parts of the range of labels, from which as many networks are drawn."""
+
+SIZE_GROUPS = 4
+"""Groups of equally many networks by size."""
+
+SHARPNESS = 10.0
+"""A program gains as much by .1 of its worst tau as by e times that of one .1 better."""
+
+KINDS = ("random", "stratified", "same size")
+"""How the networks of a draw are alike."""
+
+CACHED = 400
+"""Results of subtrees that are kept, over all networks."""
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """Labelled networks of one space.
+
+    Attributes
+    ----------
+    name : str
+        Such as ``nats_tss/cifar10/clean``.
+    networks : LayerTable
+        Statistics of the layers.
+    labels : numpy.ndarray
+        Shape (networks,); NaN is missing.
+    """
+
+    name: str
+    networks: LayerTable
+    labels: Floats
 
 
 @dataclass(frozen=True, eq=False)
 class Fitness:
-    """Kendall tau on fixed draws of networks.
+    """Kendall's tau of programs on fixed draws of networks.
 
     Attributes
     ----------
-    tasks : list of (numpy.ndarray, numpy.ndarray)
-        Rows of the networks of each draw, and their labels.
+    networks : LayerTable
+        Networks of all tasks.
+    draws : dict of (str, str) to list of (numpy.ndarray, numpy.ndarray)
+        By task and one of :data:`KINDS`: rows of networks, and their labels.
     """
 
-    tasks: list[tuple[Rows, Floats]]
+    networks: LayerTable
+    draws: dict[tuple[str, str], list[tuple[Rows, Floats]]]
+
+    def __post_init__(self) -> None:
+        cache: LRUCache[Tree, Floats] = LRUCache(CACHED)
+        object.__setattr__(self, "_cache", cache)
 
     @classmethod
-    def of(cls, Y: Floats, rows: Rows, *, draws: int, seed: int) -> "Fitness":
-        """Draw halves of the networks for each target: uniformly, and stratified by accuracy.
+    def of(cls, tasks: Sequence[Task], *, repeats: int = 3, seed: int = 0) -> Self:
+        """Draw networks of each task.
 
         Parameters
         ----------
-        Y : numpy.ndarray
-            Labels, shape (networks, targets); NaN is missing.
-        rows : numpy.ndarray
-            Networks to draw from.
-        draws : int
-            Number of draws of each kind.
-        seed : int
+        tasks : sequence of Task
+            Tasks with at least two labels each.
+        repeats : int, default=3
+            Number of stratified draws of a task; each has half of its networks.
+        seed : int, default=0
             Seeds the draws.
 
         Returns
@@ -55,36 +95,58 @@ class Fitness:
         Fitness
         """
         rng = np.random.default_rng(seed)
-        tasks = []
-        for labels in Y.T:
-            known = rows[np.isfinite(labels[rows])]
+        draws: dict[tuple[str, str], list[tuple[Rows, Floats]]] = {}
+        offset = 0
+        for task in tasks:
+            known = np.flatnonzero(np.isfinite(task.labels))
+            labels = task.labels[known]
+            sizes = Program(WEIGHTS)(task.networks)[known]
             half = max(2, len(known) // 2)
-            for _ in range(draws):
-                drawn = rng.choice(known, min(half, len(known)), replace=False)
-                tasks.append((drawn, labels[drawn]))
-                even = stratified(labels[known], half, rng)
-                tasks.append((known[even], labels[known[even]]))
-        return cls(tasks)
+            kinds = {
+                "random": [np.arange(len(known))],
+                "stratified": [stratified(labels, half, rng) for _ in range(repeats)],
+                "same size": np.array_split(np.argsort(sizes, kind="stable"), SIZE_GROUPS),
+            }
+            for kind, parts in kinds.items():
+                draws[task.name, kind] = [
+                    (known[part] + offset, labels[part])
+                    for part in parts
+                    if len(part) > 1 and np.ptp(labels[part]) > 0
+                ]
+            offset += len(task.labels)
+        return cls(LayerTable.joined([task.networks for task in tasks]), draws)
 
-    def __call__(self, values: Floats) -> float:
-        """Smallest Kendall tau over the draws.
+    def taus(self, program: Program) -> dict[tuple[str, str], float]:
+        """Rank the networks of each draw.
 
         Parameters
         ----------
-        values : numpy.ndarray
-            Values of a program, shape (networks,).
+        program : Program
+            The program.
 
         Returns
         -------
-        float
-            From -1 to 1; :data:`WORST` if a value is not finite.
+        dict of (str, str) to float
+            Mean tau of the draws by task and kind; a program that gives all networks of a draw
+            the same value has tau 0 there.
         """
-        if not np.isfinite(values).all():
-            return WORST
-        return min(
-            tau(labels, values[rows]) if np.ptp(values[rows]) > 0 else WORST
-            for rows, labels in self.tasks
-        )
+        # Rounding would otherwise rank networks that a program means to be equal.
+        single = program(self.networks, self._cache).astype(np.float32)  # type: ignore[attr-defined]
+        values = np.nan_to_num(single).astype(np.float64)
+        return {
+            key: float(np.mean([_tau(labels, values[rows]) for rows, labels in parts]))
+            for key, parts in self.draws.items()
+            if parts
+        }
+
+    def __call__(self, program: Program) -> float:
+        """Soft minimum of the taus, from -1 to 1."""
+        taus = np.array([*self.taus(program).values()])
+        return float(-np.log(np.mean(np.exp(-SHARPNESS * taus))) / SHARPNESS)
+
+
+def _tau(labels: Floats, values: Floats) -> float:
+    return tau(labels, values) if np.ptp(values) > 0 else 0.0
 
 
 def stratified(labels: Floats, n: int, rng: np.random.Generator) -> Rows:

@@ -1,84 +1,31 @@
 """Layer statistics of many networks, measured once and kept in a table."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import polars as pl
 import torch
-from numpy.typing import NDArray
 
 from acorn.datasets import get_dataset
 from acorn.devices import find_device
 from acorn.features.recipe import FeatureRecipe
+from acorn.proxies._math.layout import laid_out
+from acorn.proxies._network.environment import measuring
+from acorn.proxies._network.measured import MeasuredNetwork
+from acorn.proxies._programs.layer_statistics import STATISTICS, layer_statistics
+from acorn.proxies._programs.layer_table import LayerTable
 from acorn.spaces import get_space
 from acorn.spaces.building import build_seeded
 from training.features.parallel import OnProgress, compute_in_parallel, no_progress, with_progress
 from training.features.resumable_table import ResumableTable
-from training.proxy_evolution.layer_statistics import PERTURBATION, STATISTICS, layer_statistics
 
 KEY = "acorn.statistics"
 
-Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class NetworkStatistics:
-    """Statistics of the layers of several networks, in the order of the networks.
-
-    Attributes
-    ----------
-    archs : sequence of str
-        Canonical forms.
-    starts : numpy.ndarray
-        Row of the first layer of each network, shape (networks,).
-    columns : dict
-        For each of :data:`~training.proxy_evolution.layer_statistics.STATISTICS` the values of all
-        layers, shape (layers of all networks,).
-    """
-
-    archs: Sequence[str]
-    starts: NDArray[np.int64]
-    columns: dict[str, Floats]
-
-    @classmethod
-    def of(cls, frame: pl.DataFrame, archs: Sequence[str]) -> Self:
-        """Select the rows of networks, all of which must be in the table.
-
-        Parameters
-        ----------
-        frame : polars.DataFrame
-            Rows of :func:`measure_networks`'s table.
-        archs : sequence of str
-            Canonical forms.
-
-        Returns
-        -------
-        NetworkStatistics
-        """
-        order = pl.DataFrame({"arch": archs})
-        rows = order.join(frame, on="arch", how="left", maintain_order="left_right")
-        names = rows["arch"].to_numpy()
-        starts = np.flatnonzero(np.append(True, names[1:] != names[:-1]))
-        columns = {name: rows[name].fill_null(float("nan")).to_numpy() for name in STATISTICS}
-        return cls(archs, starts, columns)
-
-    @property
-    def depths(self) -> NDArray[np.int64]:
-        """Number of layers of each network, shape (networks,)."""
-        return np.diff(self.starts, append=len(self.columns[STATISTICS[0]]))
-
-    def sums(self, x: Floats) -> Floats:
-        """Sum over the layers of each network: shape (layers,) to shape (networks,)."""
-        sums: Floats = np.add.reduceat(x, self.starts)
-        return sums
-
-    def per_layer(self, x: Floats) -> Floats:
-        """Repeat the number of each network for each layer: shape (networks,) to (layers,)."""
-        return np.repeat(x, self.depths)
+VERSION = 2
+"""Increased if a statistic changes by more than rounding."""
 
 
 def statistics_settings(recipe: FeatureRecipe, space: str) -> dict[str, object]:
@@ -96,7 +43,7 @@ def statistics_settings(recipe: FeatureRecipe, space: str) -> dict[str, object]:
     dict
         Settings by name.
     """
-    return {"space": space, **asdict(recipe.settings), "perturbation": PERTURBATION}
+    return {"space": space, **asdict(recipe.settings), "version": VERSION}
 
 
 def measure_networks(
@@ -108,7 +55,7 @@ def measure_networks(
     device: str = "auto",
     workers: int = 0,
     on_progress: OnProgress = no_progress,
-) -> NetworkStatistics:
+) -> LayerTable:
     """Bring a table of statistics up to date with networks, and select their rows.
 
     Parameters
@@ -130,7 +77,7 @@ def measure_networks(
 
     Returns
     -------
-    NetworkStatistics
+    LayerTable
 
     Raises
     ------
@@ -141,13 +88,30 @@ def measure_networks(
     todo = [(arch,) for arch in rows.missing(archs)]
     frames = compute_in_parallel(partial(_measure, recipe, space, device), todo, workers or -1)
     rows.extend(with_progress(frames, len(todo), on_progress))
-    return NetworkStatistics.of(rows.read(), archs)
+    return _layer_table(rows.read(), archs)
+
+
+def _layer_table(frame: pl.DataFrame, archs: Sequence[str]) -> LayerTable:
+    """Select the rows of networks, all of which are in the table."""
+    rows = pl.DataFrame({"arch": archs}).join(
+        frame, on="arch", how="left", maintain_order="left_right"
+    )
+    names = rows["arch"].to_numpy()
+    starts = np.flatnonzero(np.append(True, names[1:] != names[:-1]))
+    columns = rows.select(pl.col(STATISTICS).cast(pl.Float64).fill_null(float("nan")))
+    return LayerTable(starts, {name: columns[name].to_numpy() for name in STATISTICS})
 
 
 def _measure(recipe: FeatureRecipe, space: str, device: str, arch: str) -> pl.DataFrame:
     torch.set_num_threads(1)  # in the worker process
     place, seed = find_device(device), recipe.settings.seed
     dataset = get_dataset(recipe.settings.dataset)
-    network = build_seeded(get_space(space), arch, dataset, seed=seed).to(place)
-    frame = layer_statistics(network, recipe.batch.images.to(place), seed=seed)
-    return frame.select(pl.lit(arch).alias("arch"), pl.all())
+    network = MeasuredNetwork(build_seeded(get_space(space), arch, dataset, seed=seed), place)
+    images = laid_out(recipe.batch.images.to(place))
+    with measuring(network.functions, network.module.parameters()), torch.enable_grad():
+        network.survey(images, dataset.num_classes, record=False)
+        columns = layer_statistics(network, images, recipe.batch.labels.to(place), seed=seed)
+    frame = pl.DataFrame(columns, schema=dict.fromkeys(STATISTICS, pl.Float32))
+    return frame.select(
+        pl.lit(arch).alias("arch"), pl.when(pl.all().is_finite()).then(pl.all()).name.keep()
+    )

@@ -4,6 +4,7 @@ from acorn.proxies._engine.observers import Observer
 from acorn.proxies._engine.passes.curvature import CURVATURE
 from acorn.proxies._engine.passes.fisher_eigen import FISHER_EIGEN
 from acorn.proxies._engine.passes.halves import HALVES, LOGITS
+from acorn.proxies._engine.passes.layers import LAYERS
 from acorn.proxies._engine.passes.loss import HESSIAN, JACOBIAN, LOSS
 from acorn.proxies._engine.passes.noise import NOISE
 from acorn.proxies._engine.passes.perturbed import EXCEEDS, PERTURBED
@@ -23,6 +24,7 @@ __all__ = [
     "HALVES",
     "HESSIAN",
     "JACOBIAN",
+    "LAYERS",
     "LOGITS",
     "LOSS",
     "NOISE",

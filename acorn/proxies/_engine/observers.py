@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -43,7 +44,11 @@ class Observer:
         Correlations of the outputs of SAMPLE, which its observers share.
     failure : str or None
         Why the observer is shown nothing more.
+    statistics : frozenset of str
+        Statistics of layers that the observer reads, for LAYERS.
     """
+
+    statistics: ClassVar[frozenset[str]] = frozenset()
 
     seed: int
     keep: Callable[[Tensor], Kept]

@@ -1,0 +1,1 @@
+"""Programs over layer statistics: what evolved proxies are made of."""
