@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
 
 from acorn.batches.dead_leaves import dead_leaves
 from acorn.datasets import Dataset
@@ -160,3 +163,26 @@ def _digest(images: NDArray[np.float32], labels: NDArray[np.int64]) -> str:
         digest.update(f"{little.dtype.str} {little.shape} ".encode())
         digest.update(little.tobytes())
     return digest.hexdigest()
+
+
+def resized(
+    images: Float[Tensor, "batch channels height width"], dataset: Dataset
+) -> Float[Tensor, "batch channels rows columns"]:
+    """Scale images to the input size of a dataset.
+
+    Parameters
+    ----------
+    images : Tensor (batch, channels, height, width)
+        Images.
+    dataset : Dataset
+        Gives the height and width.
+
+    Returns
+    -------
+    Tensor (batch, channels, dataset.height, dataset.width)
+        The images themselves if they have this size.
+    """
+    size = (dataset.height, dataset.width)
+    if images.shape[2:] == size:
+        return images
+    return functional.interpolate(images, size, mode="bilinear", antialias=True)

@@ -4,10 +4,7 @@ import time
 from collections.abc import Iterable
 from functools import lru_cache
 
-import torch
-from torch.nn import functional
-
-from acorn.batches import Batch
+from acorn.batches import Batch, resized
 from acorn.datasets import Dataset, get_dataset
 from acorn.devices import find_device
 from acorn.features.feature_table import FeatureRow, check_settings, row_id
@@ -97,7 +94,7 @@ class FeatureExtractor:
             graph = trace(network, dataset.input_shape)
             vector = run(
                 network.to(self._device),
-                self._sized_images(dataset),
+                resized(self._images, dataset),
                 self._labels,
                 num_classes=dataset.num_classes,
                 proxies=names,
@@ -113,12 +110,6 @@ class FeatureExtractor:
         seconds = time.perf_counter() - start
         id_ = row_id(f"{space.name}/{canonical}", dataset.name, image_size)
         return FeatureRow(id_, values, reasons, seconds, errors)
-
-    def _sized_images(self, dataset: Dataset) -> torch.Tensor:
-        if self._images.shape[1:] == dataset.input_shape:
-            return self._images
-        size = (dataset.height, dataset.width)
-        return functional.interpolate(self._images, size, mode="bilinear", antialias=True)
 
 
 @lru_cache(maxsize=64)  # requests choose proxies and seeds

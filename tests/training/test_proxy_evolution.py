@@ -13,12 +13,11 @@ from torch import nn
 from acorn.datasets import get_dataset
 from acorn.errors import InputError, MismatchError
 from acorn.features.recipe import FeatureRecipe
-from acorn.proxies._network.environment import measuring
-from acorn.proxies._network.measured import MeasuredNetwork
 from acorn.proxies._programs.layer_statistics import STATISTICS, layer_statistics
 from acorn.proxies._programs.layer_table import LayerTable
 from acorn.proxies._programs.program import Program
 from acorn.spaces import get_space
+from tests.proxies.small import measured
 from training.commands.main import run
 from training.proxy_evolution.fitness import Fitness, Floats, Task, stratified
 from training.proxy_evolution.genetic_programming import ProgramSearch, evolve_programs
@@ -56,13 +55,11 @@ def table_of(rows: dict[str, list[list[float]]]) -> LayerTable:
     return LayerTable(np.concatenate([[0], np.cumsum(lengths)[:-1]]), columns)
 
 
-def measured(
+def statistics_of(
     network: nn.Module, images: torch.Tensor, columns: Collection[str] = STATISTICS, seed: int = 0
 ) -> dict[str, list[float]]:
-    copied = MeasuredNetwork(network)
     labels = torch.arange(len(images))
-    with measuring(copied.functions, copied.module.parameters()), torch.enable_grad():
-        copied.survey(images, DATASET.num_classes, record=False)
+    with measured(network, images, DATASET.num_classes) as copied:
         found = layer_statistics(copied, images, labels, columns=columns, seed=seed)
     return {name: values.tolist() for name, values in found.items()}
 
@@ -77,7 +74,7 @@ def test_statistics_of_a_network() -> None:
     hook = convs[1].register_forward_hook(lambda _m, _i, out: outputs.append(out.detach()))
     net(images)
     hook.remove()
-    found = measured(net, images)
+    found = statistics_of(net, images)
     assert set(found) == {*STATISTICS}
     assert len(found["layer.size"]) == 3  # two convolutions and the head
     row = {name: values[1] for name, values in found.items()}
@@ -98,10 +95,10 @@ def test_statistics_of_a_network() -> None:
     assert found["data.output_gradient.mean"][2] == pytest.approx(0, abs=1e-6)
     assert not net.training
     assert all(p.grad is None for p in net.parameters())
-    assert measured(net, images) == found
-    assert measured(net, images, seed=1) != found
+    assert statistics_of(net, images) == found
+    assert statistics_of(net, images, seed=1) != found
     few = ["weight.max", "step.output.cosine"]
-    assert measured(net, images, few) == {name: found[name] for name in few}
+    assert statistics_of(net, images, few) == {name: found[name] for name in few}
 
 
 def test_statistics_are_of_a_part_of_large_tensors() -> None:
@@ -111,7 +108,25 @@ def test_statistics_are_of_a_part_of_large_tensors() -> None:
     images = torch.randn(2, 3, 16, 16)
     with torch.no_grad():
         exact = wide[0](images).std(correction=0).item()
-    assert measured(net, images)["data.output.std"][0] == pytest.approx(exact, rel=0.1)
+    assert statistics_of(net, images)["data.output.std"][0] == pytest.approx(exact, rel=0.1)
+
+
+def test_statistics_of_windows() -> None:
+    class Windows(nn.Module):
+        """Gives a linear layer many more rows than images."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.inside = nn.Linear(12, 12)
+            self.head = nn.Linear(12, DATASET.num_classes)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            windows = x.unfold(2, 2, 2).unfold(3, 2, 2).permute(0, 2, 3, 1, 4, 5).reshape(-1, 12)
+            logits: torch.Tensor = self.head(self.inside(windows).view(len(x), -1, 12).mean(1))
+            return logits
+
+    found = statistics_of(Windows(), torch.randn(2, 3, 16, 16))
+    assert all(np.isfinite(values).all() for values in found.values())
 
 
 def test_statistics_are_kept(tmp_path: Path) -> None:

@@ -9,8 +9,10 @@ import numpy as np
 import polars as pl
 import torch
 
+from acorn.batches import resized
 from acorn.datasets import get_dataset
 from acorn.devices import find_device
+from acorn.features.feature_table import split_row_id
 from acorn.features.recipe import FeatureRecipe
 from acorn.proxies._math.layout import laid_out
 from acorn.proxies._network.environment import measuring
@@ -65,7 +67,7 @@ def measure_networks(
     space : str
         Space of the architectures.
     archs : sequence of str
-        Canonical forms.
+        Canonical forms; ``@SIZE`` after one is an image size.
     path : pathlib.Path
         Parquet file; several processes may add to it.
     device : str, default="auto"
@@ -105,9 +107,10 @@ def _layer_table(frame: pl.DataFrame, archs: Sequence[str]) -> LayerTable:
 def _measure(recipe: FeatureRecipe, space: str, device: str, arch: str) -> pl.DataFrame:
     torch.set_num_threads(1)  # in the worker process
     place, seed = find_device(device), recipe.settings.seed
-    dataset = get_dataset(recipe.settings.dataset)
-    network = MeasuredNetwork(build_seeded(get_space(space), arch, dataset, seed=seed), place)
-    images = laid_out(recipe.batch.images.to(place))
+    form, size = split_row_id(arch)
+    dataset = get_dataset(recipe.settings.dataset).at(size)
+    network = MeasuredNetwork(build_seeded(get_space(space), form, dataset, seed=seed), place)
+    images = laid_out(resized(recipe.batch.images, dataset).to(place))
     with measuring(network.functions, network.module.parameters()), torch.enable_grad():
         network.survey(images, dataset.num_classes, record=False)
         columns = layer_statistics(network, images, recipe.batch.labels.to(place), seed=seed)

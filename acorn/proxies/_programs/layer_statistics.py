@@ -34,8 +34,8 @@ PERTURBATION = 0.1
 STEP = 0.1
 """Length of the step of each weight along its gradient, relative to the weight."""
 
-ROWS, VALUES = 256, 2048
-"""Rows of a weight, and values of each image or row, that statistics are computed from, at most."""
+ROWS, VALUES, CHANNELS = 256, 2048, 64
+"""Most rows of a weight, values of each row or channel, and channels of which statistics are."""
 
 _EPSILON = 1e-6
 _Layer = Mapping[str, Tensor]
@@ -71,7 +71,7 @@ def _signs(rows: Rows) -> dict[str, Tensor]:
     The first is the exponential of the entropy of the units' patterns; the second the log of the
     determinant of the share of units on which two images agree, as in nwot.
     """
-    active = (rows > 0).to(torch.float32)
+    active = (rows[:IMAGES] > 0).to(torch.float32)  # windowed attention has many more rows
     images, units = active.shape
     powers = 2.0 ** torch.arange(images, device=rows.device)
     counts = torch.bincount((powers @ active).long(), minlength=2**images)
@@ -80,6 +80,21 @@ def _signs(rows: Rows) -> dict[str, Tensor]:
     return {
         "patterns": torch.special.entr(counts / units).sum().exp(),
         "agreement": torch.linalg.slogdet(agreement.double()).logabsdet,
+    }
+
+
+def _channels(tensor: Tensor, axis: int) -> dict[str, Tensor]:
+    """Effective rank and smallest eigenvalue of the channels' correlation, as in near and meco."""
+    places = tensor.movedim(axis, -1).flatten(0, -2)
+    step = -(-len(places) // VALUES)
+    places = places[::step, :: -(-places.shape[1] // CHANNELS)]
+    centred = places - places.mean(dim=0)
+    scaled = centred / torch.linalg.vector_norm(centred, dim=0).clamp_min(_EPSILON)
+    spectrum = torch.linalg.eigvalsh(scaled.T @ scaled).clamp(min=0)
+    shares = spectrum / spectrum.sum()
+    return {
+        "channel_rank": torch.special.entr(shares).sum().exp(),
+        "channel_floor": spectrum[0],
     }
 
 
@@ -93,6 +108,7 @@ _REDUCTIONS: dict[tuple[str, ...], Callable[[Rows], dict[str, Tensor]]] = {
 
 SIZES = ("size", "macs", "pixels", "in_channels", "out_channels")
 TENSORS = ("input", "output", "input_gradient", "output_gradient", "weight_gradient")
+CORRELATED = ("channel_rank", "channel_floor")
 SALIENCIES = ("weight_saliency", "output_saliency")
 COMPARED = ("output", "output_gradient", "weight_gradient")
 
@@ -101,6 +117,7 @@ STATISTICS = (
     *(f"weight.{name}" for name in (*MOMENTS, "rank")),
     *(f"{s}.{t}.{name}" for s in SOURCES for t in TENSORS for name in (*MOMENTS, "rank")),
     *(f"{s}.{t}.{n}" for s in SOURCES for t in TENSORS[:2] for n in ("patterns", "agreement")),
+    *(f"{s}.{t}.{name}" for s in SOURCES[:2] for t in TENSORS[:2] for name in CORRELATED),
     *(f"{s}.{t}.{name}" for s in SOURCES for t in SALIENCIES for name in ("mean", "l1")),
     *(f"{s}.{t}.cosine" for s in SOURCES[1:] for t in COMPARED),
 )
@@ -159,22 +176,25 @@ def layer_statistics(
             prefix, _, name = column.rpartition(".")
             asked.setdefault(prefix.partition(".")[0], {}).setdefault(prefix, []).append(name)
     results: dict[str, list[Tensor]] = {column: [] for column in columns}
-    clean: list[_Layer] = []
-    for source in SOURCES:
+    compared = "step" in asked or any(column.endswith(".cosine") for column in columns)
+    sources = [s for s in SOURCES if s in asked or (s == SOURCES[0] and compared)] or [SOURCES[0]]
+    first: list[_Layer] = []
+    for source in sources:
         wanted = asked.get(source, {})
-        if not clean:  # the first run also shows the sizes and weights
+        if not first:
             wanted = wanted | asked.get("layer", {}) | asked.get("weight", {})
-        elif not wanted:
-            continue
         seed_all(seed)  # so that the network draws the same for every input
-        with network.with_values(_stepped(clean) if source == "step" else ()):
+        with network.with_values(_stepped(first) if source == "step" else ()):
             layers = _run(
-                network, inputs.get(source, images), None if source == "noise" else labels
+                network,
+                inputs.get(source, images),
+                None if source == "noise" else labels,
+                backward=compared or any(_needs_gradient(prefix) for prefix in wanted),
             )
-            clean = clean or layers
-            if not layers or len(layers) != len(clean):
-                raise ValueError(f"got {len(clean)} layers for images, {len(layers)} for {source}")
-            for layer, other in zip(layers, clean, strict=True):
+            first = first or layers
+            if not layers or len(layers) != len(first):
+                raise ValueError(f"got {len(first)} layers at first, {len(layers)} for {source}")
+            for layer, other in zip(layers, first, strict=True):
                 for prefix, names in wanted.items():
                     values = _reduce(layer, other, prefix.rpartition(".")[2], names)
                     for name in names:
@@ -183,8 +203,14 @@ def layer_statistics(
     return dict(zip(results, numbers.cpu().numpy(), strict=True))
 
 
-def _run(network: MeasuredNetwork, images: Tensor, labels: Tensor | None) -> list[_Layer]:
-    """Run forward and backward, and list the tensors of each call of a layer."""
+def _needs_gradient(prefix: str) -> bool:
+    return prefix.endswith(("_gradient", "_saliency"))
+
+
+def _run(
+    network: MeasuredNetwork, images: Tensor, labels: Tensor | None, *, backward: bool
+) -> list[_Layer]:
+    """Run a network, and list the tensors of each call of a layer."""
     uses: list[dict[str, Tensor]] = []
 
     def keep(operation: Operation, out: Tensor) -> Tensor | None:
@@ -195,10 +221,12 @@ def _run(network: MeasuredNetwork, images: Tensor, labels: Tensor | None) -> lis
 
     with network.operations.observing(dict.fromkeys(WEIGHTED, keep)):
         logits = network(images.detach().clone().requires_grad_(True))
-    loss = logits.sum() if labels is None else functional.cross_entropy(logits, labels)
-    reached = [t for use in uses for t in use.values() if t.requires_grad]
-    gradients = torch.autograd.grad(loss, reached, materialize_grads=True)
-    gradient_of = {id(t): g for t, g in zip(reached, gradients, strict=True)}
+    gradient_of: dict[int, Tensor] = {}
+    if backward:
+        loss = logits.sum() if labels is None else functional.cross_entropy(logits, labels)
+        reached = [t for use in uses for t in use.values() if t.requires_grad]
+        gradients = torch.autograd.grad(loss, reached, materialize_grads=True)
+        gradient_of = {id(t): g for t, g in zip(reached, gradients, strict=True)}
     return [dict(_with_gradients(use, gradient_of)) for use in uses]
 
 
@@ -236,6 +264,8 @@ def _reduce(layer: _Layer, other: _Layer, tensor: str, names: Collection[str]) -
     if "cosine" in names:
         same = _rows(other[tensor], like=layer[tensor])
         values["cosine"] = functional.cosine_similarity(rows.flatten(), same.flatten(), dim=0)
+    if not set(CORRELATED).isdisjoint(names):
+        values |= _channels(layer[tensor], axis=-1 if layer["weight"].dim() == 2 else 1)
     for each, reduce in _REDUCTIONS.items():
         if not set(each).isdisjoint(names):
             values |= reduce(rows)

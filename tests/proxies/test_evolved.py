@@ -1,0 +1,65 @@
+"""Evolved proxies: programs over the statistics of layers, measured by one pass."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from acorn.proxies import list_proxies, run, select
+from acorn.proxies._programs.evolved import EvolvedProxy
+from acorn.proxies._programs.layer_statistics import layer_statistics
+from acorn.proxies._programs.layer_table import LayerTable
+from acorn.proxies._programs.program import Program
+from tests.proxies.small import batch, cell_network, measured
+
+EVOLVED = list_proxies("evolved_*")
+
+
+def program_of(name: str) -> Program:
+    (proxy,) = select([name])
+    assert isinstance(proxy.definition, type)
+    assert issubclass(proxy.definition, EvolvedProxy)
+    return proxy.definition.program
+
+
+@pytest.mark.parametrize("name", EVOLVED)
+def test_value_is_the_program_of_all_statistics(name: str) -> None:
+    network, (images, labels) = cell_network(), batch()
+    program = program_of(name)
+    with measured(network, images) as copied:
+        statistics = layer_statistics(copied, images, labels)
+    expected = program(LayerTable(np.zeros(1, np.int64), statistics))[0]
+    together = run(network, images, labels, num_classes=4).values[name]
+    alone = run(network, images, labels, num_classes=4, proxies=[name]).values[name]
+    assert alone == together == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", EVOLVED)
+def test_larger_networks_have_larger_values(name: str) -> None:
+    def value(width: int, depth: int) -> float:
+        torch.manual_seed(0)
+        layers: list[nn.Module] = []
+        for number in range(depth):
+            layers += [nn.Conv2d(width if number else 3, width, 3, padding=1)]
+            layers += [nn.BatchNorm2d(width), nn.ReLU()]
+        net = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, 4))
+        found = run(net, *batch(), num_classes=4, proxies=[name]).values[name]
+        assert found is not None
+        return found
+
+    assert value(16, 4) > value(4, 4)
+    assert value(8, 6) > value(8, 2)
+
+
+def test_networks_without_layers_have_no_value() -> None:
+    class Constant(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.bias = nn.Parameter(torch.zeros(4))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.mean(dim=(1, 2, 3))[:, None] + self.bias
+
+    result = run(Constant(), *batch(), num_classes=4, proxies=EVOLVED)
+    assert set(result.values.values()) == {None}
+    assert all("layers" in reason for reason in result.reasons.values())
