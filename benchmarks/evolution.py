@@ -1,25 +1,25 @@
 """Measure evolved proxies on tasks that they never saw: ``python -m benchmarks.evolution``.
 
-Three experiments, each with several seeds, of which the tasks for choosing choose one:
+Experiments, the first three with several seeds, of which the tasks for choosing choose one:
 
-- *space*: one space is left out. Programs evolve on CIFAR-10 of the other spaces and on real
-  networks with half of the networks, stop on the other half, and are chosen on the other datasets
-  of these spaces. Scored on all datasets of the space left out.
-- *dataset*: programs evolve on ImageNet16-120 of one space with half of its networks (one part of
-  them to evolve on, one to stop on, one to choose on), and are scored on CIFAR-10 and CIFAR-100
-  with the other half: GreenMachine's setting of one space, without its datasets and networks.
+- *space*: one space is left out. Programs evolve on CIFAR-10 of the other spaces with half of the
+  networks, and on cells of several widths; they stop on the other half, and are chosen on the other
+  datasets of these spaces. Scored on all datasets of the space left out.
+- *dataset*: programs evolve on one dataset of one space with a third of its networks, stop on the
+  second third, and are scored on all datasets with the last third. On ImageNet16-120, CIFAR-10 and
+  CIFAR-100 are unseen tasks; on CIFAR-10 only the networks are.
 - *all*: programs evolve on CIFAR-10 of all spaces, and are scored on the other datasets.
+- *shipped*: the ``evolved_*`` proxies of the engine, on ``--scored`` networks of each dataset.
 
-Kendall's tau is over networks drawn at random (one for each equivalence class), and over
-accuracy-stratified draws, as GreenMachine does it. Beside them, the best published proxies of the
-tables of ``benchmarks.correlations``, on CIFAR-10.
+Kendall's tau is over networks drawn at random (one for each equivalence class), over
+accuracy-stratified draws, as GreenMachine does it, and within groups of networks of about the same
+size. Beside them, the best published proxies of the tables of ``benchmarks.correlations``.
 
-The statistics of 500 networks of each space and dataset are measured first, which takes about 70
-minutes on one core; ``--statistics`` keeps them.
+The statistics are measured first, about a second for each network and dataset on one core;
+``--statistics`` keeps them, and ``--features`` the values of the shipped proxies.
 """
 
 import argparse
-import importlib.util
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -27,31 +27,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from acorn.features.feature_table import FeatureTable
 from acorn.features.recipe import FeatureRecipe
 from acorn.learning.evaluation_metrics import tau
+from acorn.proxies import list_proxies
 from acorn.proxies._programs.program import Program
-from acorn.spaces import get_space
 from benchmarks.correlations import SPACES, path
+from training.features.compute import compute_features
 from training.labels.reading import read_labels
-from training.proxy_evolution.experiment import evolve_proxies
-from training.proxy_evolution.fitness import Fitness, Task, stratified
+from training.proxy_evolution.experiment import canonical_forms, evolve_proxies, select_networks
+from training.proxy_evolution.fitness import Fitness, Floats, Task, stratified
 from training.proxy_evolution.genetic_programming import ProgramSearch
-from training.proxy_evolution.network_statistics import measure_networks
 from training.proxy_evolution.task_sources import TaskReader, TaskSource
+from training.proxy_evolution.widths import width_task
 
 DATASETS = {
     "nats_tss": ("cifar10", "cifar100", "ImageNet16-120"),
     "nats_sss": ("cifar10", "cifar100", "ImageNet16-120"),
     "nasbench_macro": ("cifar10",),
 }
-MAIN = ("cifar10", "imagenet1k")
-"""Datasets on which programs evolve."""
-
-REAL = 76
-"""Real networks: those of at most half a billion multiply-accumulates."""
+MAIN = "cifar10"
+"""Dataset on which programs evolve."""
 
 SHOWN = 8
 """Published proxies in the table."""
@@ -59,46 +56,18 @@ SHOWN = 8
 Tasks = Mapping[tuple[str, str], Task]
 
 
-def read_tasks(shared: Path, statistics: Path, networks: int, workers: int) -> Tasks:
+def read_tasks(options: argparse.Namespace) -> Tasks:
     """Read labels and measure networks."""
-    reader = TaskReader(["clean"], networks, statistics, workers=workers)
+    reader = TaskReader(["clean"], options.networks, options.statistics, workers=options.workers)
     tasks = {}
     for space in SPACES:
-        labels = [str(shared / "benchmarks" / f"{space}_clean.parquet")]
+        labels = [str(options.shared / "benchmarks" / f"{space}_clean.parquet")]
         for dataset in DATASETS[space]:
+            if dataset not in options.datasets:
+                continue
             (task,), _ = reader.read([TaskSource(space, dataset, labels)])
             tasks[space, dataset] = task
-    if importlib.util.find_spec("timm"):
-        tasks["timm", "imagenet1k"] = real_networks(shared, statistics, workers)
     return tasks
-
-
-def real_networks(shared: Path, statistics: Path, workers: int) -> Task:
-    """Read real networks without pretraining: the best recipe of each, the cheapest networks."""
-    table = pl.read_parquet(shared / "benchmarks" / "imagenet_timm.parquet")
-    speed = pl.read_parquet(shared / "benchmarks" / "imagenet_timm_speed.parquet")
-    costs = speed.group_by("arch").agg(pl.col("gmacs").min())
-    rows = (
-        table.filter(pl.col("pretraining") == "none")
-        .group_by("arch")
-        .agg(pl.col("imagenet1k.clean").max(), pl.col("image_size").min())
-        .join(costs, on="arch")
-        .sort("gmacs", "arch")
-        .head(REAL)
-    )
-    space = get_space("timm")
-    archs = [
-        f"{space.parse(arch).canonical}@{size}"
-        for arch, size in rows.select("arch", "image_size").rows()
-    ]
-    layers = measure_networks(
-        FeatureRecipe.create("imagenet1k", (), batch_size=8),
-        "timm",
-        archs,
-        statistics / "timm-imagenet1k.parquet",
-        workers=workers,
-    )
-    return Task("timm/imagenet1k/clean", layers, rows["imagenet1k.clean"].to_numpy())
 
 
 def part(task: Task, number: int, parts: int) -> Task:
@@ -131,36 +100,64 @@ def show(title: str, program: Program, tasks: Sequence[Task]) -> None:
         print(f"    {name:32s}{kind:12s}{value:7.3f}", flush=True)
 
 
-def leave_one_space_out(tasks: Tasks, settings: ProgramSearch, seeds: int) -> None:
+def leave_one_space_out(tasks: Tasks, widths: Task, settings: ProgramSearch, seeds: int) -> None:
     """Evolve without each space, and score on it."""
     for space in SPACES:
         others = {key: task for key, task in tasks.items() if key[0] != space}
-        main = [task for key, task in others.items() if key[1] in MAIN]
+        main = [task for key, task in others.items() if key[1] == MAIN]
         program = best(
             settings,
             seeds,
-            tasks=[part(task, 0, 2) for task in main],
-            stop_on=[part(task, 1, 2) for task in main],
-            choose_on=[task for key, task in others.items() if key[1] not in MAIN] or main,
+            tasks=[widths, *(part(task, 0, 2) for task in main)],
+            stop_on=[widths, *(part(task, 1, 2) for task in main)],
+            choose_on=[task for key, task in others.items() if key[1] != MAIN],
         )
         show(f"without {space}", program, [t for key, t in tasks.items() if key[0] == space])
 
 
 def leave_datasets_out(tasks: Tasks, settings: ProgramSearch, seeds: int) -> None:
-    """Evolve on one dataset of a space, and score on the others with other networks."""
+    """Evolve on one dataset of a space, and score on all with other networks."""
     for space in SPACES:
-        if (space, "ImageNet16-120") not in tasks:
-            continue
-        seen = tasks[space, "ImageNet16-120"]
-        program = best(
-            settings,
-            seeds,
-            tasks=[part(seen, 0, 6), part(seen, 2, 6)],
-            stop_on=[part(seen, 4, 6)],
-            choose_on=[part(seen, 0, 2)],
-        )
-        unseen = [part(tasks[space, dataset], 1, 2) for dataset in ("cifar10", "cifar100")]
-        show(f"{space}, other datasets and networks", program, unseen)
+        for dataset in (MAIN, "ImageNet16-120"):
+            if (space, dataset) not in tasks:
+                continue
+            seen = tasks[space, dataset]
+            stop = [part(seen, 1, 3)]
+            program = best(settings, seeds, tasks=[part(seen, 0, 3)], stop_on=stop, choose_on=stop)
+            unseen = [part(task, 2, 3) for key, task in tasks.items() if key[0] == space]
+            show(f"{space}, evolved on {dataset}", program, unseen)
+
+
+def score_shipped(shared: Path, features: Path, networks: int, workers: int) -> None:
+    """Print the taus of the evolved proxies of the engine."""
+    names = list_proxies("evolved_*")
+    features.mkdir(parents=True, exist_ok=True)
+    print(f"{'proxy':24s}{'task':32s}{'random':>8s}{'stratified':>12s}")
+    for space in SPACES:
+        file = str(shared / "benchmarks" / f"{space}_clean.parquet")
+        for dataset in DATASETS[space]:
+            labels = read_labels([file], space=space, dataset=dataset)
+            chosen = select_networks(labels, networks, seed=1)
+            table = compute_features(
+                FeatureRecipe.create(dataset, names, batch_size=16),
+                space,
+                canonical_forms(chosen),
+                features / f"{space}-{dataset}.parquet",
+                workers=workers,
+            )
+            X = table.matrix(names, chosen.ids)
+            y = chosen.matrix(["clean"])[:, 0]
+            for name, column in zip(names, X.T.astype(float), strict=True):
+                taus = "".join(f"{value:10.3f}" for value in random_and_stratified(y, column))
+                print(f"{name:24s}{space + '/' + dataset:32s}{taus}", flush=True)
+
+
+def random_and_stratified(y: Floats, x: Floats) -> tuple[float, float]:
+    """Tau over all networks, and the mean over three accuracy-stratified draws of half of them."""
+    rng = np.random.default_rng(0)
+    draws = [stratified(y, len(y) // 2, rng) for _ in range(3)]
+    taus = [tau(y[rows], x[rows]) if np.ptp(x[rows]) else 0.0 for rows in draws]
+    return tau(y, x) if np.ptp(x) else 0.0, float(np.mean(taus))
 
 
 def published(shared: Path) -> Iterator[tuple[str, list[float]]]:
@@ -173,15 +170,12 @@ def published(shared: Path) -> Iterator[tuple[str, list[float]]]:
         known = dict(zip(labels.ids, labels.matrix(["clean"])[:, 0], strict=True))
         archs = [arch for arch in frame["arch"] if f"{space}/{arch}" in known]
         y = np.array([known[f"{space}/{arch}"] for arch in archs])
-        rng = np.random.default_rng(0)
-        draws = [np.arange(len(y)), *(stratified(y, len(y) // 2, rng) for _ in range(3))]
         frame = frame.filter(frame["arch"].is_in(archs))
         for name in (column for column in frame.columns if "." not in column):
             if not frame[name].dtype.is_float():
                 continue
             x = np.nan_to_num(frame[name].to_numpy())
-            taus = [tau(y[rows], x[rows]) if np.ptp(x[rows]) else 0.0 for rows in draws]
-            rows.setdefault(name, []).extend([taus[0], float(np.mean(taus[1:]))])
+            rows.setdefault(name, []).extend(random_and_stratified(y, x))
     complete = {name: taus for name, taus in rows.items() if len(taus) == 2 * len(SPACES)}
     yield from sorted(complete.items(), key=lambda row: -min(row[1][::2]))
 
@@ -191,7 +185,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shared", type=Path, default=Path("../shared"))
     parser.add_argument("--statistics", type=Path, default=Path("var/statistics"))
+    parser.add_argument("--features", type=Path, default=Path("var/evolved"))
     parser.add_argument("--networks", type=int, default=500)
+    parser.add_argument("--datasets", nargs="*", default=DATASETS["nats_tss"])
+    parser.add_argument("--scored", type=int, default=1000)
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--population", type=int, default=100)
@@ -199,10 +196,9 @@ def main() -> None:
     parser.add_argument("--islands", type=int, default=4)
     parser.add_argument("--complexity", type=float, default=0.003)
     parser.add_argument(
-        "--experiments", nargs="*", default=["published", "space", "dataset", "all"]
+        "--experiments", nargs="*", default=["published", "shipped", "space", "dataset", "all"]
     )
     options = parser.parse_args()
-    tasks = read_tasks(options.shared, options.statistics, options.networks, options.workers)
     settings = ProgramSearch(
         options.population,
         options.generations,
@@ -214,15 +210,21 @@ def main() -> None:
         print(f"{'published proxy':18s}", *(f"{space:>22s}" for space in SPACES))
         for name, taus in [*published(options.shared)][:SHOWN]:
             print(f"{name:18s}", *(f"{value:11.3f}" for value in taus), flush=True)
+    if "shipped" in options.experiments:
+        score_shipped(options.shared, options.features, options.scored, options.workers)
+    if not {"space", "dataset", "all"} & {*options.experiments}:
+        return
+    tasks = read_tasks(options)
+    widths = width_task()
     if "space" in options.experiments:
-        leave_one_space_out(tasks, settings, options.seeds)
+        leave_one_space_out(tasks, widths, settings, options.seeds)
     if "dataset" in options.experiments:
         leave_datasets_out(tasks, settings, options.seeds)
     if "all" in options.experiments:
         sides: dict[str, Any] = {
-            "tasks": [task for key, task in tasks.items() if key[1] in MAIN],
+            "tasks": [widths, *(task for key, task in tasks.items() if key[1] == MAIN)],
             "stop_on": [task for key, task in tasks.items() if key[1] == "ImageNet16-120"],
-            "choose_on": [task for key, task in tasks.items() if key[1] == "cifar100"],
+            "choose_on": [task for key, task in tasks.items() if key[1] != MAIN],
         }
         program = best(settings, options.seeds, **sides)
         show("all spaces", program, [*tasks.values()])

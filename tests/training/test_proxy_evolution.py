@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from scipy.stats import kendalltau
 from torch import nn
 
 from acorn.datasets import get_dataset
@@ -19,7 +20,8 @@ from acorn.proxies._programs.program import Program
 from acorn.spaces import get_space
 from tests.proxies.small import measured
 from training.commands.main import run
-from training.proxy_evolution.fitness import Fitness, Floats, Task, stratified
+from training.proxy_evolution import widths
+from training.proxy_evolution.fitness import Draw, Fitness, Floats, Task, stratified
 from training.proxy_evolution.genetic_programming import ProgramSearch, evolve_programs
 from training.proxy_evolution.network_statistics import measure_networks
 
@@ -230,6 +232,30 @@ def test_fitness_is_a_soft_minimum() -> None:
     even = stratified(labels, 8, np.random.default_rng(0))
     assert len(set(even)) == 8
     assert (labels[even] < 50).sum() >= 4  # of which a plain draw would have half a one
+
+
+def test_networks_are_ranked_within_groups() -> None:
+    task = labelled(np.array([1.0, 2.0, 3.0, 11.0, 10.0, 9.0]))
+    labels = np.array([1.0, 2.0, 3.0, 1.0, 2.0, 3.0])
+    fitness = Fitness.of([Task("w", task.networks, labels, np.repeat([0, 1], 3))])
+    assert fitness.taus(Program("network.weights")) == {("w", "within groups"): pytest.approx(0)}
+
+
+def test_wider_networks_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(widths, "CELLS", 2)
+    task = widths.width_task("ImageNet16-120", batch_size=2)
+    assert len(task.labels) == 2 * len(widths.WIDTHS)
+    assert Fitness.of([task])(Program("network.weights")) == pytest.approx(1)
+    assert Fitness.of([task])(Program("network.layers")) == pytest.approx(0)
+
+
+def test_tau_of_pairs_is_that_of_scipy() -> None:
+    rng = np.random.default_rng(0)
+    labels, values = rng.integers(0, 6, (2, 60)).astype(np.float64)
+    drawn = rng.permutation(60)[:40]
+    expected = kendalltau(labels[drawn], values[drawn]).statistic
+    assert Draw(drawn, labels[drawn]).tau(values) == pytest.approx(expected, abs=1e-6)
+    assert Draw(drawn, labels[drawn]).tau(np.ones(60)) == 0
 
 
 @pytest.mark.slow

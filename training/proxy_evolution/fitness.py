@@ -7,6 +7,7 @@ at random hardly differ in accuracy. In addition networks of about the same size
 is what proxies tell most easily, and in some spaces it says nothing of accuracy.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -32,8 +33,12 @@ SIZE_GROUPS = 4
 SHARPNESS = 10.0
 """A program gains as much by .1 of its worst tau as by e times that of one .1 better."""
 
-KINDS = ("random", "stratified", "same size")
+WITHIN = "within groups"
+KINDS = ("random", "stratified", "same size", WITHIN)
 """How the networks of a draw are alike."""
+
+PAIRWISE = 250
+"""Networks up to which comparing all pairs is faster than sorting."""
 
 CACHED = 400
 """Results of subtrees that are kept, over all networks."""
@@ -51,11 +56,53 @@ class Task:
         Statistics of the layers.
     labels : numpy.ndarray
         Shape (networks,); NaN is missing.
+    groups : numpy.ndarray, optional
+        Group of each network, shape (networks,): networks are then ranked within groups alone.
     """
 
     name: str
     networks: LayerTable
     labels: Floats
+    groups: Rows | None = None
+
+
+class Draw:
+    """Networks that are ranked together.
+
+    Parameters
+    ----------
+    rows : numpy.ndarray
+        Rows of the networks, shape (n,).
+    labels : numpy.ndarray
+        Their labels, shape (n,).
+    """
+
+    def __init__(self, rows: Rows, labels: Floats) -> None:
+        self.rows = rows
+        self._labels = labels
+        self._signs = _signs(labels) if len(rows) <= PAIRWISE else None
+
+    def tau(self, values: Floats) -> float:
+        """Rank the networks.
+
+        Parameters
+        ----------
+        values : numpy.ndarray
+            Values of all networks.
+
+        Returns
+        -------
+        float
+            Kendall's tau-b; 0 if the networks of the draw have equal values.
+        """
+        drawn = values[self.rows]
+        if np.ptp(drawn) == 0:
+            return 0.0
+        if self._signs is None:
+            return tau(self._labels, drawn)
+        signs = _signs(drawn)
+        pairs = np.vdot(signs, signs) * np.vdot(self._signs, self._signs)
+        return float(np.vdot(signs, self._signs) / math.sqrt(pairs))
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,12 +113,12 @@ class Fitness:
     ----------
     networks : LayerTable
         Networks of all tasks.
-    draws : dict of (str, str) to list of (numpy.ndarray, numpy.ndarray)
-        By task and one of :data:`KINDS`: rows of networks, and their labels.
+    draws : dict of (str, str) to list of Draw
+        Draws by task and one of :data:`KINDS`.
     """
 
     networks: LayerTable
-    draws: dict[tuple[str, str], list[tuple[Rows, Floats]]]
+    draws: dict[tuple[str, str], list[Draw]]
 
     def __post_init__(self) -> None:
         cache: LRUCache[Tree, Floats] = LRUCache(CACHED)
@@ -95,21 +142,25 @@ class Fitness:
         Fitness
         """
         rng = np.random.default_rng(seed)
-        draws: dict[tuple[str, str], list[tuple[Rows, Floats]]] = {}
+        draws: dict[tuple[str, str], list[Draw]] = {}
         offset = 0
         for task in tasks:
             known = np.flatnonzero(np.isfinite(task.labels))
             labels = task.labels[known]
-            sizes = Program(WEIGHTS)(task.networks)[known]
-            half = max(2, len(known) // 2)
-            kinds = {
-                "random": [np.arange(len(known))],
-                "stratified": [stratified(labels, half, rng) for _ in range(repeats)],
-                "same size": np.array_split(np.argsort(sizes, kind="stable"), SIZE_GROUPS),
-            }
+            if task.groups is not None:
+                groups = task.groups[known]
+                kinds = {WITHIN: [np.flatnonzero(groups == group) for group in np.unique(groups)]}
+            else:
+                sizes = Program(WEIGHTS)(task.networks)[known]
+                half = max(2, len(known) // 2)
+                kinds = {
+                    "random": [np.arange(len(known))],
+                    "stratified": [stratified(labels, half, rng) for _ in range(repeats)],
+                    "same size": np.array_split(np.argsort(sizes, kind="stable"), SIZE_GROUPS),
+                }
             for kind, parts in kinds.items():
                 draws[task.name, kind] = [
-                    (known[part] + offset, labels[part])
+                    Draw(known[part] + offset, labels[part])
                     for part in parts
                     if len(part) > 1 and np.ptp(labels[part]) > 0
                 ]
@@ -134,7 +185,7 @@ class Fitness:
         single = program(self.networks, self._cache).astype(np.float32)  # type: ignore[attr-defined]
         values = np.nan_to_num(single).astype(np.float64)
         return {
-            key: float(np.mean([_tau(labels, values[rows]) for rows, labels in parts]))
+            key: float(np.mean([draw.tau(values) for draw in parts]))
             for key, parts in self.draws.items()
             if parts
         }
@@ -145,8 +196,9 @@ class Fitness:
         return float(-np.log(np.mean(np.exp(-SHARPNESS * taus))) / SHARPNESS)
 
 
-def _tau(labels: Floats, values: Floats) -> float:
-    return tau(labels, values) if np.ptp(values) > 0 else 0.0
+def _signs(x: Floats) -> NDArray[np.float32]:
+    """Sign of the difference of each pair, shape (n, n)."""
+    return np.sign(np.subtract.outer(x, x)).astype(np.float32)
 
 
 def stratified(labels: Floats, n: int, rng: np.random.Generator) -> Rows:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import torch
+from torch import nn
 
 from acorn.batches import resized
 from acorn.datasets import get_dataset
@@ -90,11 +91,23 @@ def measure_networks(
     todo = [(arch,) for arch in rows.missing(archs)]
     frames = compute_in_parallel(partial(_measure, recipe, space, device), todo, workers or -1)
     rows.extend(with_progress(frames, len(todo), on_progress))
-    return _layer_table(rows.read(), archs)
+    return layer_table(rows.read(), archs)
 
 
-def _layer_table(frame: pl.DataFrame, archs: Sequence[str]) -> LayerTable:
-    """Select the rows of networks, all of which are in the table."""
+def layer_table(frame: pl.DataFrame, archs: Sequence[str]) -> LayerTable:
+    """Select the rows of networks.
+
+    Parameters
+    ----------
+    frame : polars.DataFrame
+        Rows of layers, with the column ``arch``.
+    archs : sequence of str
+        Networks, all of which are in the table.
+
+    Returns
+    -------
+    LayerTable
+    """
     rows = pl.DataFrame({"arch": archs}).join(
         frame, on="arch", how="left", maintain_order="left_right"
     )
@@ -104,17 +117,40 @@ def _layer_table(frame: pl.DataFrame, archs: Sequence[str]) -> LayerTable:
     return LayerTable(starts, {name: columns[name].to_numpy() for name in STATISTICS})
 
 
+def measure_network(network: nn.Module, recipe: FeatureRecipe, size: int | None) -> pl.DataFrame:
+    """Measure the layers of one network.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        A classifier of the dataset of the recipe, on the device that computes.
+    recipe : FeatureRecipe
+        Gives the dataset, the images and the seed.
+    size : int or None
+        Height and width of the images; None is the dataset's.
+
+    Returns
+    -------
+    polars.DataFrame
+        One row for each call of a layer, with the columns
+        :data:`~acorn.proxies._programs.layer_statistics.STATISTICS`, float32; null if a number is
+        not finite.
+    """
+    dataset, seed = get_dataset(recipe.settings.dataset).at(size), recipe.settings.seed
+    measured = MeasuredNetwork(network)
+    place = next(measured.module.parameters()).device
+    images = laid_out(resized(recipe.batch.images, dataset).to(place))
+    with measuring(measured.functions, measured.module.parameters()), torch.enable_grad():
+        measured.survey(images, dataset.num_classes, record=False)
+        columns = layer_statistics(measured, images, recipe.batch.labels.to(place), seed=seed)
+    frame = pl.DataFrame(columns, schema=dict.fromkeys(STATISTICS, pl.Float32))
+    return frame.select(pl.when(pl.all().is_finite()).then(pl.all()).name.keep())
+
+
 def _measure(recipe: FeatureRecipe, space: str, device: str, arch: str) -> pl.DataFrame:
     torch.set_num_threads(1)  # in the worker process
-    place, seed = find_device(device), recipe.settings.seed
     form, size = split_row_id(arch)
     dataset = get_dataset(recipe.settings.dataset).at(size)
-    network = MeasuredNetwork(build_seeded(get_space(space), form, dataset, seed=seed), place)
-    images = laid_out(resized(recipe.batch.images, dataset).to(place))
-    with measuring(network.functions, network.module.parameters()), torch.enable_grad():
-        network.survey(images, dataset.num_classes, record=False)
-        columns = layer_statistics(network, images, recipe.batch.labels.to(place), seed=seed)
-    frame = pl.DataFrame(columns, schema=dict.fromkeys(STATISTICS, pl.Float32))
-    return frame.select(
-        pl.lit(arch).alias("arch"), pl.when(pl.all().is_finite()).then(pl.all()).name.keep()
-    )
+    network = build_seeded(get_space(space), form, dataset, seed=recipe.settings.seed)
+    frame = measure_network(network.to(find_device(device)), recipe, size)
+    return frame.select(pl.lit(arch).alias("arch"), pl.all())

@@ -67,6 +67,14 @@ def evolve(
     complexity: Annotated[
         float, typer.Option(help="What a node of a program costs, in tau.")
     ] = 0.001,
+    widths: Annotated[
+        bool,
+        typer.Option(
+            "--widths",
+            help="Also rank cells of NAS-Bench-201 by their width, for programs that transfer to "
+            "spaces of other widths.",
+        ),
+    ] = False,
     statistics: Annotated[
         Path | None,
         options.optional(
@@ -135,6 +143,7 @@ def evolve(
         return
 
     from training.proxy_evolution.genetic_programming import ProgramSearch
+    from training.proxy_evolution.widths import width_task
 
     settings = ProgramSearch(population, generations, islands, patience, complexity, seed)
     evolving, scoring = reader.read(sources, held_out)
@@ -143,6 +152,17 @@ def evolve(
         reader.read([TaskSource.parse(text) for text in given or []])[0]
         for given in (stop_on, choose_on)
     )
+    if widths:
+        with progress("widths") as on_progress:
+            task_of_widths = width_task(
+                sources[0].dataset,
+                batch_size=batch_size,
+                device=device,
+                seed=seed,
+                on_progress=on_progress,
+            )
+        evolving.append(task_of_widths)
+        stop = [*stop, task_of_widths] if stop else []
     with progress("generations") as on_progress:
         result = experiment.evolve_proxies(
             evolving,
