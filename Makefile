@@ -42,10 +42,11 @@ $(EXTRAS)/.installed: requirements-extras.lock pyproject.toml setup.py
 	touch $@
 
 EXTRAS_TESTS := tests/proxies/test_architectures.py tests/proxies/test_real_networks.py \
-  tests/service/test_tracing.py tests/spaces/test_onnx.py tests/spaces/test_timm.py
+  tests/service/test_tracing.py tests/spaces/test_onnx.py tests/spaces/test_timm.py \
+  tests/test_search_objective.py
 
 # The tests of Ray run in one process, because they would find each other's clusters.
-test-extras: $(EXTRAS)/.installed ## Run the tests of Ray, OpenTelemetry, timm and torchvision
+test-extras: $(EXTRAS)/.installed ## Run the tests of Ray, OpenTelemetry, timm, Optuna and pymoo
 	OMP_NUM_THREADS=1 $(EXTRAS)/bin/python -m pytest tests/training/test_compute_features.py
 	OMP_NUM_THREADS=1 $(EXTRAS)/bin/python -m pytest tests/service/test_ray.py
 	OMP_NUM_THREADS=1 $(EXTRAS)/bin/python -m pytest $(PARALLEL) $(EXTRAS_TESTS)
@@ -77,7 +78,7 @@ lock: ## Pin the newest versions that pyproject.toml allows
 	build/lock/bin/python -m pip freeze --all --exclude acorn-nas --exclude pip | sed 's/+cpu//' > requirements-test.lock
 	rm -rf build/lock && $(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip install --quiet torch==2.14.1 torchvision==0.29.1 setuptools \
-	  '.[bench,evolve,images,otel,ray,report,serve,timm]' \
+	  '.[bench,evolve,images,otel,ray,report,search,serve,timm]' \
 	  beartype hypothesis httpx pytest pytest-timeout pytest-xdist
 	build/lock/bin/python -m pip freeze --all --exclude acorn-nas --exclude pip > requirements-extras.lock
 

@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from acorn.accuracy_predictor import AccuracyPredictor
     from acorn.bundle_predictor import load_bundle
     from acorn.proxies import compute_proxies, list_proxies
+    from acorn.search_objective import SearchObjective
     from acorn.spaces import build_network
     from acorn.spaces.graph.exporting import export_graph
     from acorn.spaces.graph.onnx_files import from_onnx
 
 __all__ = [
     "AccuracyPredictor",
+    "SearchObjective",
     "__version__",
     "build_network",
     "compute_proxies",
@@ -69,6 +71,7 @@ __getattr__ = lazy_names(
         "acorn.accuracy_predictor": ("AccuracyPredictor",),
         "acorn.bundle_predictor": ("load_bundle",),
         "acorn.proxies": ("compute_proxies", "list_proxies"),
+        "acorn.search_objective": ("SearchObjective",),
         "acorn.spaces": ("build_network",),
         "acorn.spaces.graph.exporting": ("export_graph",),
         "acorn.spaces.graph.onnx_files": ("from_onnx",),

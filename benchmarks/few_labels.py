@@ -20,12 +20,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from acorn.datasets import get_dataset
 from acorn.features.feature_table import FeatureRow, FeatureTable
 from acorn.features.proxy_settings import ProxySettings
 from acorn.forests import Intervals, bounded
 from acorn.learning.evaluation_metrics import tau
 from acorn.learning.few_labels import Inputs, estimate, prior_ranks
-from acorn.learning.few_labels.columns import column_groups
+from acorn.learning.few_labels.columns import SIZE_PROXIES, column_groups
 from acorn.learning.fitting import Configuration, fit_forests
 from acorn.proxies import list_proxies
 from acorn.spaces import get_space
@@ -36,6 +37,9 @@ SIZES = (10, 25, 50, 100)
 LEVEL = 0.9
 STRUCTURE_TABLE = {"nats_sss": TABLES / "nats_sss-structure.parquet"}
 """Tables of structure columns; others are in the bundle of the space."""
+
+MOSTLY_MISSING = 0.5
+"""Share of missing values from which a feature of a whole space is left out."""
 
 ROBUST = ("pgd_linf_1.0", "adv.pgd_linf_8")
 CLEAN_LABELS = 100
@@ -68,9 +72,13 @@ class Population:
         targets: Sequence[str] = ("clean", *ROBUST),
         whole: bool = False,
     ) -> "Population":
-        """Read the members that have labels and proxies: of ``benchmarks/features``, or all."""
+        """Read the members that have labels and proxies: of ``benchmarks/features``, or all.
+
+        Of the whole space, features that most members lack are left out; size is counted.
+        """
         released = RELEASED / f"{space}-cifar10" / "features.parquet"
-        structure = FeatureTable.read(STRUCTURE_TABLE.get(space, released))
+        table = released if whole else STRUCTURE_TABLE.get(space, released)
+        structure = FeatureTable.read(table)
         proxies = structure if whole else FeatureTable.read(path(space))
         labels = find_release(f"{space}-{dataset}").read_labels(shared).by_function()
         labels = labels.only(set(proxies.ids))
@@ -84,8 +92,16 @@ class Population:
             proxies.matrix(measured, labels.ids),
         )
         targets = [name for name in targets if name in labels.targets]
-        names = [*graph, *columns[0], *measured]
-        return cls(archs, names, bounded(np.hstack(parts)), targets, labels.matrix(targets))
+        names, X = [*graph, *columns[0], *measured], np.hstack(parts)
+        if whole:
+            kept = np.flatnonzero(np.isnan(X).mean(axis=0) < MOSTLY_MISSING)
+            names, X = [names[column] for column in kept], X[:, kept]
+            if not {*SIZE_PROXIES} & {*names}:
+                costs = [get_space(space).cost(arch, get_dataset(dataset)) for arch in archs]
+                names = [*names, *SIZE_PROXIES]
+                X = np.column_stack([X, [(cost.params, cost.flops) for cost in costs]])
+        X = bounded(X.astype(np.float32))
+        return cls(archs, names, X, targets, labels.matrix(targets))
 
     def table(self, space: str) -> FeatureTable:
         """Arrange the features as a table."""

@@ -2,7 +2,7 @@
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:  # spaces parse and canonicalise without torch; only `build` n
     from torch import nn
 
 Choice = TypeVar("Choice")
+ChoiceValue = str | int | float | bool | None
+"""A value of a choice."""
 
 
 def change_one(
@@ -362,6 +364,41 @@ class Space(ABC):
             If the space does not list them, which is the default.
         """
         raise InputError(f"got {self.name}; expected a space that lists neighbours, as nats_tss")
+
+    def choice_values(self) -> Mapping[str, Sequence[ChoiceValue]]:
+        """List the choices of an architecture, which optimisers of other libraries set.
+
+        Returns
+        -------
+        mapping of str to sequence
+            Name of each choice, and its values.
+
+        Raises
+        ------
+        InputError
+            If the architectures are not a fixed number of choices, which is the default.
+        """
+        raise InputError(f"got {self.name}; expected a space of choices, as nats_tss")
+
+    def compose(self, values: Sequence[ChoiceValue]) -> str:  # noqa: ARG002
+        """Write the architecture of some choices.
+
+        Parameters
+        ----------
+        values : sequence
+            One of the values of each choice, in the order of :meth:`choice_values`.
+
+        Returns
+        -------
+        str
+            A specification of this space.
+
+        Raises
+        ------
+        InvalidArchitectureError
+            If the space refuses the combination.
+        """
+        raise InputError(f"got {self.name}; expected a space of choices, as nats_tss")
 
     def columns(self, canonical: str) -> dict[str, float]:  # noqa: ARG002
         """Compute the space's own structure features; by default there are none.

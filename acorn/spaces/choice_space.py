@@ -4,7 +4,7 @@ import math
 import random
 import re
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from itertools import islice, product
 from numbers import Real
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin,
 
 from acorn.datasets import DATASETS, Dataset
 from acorn.errors import InputError, InvalidArchitectureError, abbreviate
-from acorn.spaces.base import Architecture, Cost, Neighbour, Space
+from acorn.spaces.base import Architecture, ChoiceValue, Cost, Neighbour, Space
 from acorn.spaces.building import build_without_weights
 from acorn.strict_json import JSONError, parse_json
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 LARGEST = 100_000
 """Number of combinations up to which a space lists its architectures."""
 
-Value = str | int | float | bool | None
-"""A value of a choice."""
 
 _MOST_POSITIONS = 1_000
 _MOST_VALUES = 1_000
@@ -46,7 +44,7 @@ class _Choice:
     """
 
     name: str
-    allowed: tuple[tuple[Value, ...], ...]
+    allowed: tuple[tuple[ChoiceValue, ...], ...]
     is_repeated: bool
 
     @property
@@ -56,7 +54,7 @@ class _Choice:
             return [self.name]
         return [f"{self.name}, position {place}" for place in range(len(self.allowed))]
 
-    def read(self, got: object) -> Value | tuple[Value, ...]:
+    def read(self, got: object) -> ChoiceValue | tuple[ChoiceValue, ...]:
         """Read a value, or a sequence of values, as JSON or a Python program holds it."""
         if not self.is_repeated:
             return _read(self.name, got, self.allowed[0])
@@ -69,7 +67,7 @@ class _Choice:
             for title, value, allowed in zip(self.titles, got, self.allowed, strict=True)
         )
 
-    def read_text(self, text: str) -> Value | tuple[Value, ...]:
+    def read_text(self, text: str) -> ChoiceValue | tuple[ChoiceValue, ...]:
         """Read the text of a value, or of values with colons between."""
         words = [word.strip() for word in text.split(":")]
         if len(words) != len(self.allowed):
@@ -84,7 +82,7 @@ class _Choice:
         ]
         return self.read(values if self.is_repeated else values[0])
 
-    def values(self, choices: object) -> tuple[Value, ...]:
+    def values(self, choices: object) -> tuple[ChoiceValue, ...]:
         """Return the values of a model, one for each position."""
         value = self.read(getattr(choices, self.name))
         return value if isinstance(value, tuple) else (value,)
@@ -393,6 +391,20 @@ class ChoiceSpace(Space):
                 if value != before and text is not None:
                     yield Neighbour(text, f"{titles[place]}: {_text(before)} to {_text(value)}")
 
+    def choice_values(self) -> dict[str, tuple[ChoiceValue, ...]]:
+        """List the choices by the name of their field, and their position if it is repeated."""
+        titles = [title for field in self._fields for title in field.titles]
+        return dict(zip(titles, self._positions(), strict=True))
+
+    def compose(self, values: Sequence[ChoiceValue]) -> str:
+        """Write choices as text; the model may refuse them."""
+        text = self._join(values)
+        if text is None:
+            raise InvalidArchitectureError(
+                f"got {abbreviate([*values])}; expected choices that {self.name} accepts"
+            )
+        return text
+
     def columns(self, canonical: str) -> dict[str, float]:
         """Describe the choices.
 
@@ -429,7 +441,7 @@ class ChoiceSpace(Space):
         return columns
 
     @classmethod
-    def _positions(cls) -> list[tuple[Value, ...]]:
+    def _positions(cls) -> list[tuple[ChoiceValue, ...]]:
         return [allowed for field in cls._fields for allowed in field.allowed]
 
     @classmethod
@@ -454,7 +466,7 @@ class ChoiceSpace(Space):
         return first
 
     @classmethod
-    def _join(cls, values: Iterable[Value]) -> str | None:
+    def _join(cls, values: Iterable[ChoiceValue]) -> str | None:
         """Write one value for each position as text; None if the model refuses them."""
         left = iter(values)
         by_name: dict[str, Any] = {}
@@ -473,7 +485,7 @@ class ChoiceSpace(Space):
         )
 
     @classmethod
-    def _values(cls, choices: object) -> list[Value]:
+    def _values(cls, choices: object) -> list[ChoiceValue]:
         return [value for field in cls._fields for value in field.values(choices)]
 
     def _canonical(self, choices: object) -> str:
@@ -532,7 +544,7 @@ def _read_field(name: str, hint: Any) -> _Choice:  # noqa: ANN401, RUF100
     return _Choice(name, tuple(_read_allowed(name, item) for item in items), is_repeated=True)
 
 
-def _read_allowed(name: str, hint: Any) -> tuple[Value, ...]:  # noqa: ANN401, RUF100
+def _read_allowed(name: str, hint: Any) -> tuple[ChoiceValue, ...]:  # noqa: ANN401, RUF100
     if get_origin(hint) is Annotated:
         hint = get_args(hint)[0]
     hint = getattr(hint, "__value__", hint)  # of an alias by the statement `type`
@@ -554,7 +566,7 @@ def _read_allowed(name: str, hint: Any) -> tuple[Value, ...]:  # noqa: ANN401, R
     return values
 
 
-def _read(name: str, got: object, allowed: tuple[Value, ...]) -> Value:
+def _read(name: str, got: object, allowed: tuple[ChoiceValue, ...]) -> ChoiceValue:
     """Find the allowed value that is equal to a value; 3 and 3.0 are, 1 and true are not."""
     key = _key(got)
     for value in allowed:
@@ -572,7 +584,7 @@ def _key(value: object) -> tuple[str, object]:
     return "none of these", None
 
 
-def _is_finite(value: Value) -> bool:
+def _is_finite(value: ChoiceValue) -> bool:
     return not isinstance(value, float) or math.isfinite(value)
 
 

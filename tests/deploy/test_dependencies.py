@@ -90,7 +90,7 @@ def test_the_server_packages_are_an_extra() -> None:
         ("requirements-test.lock", {"docs", "evolve", "images", "report", "serve", "test"}),
         (
             "requirements-extras.lock",
-            {"bench", "evolve", "images", "otel", "ray", "report", "serve", "timm"},
+            {"bench", "evolve", "images", "otel", "ray", "report", "search", "serve", "timm"},
         ),
     ],
 )

@@ -52,6 +52,9 @@ CHECKOUT_ONLY = frozenset(
 )
 """Files that need a change of the checkout; ``test_extending.py`` creates and runs them."""
 
+IN_EXTRAS = ("optuna", "pymoo")
+"""Packages that are in the environment of the extras; ``test_search_objective.py`` runs there."""
+
 TITLED = {"pyproject.toml": ("project",)}
 """Tables of other files than the configuration file."""
 
@@ -192,6 +195,9 @@ def shown_answers(found: list[Block]) -> list[tuple[Block, object]]:
 def test_python_runs(page: Path, sandbox: Sandbox, folder: Path) -> None:
     programs = [b for b in blocks(page) if b.language == "python" and b.title not in CHECKOUT_ONLY]
     program = "\n".join(block.text for block in programs)
+    for package in IN_EXTRAS:
+        if f"import {package}" in program:
+            pytest.importorskip(package, reason="is in the environment of the extras")
     done = subprocess.run(
         [sys.executable, "-c", sandbox.with_address(program)],
         cwd=folder,

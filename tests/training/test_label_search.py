@@ -12,7 +12,13 @@ from acorn.errors import InputError
 from acorn.features.feature_table import FeatureRow, FeatureTable
 from acorn.features.proxy_settings import ProxySettings
 from training.commands.main import run
-from training.nas.label_search import LabelSearch, MeasurementError, read_values, run_command
+from training.nas.label_search import (
+    FIRST,
+    LabelSearch,
+    MeasurementError,
+    read_values,
+    run_command,
+)
 
 SETTINGS = ProxySettings(
     dataset="cifar10", batch="noise", batch_size=4, batch_digest="0" * 64, seed=0
@@ -49,14 +55,35 @@ def truth(table: FeatureTable) -> dict[str, float]:
     return dict(zip([id_.partition("/")[2] for id_ in table.ids], labels.tolist(), strict=True))
 
 
-def test_it_finds_better_ones_than_chance() -> None:
+@pytest.mark.parametrize("sign", [1, -1])
+def test_it_finds_the_best_even_if_the_prior_misleads(sign: int) -> None:
     table = population(300)
-    labels = truth(table)
+    X = table.matrix(["graph.log_params", "graph.path_mean"]).astype(float)
+    values = 50 + sign * (40 * X[:, 0] + 5 * np.sin(6 * X[:, 1]))
+    labels = dict(zip([id_.partition("/")[2] for id_ in table.ids], values.tolist(), strict=True))
     search = LabelSearch(table, "nats_sss", ["clean"])
-    search.run(lambda arch: {"clean": labels[arch]}, 40)
-    assert len(search.labels) == 40
-    best = search.front()["clean"][0]
-    assert best >= np.quantile([*labels.values()], 0.99)
+    search.run(lambda arch: {"clean": labels[arch]}, 25)
+    assert len(search.labels) == 25
+    assert search.front()["clean"][0] == values.max()
+
+
+def test_the_first_labels_are_good_by_the_prior() -> None:
+    table = population(300)
+    X = table.matrix(["graph.log_params"])[:, 0].tolist()
+    size = dict(zip([id_.partition("/")[2] for id_ in table.ids], X, strict=True))
+    for seed in range(5):
+        search = LabelSearch(table, "nats_sss", ["clean"], seed)
+        search.run(lambda _: {"clean": 50.0}, FIRST)
+        assert min(size[arch] for arch in search.labels) > 0.6
+    anything = LabelSearch(table, "nats_sss", ["latency.gpu"])
+    anything.run(lambda _: {"latency.gpu": 1.0}, FIRST)
+    assert min(size[arch] for arch in anything.labels) < 0.6
+
+
+def test_equal_labels_do_not_stop_a_search() -> None:
+    search = LabelSearch(population(20), "nats_sss", ["clean"])
+    search.run(lambda _: {"clean": 10.0}, 12)
+    assert len(search.labels) == 12
 
 
 def test_several_objectives_give_a_front() -> None:

@@ -2,8 +2,8 @@
 
 References
 ----------
-Jones et al., Efficient global optimization of expensive black-box functions, 1998 (expected
-improvement). Knowles, ParEGO, 2006 (several objectives by random weights).
+Knowles, ParEGO: a hybrid algorithm with on-line landscape approximation for expensive
+multiobjective optimization problems, 2006 (several objectives by random weights).
 """
 
 import math
@@ -19,26 +19,27 @@ from numpy.typing import NDArray
 
 from acorn.errors import AcornError, InputError
 from acorn.features.feature_table import FeatureTable
-from acorn.learning.few_labels import Inputs, estimate, prior_ranks
+from acorn.learning.few_labels import prior_ranks
+from acorn.learning.smoothing.scores import normal_quantiles
 from acorn.nas.objectives import Objectives
 from acorn.pareto import pareto_front
 from acorn.strict_json import JSONError, parse_json
 from acorn.targets import PERCENT, Target
 from training.features.parallel import OnProgress, no_progress
+from training.nas.surrogate import Surrogate
 
 Floats = NDArray[np.float64]
 Values = dict[str, float]
 Measure = Callable[[str], Mapping[str, float]]
 """Measures an architecture: its canonical form to the value of each objective."""
 
-FIRST = 8
-"""Labels before the first model: members that are good by the prior, then members of all ranks."""
+FIRST = 4
+"""Labels before the first model."""
 
-BEST_SHARE = 0.1
-"""Share of the population that counts as good by the prior."""
+BEST_SHARE = 0.03
+"""Share of the population that counts as good by the prior; the first labels are of these."""
 
-DRAWS = 128
-_GOOD = FIRST // 2
+_WEIGHT_OF_SUM = 0.05  # of the weighted sum of the objectives, beside their weighted minimum
 
 
 class MeasurementError(AcornError):
@@ -157,10 +158,13 @@ class LabelSearch:
         self._archs = [id_.removeprefix(prefix) for id_ in ids]
         names = self.table.feature_names
         X = self.table.matrix(names, ids)
-        # Each is asked in turn: if the prior misleads, or one group of features does, others go on.
-        self._views = Inputs.of(X, names).views()
-        self._ranks = prior_ranks(X, names)
+        self._surrogate = Surrogate.of(X, names)
         self._goals = Objectives(self.objectives)
+        # Accuracies rise with the columns of the prior; of other targets it knows nothing.
+        accuracy = any(Target.of(name).unit == PERCENT for name in self.objectives)
+        ranks = prior_ranks(X, names) if accuracy else np.zeros(len(X))
+        good = max(FIRST, round(BEST_SHARE * len(X))) if accuracy else len(X)
+        self._good = np.argsort(-ranks, kind="stable")[:good]
 
     def run(
         self,
@@ -209,10 +213,11 @@ class LabelSearch:
         place = {arch: row for row, arch in enumerate(self._archs)}
         known = self._labelled().filter(pl.col("arch").is_in(self._archs))
         if len(known) < FIRST:
-            gain = self._first(rng)
-        else:
-            rows = np.array([place[arch] for arch in known["arch"]], np.int64)
-            gain = self._expected_improvement(rows, self._goals.values(known), rng)
+            good = self._good[free[self._good]]
+            return self._archs[int(rng.choice(good if len(good) else np.flatnonzero(free)))]
+        rows = np.array([place[arch] for arch in known["arch"]], np.int64)
+        utility = self._utility(self._goals.values(known), rng)
+        gain = self._surrogate.improvement(rows, normal_quantiles(utility))
         return self._archs[int(np.flatnonzero(free)[np.argmax(gain[free])])]
 
     def front(self) -> pl.DataFrame:
@@ -234,45 +239,12 @@ class LabelSearch:
         schema = {"arch": pl.String, **dict.fromkeys(self.objectives, pl.Float64)}
         return pl.DataFrame(rows, schema=schema)
 
-    def _first(self, rng: np.random.Generator) -> Float64[Floats, " n"]:
-        """Prefer members that are good by the prior, and later an even spread over its ranks."""
-        spent = len(self.labels)
-        if spent < _GOOD:
-            wanted = 100 * (1 - BEST_SHARE * rng.random())
-        else:
-            wanted = 100 * (spent - _GOOD + rng.random()) / (FIRST - _GOOD) % 100
-        return -np.abs(self._ranks - wanted)
-
-    def _view(self, Y: Float64[Floats, "rows objectives"]) -> Inputs:
-        """Choose the models: those of the last improvement and the others in turn, alternately."""
-        best, leader = Y[:FIRST].max(axis=0), 0
-        for number in range(FIRST, len(Y) + 1):
-            chosen = leader if number % 2 else number // 2 % len(self._views)
-            if number < len(Y) and (Y[number] > best).any():
-                best, leader = np.maximum(best, Y[number]), chosen
-        return self._views[chosen]
-
-    def _expected_improvement(
-        self,
-        rows: NDArray[np.int64],
-        Y: Float64[Floats, "rows objectives"],
-        rng: np.random.Generator,
-    ) -> Float64[Floats, " n"]:
-        """Improve the best labelled one, on a random weighting of the objectives."""
-        rising = [Target.of(name).unit == PERCENT for name in self.objectives]
-        guess = estimate(self._view(Y), rows, Y, rising=rising, seed=self.seed)
-        deviation = guess.deviation * guess.correction
-        draws = guess.value + deviation * rng.standard_normal((DRAWS, 1, Y.shape[1]))
-        low, span = Y.min(axis=0), np.ptp(Y, axis=0)
-        scale = np.where(span > 0, span, 1.0)
-        weights = rng.dirichlet(np.ones(Y.shape[1]))
-
-        def utility(values: Floats) -> Floats:
-            weighted = weights * (values - low) / scale
-            scores: Floats = weighted.min(axis=-1) + 0.05 * weighted.sum(axis=-1)
-            return scores
-
-        best = utility(Y).max()
-        gain: Floats = np.maximum(utility(draws) - best, 0.0).mean(axis=0)
-        # Where no draw improves, the better expected value decides.
-        return gain + 1e-9 * utility(guess.value)
+    def _utility(
+        self, Y: Float64[Floats, "rows objectives"], rng: np.random.Generator
+    ) -> Float64[Floats, " rows"]:
+        """Weight the objectives at random, so that every part of the front has its turn."""
+        span = np.ptp(Y, axis=0)
+        weighted = rng.dirichlet(np.ones(Y.shape[1])) * (Y - Y.min(axis=0))
+        weighted /= np.where(span > 0, span, 1.0)
+        scores: Floats = weighted.min(axis=1) + _WEIGHT_OF_SUM * weighted.sum(axis=1)
+        return scores

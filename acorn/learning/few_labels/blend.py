@@ -106,20 +106,6 @@ class Inputs:
         ]
         return cls(groups, every)
 
-    def views(self) -> list[Self]:
-        """Divide the models: all with the prior, then each process alone and without it.
-
-        Returns
-        -------
-        list of Inputs
-            The trees are in each.
-        """
-        alone = [
-            type(self)([(features, prior[:, :0])], self.all_columns)
-            for features, prior in reversed(self.groups)
-        ]
-        return [self, *alone]
-
 
 def estimate(
     inputs: Inputs,

@@ -6,14 +6,23 @@ CIFAR; 14 cells of 48 channels after a stem that divides the side by 8 for large
 ImageNet. ImageNet16-120 gets the network for CIFAR with 120 outputs.
 """
 
+import itertools
 import random
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from acorn.datasets import Dataset
-from acorn.spaces.base import Architecture, Cost, Space
+from acorn.spaces.base import Architecture, ChoiceValue, Cost, Space
 from acorn.spaces.darts.canonical import canonical_genotype
 from acorn.spaces.darts.cost import darts_cost
-from acorn.spaces.darts.genotype import OPERATIONS, Cell, Genotype, format_genotype, parse_genotype
+from acorn.spaces.darts.genotype import (
+    OPERATIONS,
+    Cell,
+    Genotype,
+    Node,
+    format_genotype,
+    parse_genotype,
+)
 from acorn.spaces.darts.skeleton import choose_skeleton
 
 if TYPE_CHECKING:
@@ -85,6 +94,27 @@ class DartsSpace(Space):
         which = rng.randrange(2)
         cells[which] = _mutate_cell(cells[which], rng)
         return format_genotype(Genotype(*cells))
+
+    def choice_values(self) -> dict[str, tuple[str, ...]]:
+        """List the choices of both cells: two inputs of each node, and an operation on each."""
+        values: dict[str, tuple[str, ...]] = {}
+        for cell in ("normal", "reduce"):
+            for node in range(NODES):
+                pairs = itertools.combinations(range(node + 2), 2)
+                values[f"{cell}_{node}_inputs"] = tuple(f"{a},{b}" for a, b in pairs)
+                values |= {f"{cell}_{node}_operation_{edge}": SEARCHED for edge in range(2)}
+        return values
+
+    def compose(self, values: Sequence[ChoiceValue]) -> str:
+        """Write a genotype whose cells concatenate all nodes."""
+        nodes: list[Node] = []
+        for place in range(0, len(values), 3):
+            inputs, *operations = map(str, values[place : place + 3])
+            pairs = zip(operations, map(int, inputs.split(",")), strict=True)
+            nodes.append(tuple(pairs))
+        numbers = tuple(range(2, NODES + 2))
+        halves = nodes[:NODES], nodes[NODES:]
+        return format_genotype(Genotype(*(Cell(tuple(half), numbers) for half in halves)))
 
 
 def _draw_cell(rng: random.Random) -> Cell:

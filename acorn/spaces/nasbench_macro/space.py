@@ -7,12 +7,13 @@ import itertools
 import math
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from acorn.datasets import Dataset
 from acorn.spaces.base import (
     Architecture,
+    ChoiceValue,
     ColumnDescription,
     Cost,
     Neighbour,
@@ -91,6 +92,14 @@ class NasBenchMacroSpace(Space):
         for layer, digit, changed in change_each(digits, DIGITS):
             before, after = BLOCK_NAMES[digits[layer]], BLOCK_NAMES[digit]
             yield Neighbour("".join(changed), f"layer {layer + 1}: {before} to {after}")
+
+    def choice_values(self) -> dict[str, str]:
+        """List the digits of each layer, such as ``layer_0``."""
+        return {f"layer_{layer}": DIGITS for layer in range(LAYERS)}
+
+    def compose(self, values: Sequence[ChoiceValue]) -> str:
+        """Write digits."""
+        return parse_digits("".join(map(str, values)))
 
     def columns(self, canonical: str) -> dict[str, float]:
         """Describe the blocks, in the whole network and in each stage.

@@ -6,12 +6,13 @@ channels, so their networks have different parameters, and neither computes what
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from acorn.datasets import Dataset
 from acorn.spaces.base import (
     Architecture,
+    ChoiceValue,
     ColumnDescription,
     Cost,
     Neighbour,
@@ -65,6 +66,14 @@ class NatsSizeSpace(Space):
         for place, width, changed in change_each(channels, WIDTHS):
             change = f"layer {place + 1}: {channels[place]} to {width} channels"
             yield Neighbour(format_channels(changed), change)
+
+    def choice_values(self) -> dict[str, Sequence[int]]:
+        """List the widths of each layer, such as ``width_0``."""
+        return {f"width_{layer}": WIDTHS for layer in range(LAYERS)}
+
+    def compose(self, values: Sequence[ChoiceValue]) -> str:
+        """Write widths."""
+        return format_channels(parse_channels(":".join(map(str, values))))
 
     def columns(self, canonical: str) -> dict[str, float]:
         """Describe the widths.

@@ -4,12 +4,13 @@ Dong and Yang, NAS-Bench-201, ICLR 2020; Dong et al., NATS-Bench, TPAMI 2021.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from acorn.datasets import Dataset
 from acorn.spaces.base import (
     Architecture,
+    ChoiceValue,
     ColumnDescription,
     Cost,
     Neighbour,
@@ -80,6 +81,14 @@ class NatsTopologySpace(Space):
             yield Neighbour(
                 format_cell(changed), f"edge from node {source} to {target}: {before} to {after}"
             )
+
+    def choice_values(self) -> dict[str, tuple[str, ...]]:
+        """List the operations of each edge, such as ``edge_01``."""
+        return {f"edge_{source}{target}": OPERATIONS for source, target in EDGES}
+
+    def compose(self, values: Sequence[ChoiceValue]) -> str:
+        """Write a cell."""
+        return format_cell([str(operation) for operation in values])
 
     def columns(self, canonical: str) -> dict[str, float]:
         """Describe the paths of a cell, and average over the cells that are equivalent to it."""
