@@ -335,7 +335,7 @@ def report(results: pl.DataFrame) -> None:
         for (space, task, search), rows in part.group_by(
             ["space", "task", "search"], maintain_order=True
         ):
-            means = [rows.filter(labels=size)["value"].mean() for size in sizes]
+            means = [np.mean(rows.filter(labels=size)["value"].to_numpy()) for size in sizes]
             shown = "".join(f"{mean:8.3f}" for mean in means)
             print(f"{space:15s}{task:34s}{search:10s}{rows['draw'].n_unique():6d}{shown}")
         print()

@@ -392,12 +392,34 @@ class ChoiceSpace(Space):
                     yield Neighbour(text, f"{titles[place]}: {_text(before)} to {_text(value)}")
 
     def choice_values(self) -> dict[str, tuple[ChoiceValue, ...]]:
-        """List the choices by the name of their field, and their position if it is repeated."""
+        """List the choices.
+
+        Returns
+        -------
+        dict of str to tuple
+            By the name of the field, and the position if it is repeated, the values.
+        """
         titles = [title for field in self._fields for title in field.titles]
         return dict(zip(titles, self._positions(), strict=True))
 
     def compose(self, values: Sequence[ChoiceValue]) -> str:
-        """Write choices as text; the model may refuse them."""
+        """Write choices as text.
+
+        Parameters
+        ----------
+        values : sequence
+            One of the values of each choice, in the order of :meth:`choice_values`.
+
+        Returns
+        -------
+        str
+            A specification of this space.
+
+        Raises
+        ------
+        InvalidArchitectureError
+            If the model of the space refuses the choices.
+        """
         text = self._join(values)
         if text is None:
             raise InvalidArchitectureError(
