@@ -13,7 +13,7 @@ from tests.proxies.test_state import assert_unchanged, fingerprint
 
 NEW = sorted(set(list_proxies()) - SETS["classic"])
 FORWARDS = {
-    "survey": 1, "curvature": 2, "fisher_eigen": 8, "halves": 2, "loss": 1, "noise": 4,
+    "survey": 1, "curvature": 2, "fisher_eigen": 8, "halves": 2, "layers": 1, "loss": 1, "noise": 4,
     "perturbed": 10, "random": 1, "sample": 1, "redrawn": 2, "synflow": 1,
 }  # fmt: skip
 

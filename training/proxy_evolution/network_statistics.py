@@ -143,7 +143,8 @@ def measure_network(network: nn.Module, recipe: FeatureRecipe, size: int | None)
     with measuring(measured.functions, measured.module.parameters()), torch.enable_grad():
         measured.survey(images, dataset.num_classes, record=False)
         columns = layer_statistics(measured, images, recipe.batch.labels.to(place), seed=seed)
-    frame = pl.DataFrame(columns, schema=dict.fromkeys(STATISTICS, pl.Float32))
+    arrays = {name: values.cpu().numpy() for name, values in columns.items()}
+    frame = pl.DataFrame(arrays, schema=dict.fromkeys(STATISTICS, pl.Float32))
     return frame.select(pl.when(pl.all().is_finite()).then(pl.all()).name.keep())
 
 

@@ -236,7 +236,9 @@ def _read(
     )
     for proxy in wanted:
         if proxy.name in tensors:
-            _enter(result, proxy, [*islice(numbers, tensors[proxy.name].numel())])
+            draws = [*islice(numbers, tensors[proxy.name].numel())]
+            observer = observers.get(proxy.name)
+            _enter(result, proxy, draws if observer is None else observer.conclude(draws))
         elif proxy.name in read:
             _enter(result, proxy, [float(read[proxy.name])])
     return result

@@ -103,6 +103,10 @@ class Observer:
         """Compute the proxy's value, or one value a draw, when all passes are done."""
         raise NotImplementedError
 
+    def conclude(self, numbers: list[float]) -> list[float]:
+        """Compute one value a draw from the numbers of :meth:`value`, off the device."""
+        return numbers
+
     def read(self, records: Records) -> Tensor | float:
         """Return :meth:`value`, or raise a ValueError with :attr:`failure`."""
         if self.failure is not None:

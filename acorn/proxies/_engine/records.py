@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
-from jaxtyping import Float, Int
-from numpy.typing import NDArray
+from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from acorn.graph import LayerGraph
@@ -109,7 +107,7 @@ class Records:
         RANDOM: gradient of the summed logits on noise in each weight.
     blocks : BlocksRecord
         BLOCKS.
-    layer_statistics : mapping of str to numpy.ndarray (calls,)
+    layer_statistics : mapping of str to Tensor (calls,)
         LAYERS: statistics of each call of a convolution or linear layer.
     fisher_eigenvalues : Tensor (parameters,)
         FISHER_EIGEN: eigenvalues of the Fisher information, ascending.
@@ -136,6 +134,6 @@ class Records:
     noise: NoiseRecord = field(init=False)
     random_gradients: list[Tensor] = field(init=False)
     blocks: BlocksRecord = field(init=False)
-    layer_statistics: Mapping[str, NDArray[np.float64]] = field(init=False)
+    layer_statistics: Mapping[str, Float64[Tensor, " calls"]] = field(init=False)
     fisher_eigenvalues: Float[Tensor, " parameters"] = field(init=False)
     spectra: Spectra = field(init=False, default_factory=Spectra)

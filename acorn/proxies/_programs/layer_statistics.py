@@ -10,10 +10,8 @@ once, since the tensors of hundreds of networks do not fit in memory.
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 
-import numpy as np
 import torch
-from jaxtyping import Float, Int
-from numpy.typing import NDArray
+from jaxtyping import Float, Float64, Int
 from torch import Tensor
 from torch.nn import functional
 
@@ -87,7 +85,7 @@ def _channels(tensor: Tensor, axis: int) -> dict[str, Tensor]:
     """Effective rank and smallest eigenvalue of the channels' correlation, as in near and meco."""
     places = tensor.movedim(axis, -1).flatten(0, -2)
     step = -(-len(places) // VALUES)
-    places = places[::step, :: -(-places.shape[1] // CHANNELS)]
+    places = _single(places[::step, :: -(-places.shape[1] // CHANNELS)])
     centred = places - places.mean(dim=0)
     scaled = centred / torch.linalg.vector_norm(centred, dim=0).clamp_min(_EPSILON)
     spectrum = torch.linalg.eigvalsh(scaled.T @ scaled).clamp(min=0)
@@ -136,7 +134,7 @@ def layer_statistics(
     *,
     columns: Collection[str] = STATISTICS,
     seed: int = 0,
-) -> dict[str, NDArray[np.float64]]:
+) -> dict[str, Float64[Tensor, " calls"]]:
     """Measure every layer of a network.
 
     Gradients are of the cross-entropy, and for noise of the summed logits. All noise is drawn on
@@ -157,9 +155,9 @@ def layer_statistics(
 
     Returns
     -------
-    dict of str to numpy.ndarray
+    dict of str to torch.Tensor
         For each column the values of all calls of a convolution or linear layer, in the order of
-        the calls, shape (calls,).
+        the calls, shape (calls,), on the device of the images.
 
     Raises
     ------
@@ -199,8 +197,7 @@ def layer_statistics(
                     values = _reduce(layer, other, prefix.rpartition(".")[2], names)
                     for name in names:
                         results[f"{prefix}.{name}"].append(values[name])
-    numbers = torch.stack([torch.stack(values).double() for values in results.values()])
-    return dict(zip(results, numbers.cpu().numpy(), strict=True))
+    return {column: torch.stack(values).double() for column, values in results.items()}
 
 
 def _needs_gradient(prefix: str) -> bool:
@@ -279,7 +276,12 @@ def _rows(tensor: Tensor, *, like: Tensor | None = None) -> Rows:
     channels = tensor.shape[1] if tensor.dim() > 1 else 1
     while step > 1 and math.gcd(step, channels) > 1:
         step += 1  # else some channels would be left out
-    return rows[:: -(-len(rows) // ROWS), ::step].contiguous()
+    return _single(rows[:: -(-len(rows) // ROWS), ::step].contiguous())
+
+
+def _single(tensor: Tensor) -> Tensor:
+    """Convert half precision, in which there are no eigenvalues, to single precision."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 
 def _sizes(layer: _Layer) -> _Layer:
