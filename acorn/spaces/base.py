@@ -395,6 +395,8 @@ class Space(ABC):
 
         Raises
         ------
+        InputError
+            If the architectures are not a fixed number of choices, which is the default.
         InvalidArchitectureError
             If the space refuses the combination.
         """
