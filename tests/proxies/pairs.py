@@ -383,5 +383,8 @@ _DISSOLVED = "counts the outputs of containers, which a trace dissolves"
 DIFFERENCES: dict[str, dict[str, str]] = {
     "traced": {"meco": _DISSOLVED, "meco_opt": _DISSOLVED},
     "unused layers": {"params": "counts all parameters, by definition"},
+    "convolution that pads by hand": {
+        "evolved_channel_rank": "the input of the convolution then contains the padding",
+    },
 }
 """Proxies that differ, and why."""
