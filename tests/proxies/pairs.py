@@ -380,11 +380,13 @@ PAIRS: dict[str, tuple[Build, Build]] = {
 """One network written in two ways."""
 
 _DISSOLVED = "counts the outputs of containers, which a trace dissolves"
+_PADDED = "the input of a layer then contains its padding"
 DIFFERENCES: dict[str, dict[str, str]] = {
     "traced": {"meco": _DISSOLVED, "meco_opt": _DISSOLVED},
     "unused layers": {"params": "counts all parameters, by definition"},
     "convolution that pads by hand": {
-        "evolved_channel_rank": "the input of the convolution then contains the padding",
+        "evolved_channel_rank": _PADDED,
+        "evolved_topology": _PADDED,
     },
 }
 """Proxies that differ, and why."""
