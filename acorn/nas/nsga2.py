@@ -67,8 +67,14 @@ def next_generation(
     Raises
     ------
     InputError
-        If no architecture of the space keeps within the limits, or it cannot be sampled.
+        If there are fewer evaluations than parents, no architecture of the space keeps within the
+        limits, or it cannot be sampled.
     """
+    if settings.evaluations < settings.population:
+        raise InputError(
+            f"got {settings.evaluations} evaluations; expected at least the population, "
+            f"{settings.population}"
+        )
     seen = {*(evaluated["arch"] if tried is None and len(evaluated) else tried or ())}
     wanted = min(settings.population, settings.evaluations - len(seen))
     rng = random.Random(f"{settings.seed} {len(seen)}")

@@ -288,11 +288,6 @@ class EvolutionSettings:
     def __post_init__(self) -> None:
         if self.population < 4:
             raise InputError(f"got a population of {self.population}; expected 4 or more")
-        if self.evaluations < self.population:
-            raise InputError(
-                f"got {self.evaluations} evaluations; expected at least the population, "
-                f"{self.population}"
-            )
 
 
 def check_names(names: Iterable[str]) -> None:

@@ -19,6 +19,7 @@ from service.repository.model_repository import ModelRepository, ranks_path
 from service.repository.served_bundle import ServedBundle
 from tests.conftest import Write
 from tests.service.in_process import in_process
+from tests.service.jobs_client import JobsClient
 from training.commands.main import run
 
 REFERENCE = "universal-cifar10"
@@ -142,6 +143,41 @@ def test_a_server_makes_the_population_before_it_answers(
         answer = server.post("/predict", json={"architectures": [spec]}).json()
     assert answer["forest"]["name"] == "served-cifar10"
     assert answer["predictions"][0]["targets"]["clean"]["value"] < 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("widths", "evaluations"), [(WIDTHS, len(WIDTHS)), (range(1, 401), 80)])
+def test_a_search_of_a_plugin_space(
+    plugin: Write,
+    forests: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    widths: range,
+    evaluations: int,
+) -> None:
+    """All members are compared, or NSGA-II evolves them; on a server as by the command line."""
+    name = f"searched{evaluations}"
+    plugin(f"plug_{name}", module(name, widths))
+    form = {"space": name, "objectives": ["clean", "params"], "evaluations": evaluations}
+    with (
+        in_process(tmp_path / "server", forests, None) as server,
+        JobsClient(server) as client,
+    ):
+        job = client.post("/jobs", json={"kind": "search", **form}).json()
+        done = client.until_done(job)
+        front = client.get(job["front"]).json()["front"]
+    assert (done["total"], done["done"], done["failed"]) == (evaluations, evaluations, 0)
+    found = [int(member["prediction"]["arch"].removeprefix("width=")) for member in front]
+    assert len(found) > evaluations / 2  # wider networks are larger, and rank higher
+    assert found == sorted(found, reverse=True)
+
+    out = tmp_path / "front.csv"
+    command = ["search", "--bundle", str(forests / REFERENCE), "--space", name, "--out", str(out)]
+    settings = ["--objectives", "clean,params", "--evaluations", str(evaluations)]
+    assert run([*command, *settings, "--workers", "1", "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["judged"] == evaluations
+    assert {row["arch"] for row in printed["front"]} <= {f"width={width}" for width in widths}
 
 
 @pytest.mark.slow
