@@ -171,8 +171,9 @@ def published(shared: Path) -> Iterator[tuple[str, list[float]]]:
         archs = [arch for arch in frame["arch"] if f"{space}/{arch}" in known]
         y = np.array([known[f"{space}/{arch}"] for arch in archs])
         frame = frame.filter(frame["arch"].is_in(archs))
+        evolved = list_proxies("evolved_*")
         for name in (column for column in frame.columns if "." not in column):
-            if not frame[name].dtype.is_float():
+            if name in evolved or not frame[name].dtype.is_float():
                 continue
             x = np.nan_to_num(frame[name].to_numpy())
             rows.setdefault(name, []).extend(random_and_stratified(y, x))

@@ -22,10 +22,16 @@ import numpy as np
 import polars as pl
 
 from acorn import load_bundle
+from acorn.features.feature_table import FeatureTable
 from acorn.forests import Bundle
+from acorn.learning.evaluation_metrics import tau
 from acorn.learning.train import train_bundle
 from acorn.pareto import pareto_front
+from acorn.proxies import list_proxies
+from benchmarks.correlations import SPACES, path
+from benchmarks.evolution import MAIN
 from benchmarks.held_out import split
+from benchmarks.release import find_release
 from training.evaluation.evaluate import evaluate
 from training.evaluation.report import charts
 from training.evaluation.report.chart_style import BLUE, GREY, ORANGE, varying
@@ -291,6 +297,39 @@ def proxies(_: Path) -> Figure:
     )
 
 
+def evolved_proxies(shared: Path) -> Figure:
+    """Draw the percentile by clean accuracy over that by each evolved proxy."""
+    names = list_proxies("evolved_*")
+    rows, taus = [], []
+    for space in SPACES:
+        frame = FeatureTable.read(path(space)).frame
+        labels = find_release(f"{space}-{MAIN}").read_labels(shared).by_function().frame
+        pairs = frame.join(labels.select("id", CLEAN), on="id").drop_nulls(CLEAN)
+        for name in names:
+            taus.append(tau(pairs[CLEAN].to_numpy(), pairs[name].to_numpy()))
+            ranks = pairs.select(
+                x=100 * pl.col(name).rank() / pl.len(), y=100 * pl.col(CLEAN).rank() / pl.len()
+            )
+            rows += [{"space": space, "proxy": name, **row} for row in ranks[::3].to_dicts()]
+    colour = alt.Color("space:N", title=None).scale(domain=SPACES, range=[GREEN, BLUE, ORANGE])
+    each = [
+        alt.Chart(alt.InlineData([row for row in rows if row["proxy"] == name]), title=name)
+        .mark_circle(size=16, opacity=0.6)
+        .encode(
+            x=alt.X("x:Q", title="percentile by the proxy"),
+            y=alt.Y("y:Q", title="percentile by accuracy"),
+            color=colour,
+        )
+        .properties(width=WIDTH // len(names), height=WIDTH // len(names))
+        for name in names
+    ]
+    answer = "; ".join(
+        f"{name}: tau {', '.join(f'{value:.2f}' for value in taus[place :: len(names)])}"
+        for place, name in enumerate(names)
+    )
+    return Figure(alt.hconcat(*each), f"{answer} ({', '.join(SPACES)}; CIFAR-10).", ".png")
+
+
 QUESTIONS: dict[Callable[[Path], Figure], str] = {
     robust_cells: "Which cell of NAS-Bench-201 keeps most accuracy under attack?",
     real_networks: (
@@ -300,8 +339,9 @@ QUESTIONS: dict[Callable[[Path], Figure], str] = {
     few_labels: "How many labels does a space of my own need?",
     intervals: "Can I trust the interval?",
     proxies: "Which proxies tell most for their time?",
+    evolved_proxies: "How do evolved proxies rank the networks of three spaces?",
 }
-LABELLED = (real_networks, intervals)
+LABELLED = (real_networks, intervals, evolved_proxies)
 """Questions that need label tables."""
 
 

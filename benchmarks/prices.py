@@ -29,7 +29,8 @@ from benchmarks.few_labels import Population, few
 SETS_OF_PROXIES: dict[str, Sequence[str]] = {
     "structure": (),
     "with nwot": ("nwot",),
-    "with nwot, near, meco_opt": USUALLY_HELPFUL,
+    "with evolved_channel_rank": ("evolved_channel_rank",),
+    f"with {', '.join(USUALLY_HELPFUL)}": USUALLY_HELPFUL,
     "with classic proxies": sorted(SETS["classic"]),
     "with all proxies": list_proxies(),
 }
@@ -72,7 +73,7 @@ def main() -> None:
 
     populations = {space: Population.read(space, options.shared) for space in SPACES}
     columns = [f"{space} {size}" for space in SPACES for size in (0, *SIZES)]
-    print(f"{'features':28s}{'cell s':>8s}{'DARTS s':>9s}" + "".join(f"{c:>18s}" for c in columns))
+    print(f"{'features':50s}{'cell s':>8s}{'DARTS s':>9s}" + "".join(f"{c:>18s}" for c in columns))
     networks = (("nats_tss", DENSE_CELL), ("darts", get_space("darts").example))
     for name, proxies in SETS_OF_PROXIES.items():
         spent = [float("nan")] * 2
@@ -92,7 +93,7 @@ def main() -> None:
                     scores.append(tau(y[rest], values[rest, 0]))
                 taus.append(float(np.mean(scores)))
         shown = "".join(f"{value:18.3f}" for value in taus)
-        print(f"{name:28s}{spent[0]:8.2f}{spent[1]:9.2f}{shown}", flush=True)
+        print(f"{name:50s}{spent[0]:8.2f}{spent[1]:9.2f}{shown}", flush=True)
 
 
 if __name__ == "__main__":

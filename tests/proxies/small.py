@@ -6,14 +6,10 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from acorn.proxies import list_proxies
 from acorn.proxies._network.environment import measuring
 from acorn.proxies._network.measured import MeasuredNetwork
 from acorn.spaces.nats_tss import parse_cell
 from acorn.spaces.nats_tss.network import TopologyNetwork
-
-PUBLISHED = [name for name in list_proxies() if not name.startswith("evolved_")]
-"""Proxies that decompose matrices of all layers together; evolved ones do so layer by layer."""
 
 CELL = "|nor_conv_3x3~0|+|avg_pool_3x3~0|nor_conv_1x1~1|+|skip_connect~0|nor_conv_3x3~1|none~2|"
 

@@ -67,14 +67,18 @@ def test_it_finds_the_best_even_if_the_prior_misleads(sign: int) -> None:
     assert search.front()["clean"][0] == values.max()
 
 
-def test_the_first_labels_are_good_by_the_prior() -> None:
+def test_half_of_the_first_labels_are_good_by_the_prior() -> None:
     table = population(300)
     X = table.matrix(["graph.log_params"])[:, 0].tolist()
     size = dict(zip([id_.partition("/")[2] for id_ in table.ids], X, strict=True))
+    others = []
     for seed in range(5):
         search = LabelSearch(table, "nats_sss", ["clean"], seed)
         search.run(lambda _: {"clean": 50.0}, FIRST)
-        assert min(size[arch] for arch in search.labels) > 0.6
+        first = [size[arch] for arch in search.labels]
+        assert min(first[::2]) > 0.6
+        others += first[1::2]
+    assert min(others) < 0.6
     anything = LabelSearch(table, "nats_sss", ["latency.gpu"])
     anything.run(lambda _: {"latency.gpu": 1.0}, FIRST)
     assert min(size[arch] for arch in anything.labels) < 0.6

@@ -37,7 +37,10 @@ FIRST = 4
 """Labels before the first model."""
 
 BEST_SHARE = 0.03
-"""Share of the population that counts as good by the prior; the first labels are of these."""
+"""Share of the population that counts as good by the prior.
+
+Half of the first labels are of these, and half of any members, which show whether the prior holds.
+"""
 
 _WEIGHT_OF_SUM = 0.05  # of the weighted sum of the objectives, beside their weighted minimum
 
@@ -213,7 +216,7 @@ class LabelSearch:
         place = {arch: row for row, arch in enumerate(self._archs)}
         known = self._labelled().filter(pl.col("arch").is_in(self._archs))
         if len(known) < FIRST:
-            good = self._good[free[self._good]]
+            good = self._good[free[self._good]] if len(known) % 2 == 0 else ()
             return self._archs[int(rng.choice(good if len(good) else np.flatnonzero(free)))]
         rows = np.array([place[arch] for arch in known["arch"]], np.int64)
         utility = self._utility(self._goals.values(known), rng)

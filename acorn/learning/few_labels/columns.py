@@ -26,7 +26,7 @@ SIZE = (
 SIZE_PROXIES = ("params", "flops")
 """Size in feature tables without structure features."""
 
-USUALLY_HELPFUL = ("near", "nwot", "meco_opt")
+USUALLY_HELPFUL = ("near", "nwot", "meco_opt", "evolved_channel_rank")
 """Proxies with which accuracy rises in spaces of several kinds."""
 
 LEAST_VARIATION = 0.1

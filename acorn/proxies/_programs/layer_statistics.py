@@ -8,14 +8,16 @@ once, since the tensors of hundreds of networks do not fit in memory.
 """
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import torch
 from jaxtyping import Float, Float64, Int
 from torch import Tensor
 from torch.nn import functional
 
+from acorn.proxies._math.deferred import grouped
 from acorn.proxies._math.layout import image_rows
+from acorn.proxies._math.spectra import Spectra
 from acorn.proxies._network.environment import seed_all
 from acorn.proxies._network.measured import MeasuredNetwork
 from acorn.proxies._network.operations import WEIGHTED, Operation
@@ -55,12 +57,9 @@ def _moments(rows: Rows) -> dict[str, Tensor]:
     }
 
 
-def _rank(rows: Rows) -> Tensor:
-    """Effective rank: exp of the entropy of the spectrum (Roy and Vetterli, EUSIPCO 2007)."""
-    square = rows @ rows.T if len(rows) <= rows.shape[1] else rows.T @ rows
-    spectrum = torch.linalg.eigvalsh(square).clamp(min=0)
-    shares = spectrum / spectrum.sum()
-    return torch.special.entr(shares).sum().exp()
+def _square(rows: Rows) -> Float[Tensor, "n n"]:
+    """Multiply by the transpose, on the side on which the product is smaller."""
+    return rows @ rows.T if len(rows) <= rows.shape[1] else rows.T @ rows
 
 
 def _signs(rows: Rows) -> dict[str, Tensor]:
@@ -81,28 +80,36 @@ def _signs(rows: Rows) -> dict[str, Tensor]:
     }
 
 
-def _channels(tensor: Tensor, axis: int) -> dict[str, Tensor]:
-    """Effective rank and smallest eigenvalue of the channels' correlation, as in near and meco."""
+def _correlation(tensor: Tensor, axis: int) -> Float[Tensor, "channels channels"]:
+    """Correlation of the channels over images and pixels, as in near and meco."""
     places = tensor.movedim(axis, -1).flatten(0, -2)
     step = -(-len(places) // VALUES)
     places = _single(places[::step, :: -(-places.shape[1] // CHANNELS)])
     centred = places - places.mean(dim=0)
     scaled = centred / torch.linalg.vector_norm(centred, dim=0).clamp_min(_EPSILON)
-    spectrum = torch.linalg.eigvalsh(scaled.T @ scaled).clamp(min=0)
-    shares = spectrum / spectrum.sum()
-    return {
-        "channel_rank": torch.special.entr(shares).sum().exp(),
-        "channel_floor": spectrum[0],
-    }
+    return scaled.T @ scaled
+
+
+def _effective_rank(eigenvalues: Float[Tensor, "layers n"]) -> Float[Tensor, " layers"]:
+    """Exp of the entropy of the normalised eigenvalues (Roy and Vetterli, EUSIPCO 2007)."""
+    spectrum = eigenvalues.clamp(min=0)
+    shares = spectrum / spectrum.sum(dim=1, keepdim=True)
+    return torch.special.entr(shares).sum(dim=1).exp()
 
 
 MOMENTS = ("mean", "std", "l1", "rms", "max", "positive")
 _REDUCTIONS: dict[tuple[str, ...], Callable[[Rows], dict[str, Tensor]]] = {
     MOMENTS: _moments,
-    ("rank",): lambda t: {"rank": _rank(t)},
     ("patterns", "agreement"): _signs,
 }
 """Statistics of a tensor whose first dimension is images or output channels."""
+
+_SPECTRAL: dict[str, Callable[[Float[Tensor, "layers n"]], Float[Tensor, " layers"]]] = {
+    "rank": _effective_rank,
+    "channel_rank": _effective_rank,
+    "channel_floor": lambda eigenvalues: eigenvalues[:, 0].clamp(min=0),
+}
+"""Functions of eigenvalues: of the square of a tensor's rows, or of its channels' correlation."""
 
 SIZES = ("size", "macs", "pixels", "in_channels", "out_channels")
 TENSORS = ("input", "output", "input_gradient", "output_gradient", "weight_gradient")
@@ -174,6 +181,7 @@ def layer_statistics(
             prefix, _, name = column.rpartition(".")
             asked.setdefault(prefix.partition(".")[0], {}).setdefault(prefix, []).append(name)
     results: dict[str, list[Tensor]] = {column: [] for column in columns}
+    spectra, positions = Spectra(), dict[str, list[int]]()
     compared = "step" in asked or any(column.endswith(".cosine") for column in columns)
     sources = [s for s in SOURCES if s in asked or (s == SOURCES[0] and compared)] or [SOURCES[0]]
     first: list[_Layer] = []
@@ -194,9 +202,19 @@ def layer_statistics(
                 raise ValueError(f"got {len(first)} layers at first, {len(layers)} for {source}")
             for layer, other in zip(layers, first, strict=True):
                 for prefix, names in wanted.items():
-                    values = _reduce(layer, other, prefix.rpartition(".")[2], names)
+                    tensor = prefix.rpartition(".")[2]
+                    values = _reduce(layer, other, tensor, names)
+                    decomposed = _add_squares(spectra, layer, tensor, names)
                     for name in names:
-                        results[f"{prefix}.{name}"].append(values[name])
+                        column = f"{prefix}.{name}"
+                        if name in decomposed:
+                            positions.setdefault(column, []).append(decomposed[name])
+                        else:
+                            results[column].append(values[name])
+    eigenvalues = spectra.eigenvalues()
+    for column, places in positions.items():
+        found = _SPECTRAL[column.rpartition(".")[2]]
+        results[column] = _of_spectra(found, [eigenvalues[place] for place in places])
     return {column: torch.stack(values).double() for column, values in results.items()}
 
 
@@ -261,12 +279,36 @@ def _reduce(layer: _Layer, other: _Layer, tensor: str, names: Collection[str]) -
     if "cosine" in names:
         same = _rows(other[tensor], like=layer[tensor])
         values["cosine"] = functional.cosine_similarity(rows.flatten(), same.flatten(), dim=0)
-    if not set(CORRELATED).isdisjoint(names):
-        values |= _channels(layer[tensor], axis=-1 if layer["weight"].dim() == 2 else 1)
     for each, reduce in _REDUCTIONS.items():
         if not set(each).isdisjoint(names):
             values |= reduce(rows)
     return values
+
+
+@torch.no_grad()
+def _add_squares(
+    spectra: Spectra, layer: _Layer, tensor: str, names: Collection[str]
+) -> dict[str, int]:
+    """Add the matrices whose eigenvalues are wanted; their positions by statistic."""
+    positions: dict[str, int] = {}
+    if "rank" in names:
+        positions["rank"] = spectra.add(_square(_rows(layer[tensor])))
+    if correlated := set(CORRELATED).intersection(names):
+        axis = -1 if layer["weight"].dim() == 2 else 1
+        positions |= dict.fromkeys(correlated, spectra.add(_correlation(layer[tensor], axis)))
+    return positions
+
+
+def _of_spectra(
+    function: Callable[[Float[Tensor, "layers n"]], Float[Tensor, " layers"]],
+    eigenvalues: Sequence[Float[Tensor, " n"]],
+) -> list[Tensor]:
+    """Apply a function to the eigenvalues of each layer, by one call for those of one number."""
+    values: dict[int, Tensor] = {}
+    for alike in grouped(len(each) for each in eigenvalues).values():
+        found = function(torch.stack([eigenvalues[place] for place in alike]))
+        values |= dict(zip(alike, found.unbind(), strict=True))
+    return [values[place] for place in range(len(eigenvalues))]
 
 
 def _rows(tensor: Tensor, *, like: Tensor | None = None) -> Rows:
