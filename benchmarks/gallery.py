@@ -1,10 +1,11 @@
 """Draw the figures of ``docs/gallery.md``: ``python -m benchmarks.gallery [QUESTION ...]``.
 
 Each figure is one question: its title is the question, its subtitle the answer, which is printed
-as well. Predictions are those of the released bundles. Figures of proxies and of few labels show
-the tables of ``docs/results.md``. Two questions need label tables: ``real_networks`` reads the
-families of networks, and ``intervals`` trains a bundle on four fifths of the labelled classes,
-which takes some minutes and is kept in ``build/``.
+as well. Predictions are those of the released bundles. Figures of proxies, of few labels and of
+searches by labels show the tables of ``docs/results.md``. Three questions need label tables:
+``real_networks`` reads the families of networks, ``evolved_proxies`` reads accuracies, and
+``intervals`` trains a bundle on four fifths of the labelled classes, which takes some minutes and
+is kept in ``build/``.
 """
 
 import argparse
@@ -42,6 +43,8 @@ FIGURES = DOCS / "figures"
 HELD_OUT = DOCS.parent / "build" / "gallery_held_out"
 """Bundle of ``intervals``, which is trained if it is missing."""
 
+GREEN = "#1b9e77"
+
 WIDTH, HEIGHT = 610, 380
 """Of the area of the data, so that a figure is about 700 pixels wide."""
 
@@ -58,13 +61,19 @@ LEAST_CLEAN, LEAST_SHOWN, FASTEST_SHOWN = 70, 60, 20_000
 CLOSE = 0.03
 """Difference in tau between a proxy and the best one that is called small."""
 
+SEARCHES_SHOWN = ["acorn", "bananas", "local", "evolution", "random"]
+SEARCH_COLOURS = [ORANGE, BLUE, GREEN, "#7b5ea7", GREY]
+ENOUGH, LEAST_REGRET = 60, 0.01
+"""Labels of the answer, and the least distance that is drawn, since zero has no logarithm."""
+
+SMALL = 140
+"""Width and height of each of several charts."""
+
 LETTERS = 110
 """In a line of a subtitle."""
 
 SCALE, COLOURS = 1.3, 128
 """Pixels per pixel of the page, and colours, of a PNG file."""
-
-GREEN = "#1b9e77"
 
 
 @dataclass(frozen=True)
@@ -330,6 +339,54 @@ def evolved_proxies(shared: Path) -> Figure:
     return Figure(alt.hconcat(*each), f"{answer} ({', '.join(SPACES)}; CIFAR-10).", ".png")
 
 
+def label_search(_: Path) -> Figure:
+    """Draw the regret of the searches that ``benchmarks.label_search`` printed."""
+    head, *lines = printed("benchmarks.label_search").partition("\n\n")[0].splitlines()
+    sizes = [int(word) for word in head.split() if word.isdecimal()]
+    rows: list[dict[str, Any]] = []
+    for words in map(str.split, lines):
+        *task, search, _draws = words[: -len(sizes)]
+        regrets = zip(sizes, map(float, words[-len(sizes) :]), strict=True)
+        rows += [
+            {"task": " ".join(task), "search": search, "labels": labels, "regret": regret}
+            for labels, regret in regrets
+            if search in SEARCHES_SHOWN
+        ]
+    colour = alt.Color("search:N", title=None, sort=SEARCHES_SHOWN).scale(
+        domain=SEARCHES_SHOWN, range=SEARCH_COLOURS
+    )
+    each = [
+        alt.Chart(
+            alt.InlineData([row for row in rows if row["task"] == task]),
+            title=alt.Title(task.replace("corruption_", ""), fontSize=13),
+        )
+        .transform_calculate(shown=f"max(datum.regret, {LEAST_REGRET})")
+        .mark_line()
+        .encode(
+            x=alt.X("labels:Q", title="labels").axis(values=sizes),
+            y=alt.Y("shown:Q", title="distance to the best (%)")
+            .scale(type="log")
+            .axis(values=[0.01, 0.1, 1, 10]),
+            color=colour,
+        )
+        .properties(width=SMALL, height=SMALL)
+        for task in dict.fromkeys(row["task"] for row in rows)
+    ]
+    most = {
+        search: max(
+            row["regret"] for row in rows if (row["search"], row["labels"]) == (search, ENOUGH)
+        )
+        for search in SEARCHES_SHOWN
+    }
+    others = ", ".join(f"{search} {most[search]:.1f}" for search in SEARCHES_SHOWN[1:])
+    return Figure(
+        alt.concat(*each, columns=3),
+        f"With {ENOUGH} labels the search of Acorn is within {most[SEARCHES_SHOWN[0]]:.1f}% of the "
+        f"best one in every task. The largest distance of the others: {others}.",
+        ".png",
+    )
+
+
 QUESTIONS: dict[Callable[[Path], Figure], str] = {
     robust_cells: "Which cell of NAS-Bench-201 keeps most accuracy under attack?",
     real_networks: (
@@ -340,6 +397,7 @@ QUESTIONS: dict[Callable[[Path], Figure], str] = {
     intervals: "Can I trust the interval?",
     proxies: "Which proxies tell most for their time?",
     evolved_proxies: "How do evolved proxies rank the networks of three spaces?",
+    label_search: "How many labels does a search for the best architecture need?",
 }
 LABELLED = (real_networks, intervals, evolved_proxies)
 """Questions that need label tables."""
@@ -367,7 +425,7 @@ def styled(figure: Figure, question: str) -> Any:
         background="white",
         padding=12,
     )
-    if not isinstance(chart, alt.HConcatChart):
+    if not isinstance(chart, alt.HConcatChart | alt.ConcatChart):
         chart = chart.properties(width=WIDTH, height=HEIGHT)
     return (
         chart.configure_title(fontSize=17, subtitleFontSize=13, subtitleLineHeight=18)
