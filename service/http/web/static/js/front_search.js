@@ -206,7 +206,8 @@ function table(axes, front, onPick) {
   const rows = front.map(({ prediction }) => {
     const { arch, targets, submitted, in_domain, conditions } = prediction;
     const size = Number(conditions?.[IMAGE_SIZE]) || undefined;
-    const button = el("button", { type: "button", class: "plain name" }, broken(arch), size ? ` · ${size} px` : "");
+    const name = el("span", { class: "shortened", title: arch }, broken(arch), size ? ` · ${size} px` : "");
+    const button = el("button", { type: "button", class: "plain name" }, name);
     button.addEventListener("click", () => onPick(arch, size));
     const cells = axes.map((axis) => {
       if (COSTS.includes(axis.name)) return el("td", {}, three(submitted[/** @type {"params" | "flops"} */ (axis.name)]));
