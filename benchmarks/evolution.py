@@ -10,6 +10,9 @@ Experiments, the first three with several seeds, of which the tasks for choosing
   CIFAR-100 are unseen tasks; on CIFAR-10 only the networks are.
 - *all*: programs evolve on CIFAR-10 of all spaces, and are scored on the other datasets.
 - *shipped*: the ``evolved_*`` proxies of the engine, on ``--scored`` networks of each dataset.
+- *prior*: ranks without a label of the populations of ``benchmarks.few_labels``, by structure and
+  some proxies, with the program that *space* found without the space in place of
+  ``evolved_channel_rank``.
 
 Kendall's tau is over networks drawn at random (one for each equivalence class), over
 accuracy-stratified draws, as GreenMachine does it, and within groups of networks of about the same
@@ -31,14 +34,17 @@ import numpy as np
 from acorn.features.feature_table import FeatureTable
 from acorn.features.recipe import FeatureRecipe
 from acorn.learning.evaluation_metrics import tau
+from acorn.learning.few_labels import prior_ranks
 from acorn.proxies import list_proxies
 from acorn.proxies._programs.program import Program
 from benchmarks.correlations import SPACES, path
+from benchmarks.few_labels import Population
 from training.features.compute import compute_features
 from training.labels.reading import read_labels
 from training.proxy_evolution.experiment import canonical_forms, evolve_proxies, select_networks
 from training.proxy_evolution.fitness import Fitness, Floats, Task, stratified
 from training.proxy_evolution.genetic_programming import ProgramSearch
+from training.proxy_evolution.network_statistics import measure_networks
 from training.proxy_evolution.task_sources import TaskReader, TaskSource
 from training.proxy_evolution.widths import width_task
 
@@ -50,15 +56,37 @@ DATASETS = {
 MAIN = "cifar10"
 """Dataset on which programs evolve."""
 
+EXPERIMENTS = ("published", "shipped", "prior", "space", "dataset", "all")
+CLEAN = "clean"
+
 SHOWN = 8
 """Published proxies in the table."""
 
 Tasks = Mapping[tuple[str, str], Task]
 
+STAND_IN = "evolved_channel_rank"
+LEFT_OUT = {
+    "nats_tss": [
+        "reduce.mean",
+        ["layers.sqrt", ["layers.add", "noise.output.channel_rank", "data.input.channel_rank"]],
+    ],
+    "nats_sss": [
+        "reduce.mean",
+        ["layers.subtract", ["layers.sqrt", "noise.input.channel_rank"], "data.weight_gradient.l1"],
+    ],
+    "nasbench_macro": [
+        "reduce.sum", ["layers.add", "noise.output.channel_rank", "data.output.channel_rank"]
+    ],
+}  # fmt: skip
+"""Programs that evolved without a space, as in ``docs/results.md``."""
+
+PRIORS = ((), ("near", "nwot", "meco_opt"), (STAND_IN,), ("near", "nwot", "meco_opt", STAND_IN))
+"""Proxies beside structure."""
+
 
 def read_tasks(options: argparse.Namespace) -> Tasks:
     """Read labels and measure networks."""
-    reader = TaskReader(["clean"], options.networks, options.statistics, workers=options.workers)
+    reader = TaskReader([CLEAN], options.networks, options.statistics, workers=options.workers)
     tasks = {}
     for space in SPACES:
         labels = [str(options.shared / "benchmarks" / f"{space}_clean.parquet")]
@@ -146,7 +174,7 @@ def score_shipped(shared: Path, features: Path, networks: int, workers: int) -> 
                 workers=workers,
             )
             X = table.matrix(names, chosen.ids)
-            y = chosen.matrix(["clean"])[:, 0]
+            y = chosen.matrix([CLEAN])[:, 0]
             for name, column in zip(names, X.T.astype(float), strict=True):
                 taus = "".join(f"{value:10.3f}" for value in random_and_stratified(y, column))
                 print(f"{name:24s}{space + '/' + dataset:32s}{taus}", flush=True)
@@ -160,6 +188,31 @@ def random_and_stratified(y: Floats, x: Floats) -> tuple[float, float]:
     return tau(y, x) if np.ptp(x) else 0.0, float(np.mean(taus))
 
 
+def score_prior(options: argparse.Namespace) -> None:
+    """Print the tau of ranks without a label, with programs that evolved without the space."""
+    print(f"{'proxies beside structure':50s}" + "".join(f"{space:>16s}" for space in SPACES))
+    parts: dict[str, tuple[Population, Floats]] = {}
+    for space in SPACES:
+        population = Population.read(space, options.shared, targets=[CLEAN])
+        layers = measure_networks(
+            FeatureRecipe.create(MAIN, (), batch_size=16),
+            space,
+            population.archs,
+            options.statistics / f"{space}-{MAIN}.parquet",
+            workers=options.workers,
+        )
+        X = population.X.copy()
+        values = Program.parse(LEFT_OUT[space])(layers)
+        X[:, population.names.index(STAND_IN)] = values
+        parts[space] = replace(population, X=X), population.Y[:, 0]
+    for proxies in PRIORS:
+        taus = []
+        for population, y in parts.values():
+            part = population.with_proxies(proxies)
+            taus.append(tau(y, prior_ranks(part.X, part.names)))
+        print(f"{', '.join(proxies):50s}" + "".join(f"{value:16.3f}" for value in taus))
+
+
 def published(shared: Path) -> Iterator[tuple[str, list[float]]]:
     """Tau of published proxies on CIFAR-10: at random and stratified, for each space."""
     rows: dict[str, list[float]] = {}
@@ -167,7 +220,7 @@ def published(shared: Path) -> Iterator[tuple[str, list[float]]]:
         frame = FeatureTable.read(path(space)).frame
         file = str(shared / "benchmarks" / f"{space}_clean.parquet")
         labels = read_labels([file], space=space, dataset="cifar10").by_function()
-        known = dict(zip(labels.ids, labels.matrix(["clean"])[:, 0], strict=True))
+        known = dict(zip(labels.ids, labels.matrix([CLEAN])[:, 0], strict=True))
         archs = [arch for arch in frame["arch"] if f"{space}/{arch}" in known]
         y = np.array([known[f"{space}/{arch}"] for arch in archs])
         frame = frame.filter(frame["arch"].is_in(archs))
@@ -196,9 +249,7 @@ def main() -> None:
     parser.add_argument("--generations", type=int, default=60)
     parser.add_argument("--islands", type=int, default=4)
     parser.add_argument("--complexity", type=float, default=0.003)
-    parser.add_argument(
-        "--experiments", nargs="*", default=["published", "shipped", "space", "dataset", "all"]
-    )
+    parser.add_argument("--experiments", nargs="*", default=EXPERIMENTS)
     options = parser.parse_args()
     settings = ProgramSearch(
         options.population,
@@ -213,6 +264,8 @@ def main() -> None:
             print(f"{name:18s}", *(f"{value:11.3f}" for value in taus), flush=True)
     if "shipped" in options.experiments:
         score_shipped(options.shared, options.features, options.scored, options.workers)
+    if "prior" in options.experiments:
+        score_prior(options)
     if not {"space", "dataset", "all"} & {*options.experiments}:
         return
     tasks = read_tasks(options)

@@ -111,9 +111,10 @@ class Population:
         ]
         return FeatureTable.from_rows(rows, ProxySettings.embedded("cifar10", seed=0))
 
-    def structure(self) -> "Population":
-        """Leave the proxies out."""
-        kept, _ = column_groups(self.names)
+    def with_proxies(self, proxies: Sequence[str] = ()) -> "Population":
+        """Leave out all proxies but some."""
+        structure, _ = column_groups(self.names)
+        kept = [*structure, *(self.names.index(name) for name in proxies)]
         names = [self.names[place] for place in kept]
         return Population(self.archs, names, self.X[:, kept], self.targets, self.Y)
 
@@ -149,7 +150,7 @@ def measure(space: str, both: Population, draws: int) -> None:
     """Print one row for each number of labels."""
     y = both.Y[:, 0]
     params = both.X[:, both.names.index("params")].astype(float)
-    for name, population in {"structure": both.structure(), "both": both}.items():
+    for name, population in {"structure": both.with_proxies(), "both": both}.items():
         value = tau(y, prior_ranks(population.X, population.names))
         print(f"{space:15s}{name:10s}{0:7d}{value:8.3f}{tau(y, params):8.3f}", flush=True)
         for size in SIZES:
@@ -205,7 +206,7 @@ def main() -> None:
     head = "".join(f"{column:>14s}" for column in robust_columns)
     print(f"\n{'space':15s}{'target':16s}{'labels':>7s}{head}")
     for space, population in populations.items():
-        measure_robust(space, population.structure(), options.draws)
+        measure_robust(space, population.with_proxies(), options.draws)
 
 
 if __name__ == "__main__":

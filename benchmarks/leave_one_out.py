@@ -70,7 +70,7 @@ def main() -> None:
     populations: dict[str, Ranked] = {}
     for space in SPACES:
         both = Population.read(space, options.shared)
-        for kind, part in ((", with proxies", both), ("", both.structure())):
+        for kind, part in ((", with proxies", both), ("", both.with_proxies())):
             populations[f"{space}{kind}"] = part.X, part.names, part.Y[:, 0]
     real = families(options.shared)
     populations |= real

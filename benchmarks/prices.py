@@ -20,7 +20,7 @@ from acorn.datasets import get_dataset
 from acorn.features.network_features import NetworkFeatures
 from acorn.learning.evaluation_metrics import tau
 from acorn.learning.few_labels import prior_ranks
-from acorn.learning.few_labels.columns import USUALLY_HELPFUL, column_groups
+from acorn.learning.few_labels.columns import USUALLY_HELPFUL
 from acorn.proxies import SETS, list_proxies
 from acorn.spaces import get_space
 from benchmarks.correlations import BATCH_SIZE, SPACES
@@ -52,16 +52,6 @@ def seconds(space: str, arch: str, proxies: Sequence[str]) -> float:
     return time.process_time() - start
 
 
-def selected(population: Population, proxies: Sequence[str]) -> Population:
-    """Leave out the proxies that are not among those."""
-    structure, _ = column_groups(population.names)
-    kept = [*structure, *(population.names.index(name) for name in proxies)]
-    names = [population.names[place] for place in kept]
-    return Population(
-        population.archs, names, population.X[:, kept], population.targets, population.Y
-    )
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -83,7 +73,7 @@ def main() -> None:
             spent = [seconds(space, arch, proxies) for space, arch in networks]
         taus = []
         for population in populations.values():
-            part = selected(population, proxies)
+            part = population.with_proxies(proxies)
             y = part.Y[:, 0]
             taus.append(tau(y, prior_ranks(part.X, part.names)))
             for size in SIZES:
