@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from acorn.conditions import IMAGE_SIZE
 from acorn.forests import Bundle
 from acorn.learning.model_selection import cross_validate, final_folds
 from acorn.learning.training_data import TrainingData
@@ -69,8 +70,8 @@ def main() -> None:
         [[accuracy_predicted[each], np.log(speed_predicted[each])] for each in networks]
     )
     params = []
-    for id_, _ in networks:
-        row = bundle.table.row(id_)
+    for id_, size in networks:
+        row = bundle.table.row(bundle.row_id(id_, {IMAGE_SIZE: int(size)}))
         if row is None or row.cost is None:
             raise RuntimeError(f"{id_} has no parameters in the table")
         params.append(row.cost.params)
