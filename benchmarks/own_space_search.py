@@ -7,8 +7,10 @@ of the best labelled member to the best one of the sample, in percent, mean of s
 """
 
 import argparse
+import io
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +39,9 @@ def run_notebook() -> dict[str, Any]:
     cells = json.loads(NOTEBOOK.read_text("utf-8"))["cells"]
     sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
     variables: dict[str, Any] = {}
-    for source in sources[:CELLS]:
-        exec(source, variables)  # noqa: S102 (a file of this repository)
+    with redirect_stdout(io.StringIO()):
+        for source in sources[:CELLS]:
+            exec(source, variables)  # noqa: S102 (a file of this repository)
     return variables
 
 
