@@ -210,7 +210,8 @@ def score_prior(options: argparse.Namespace) -> None:
         for population, y in parts.values():
             part = population.with_proxies(proxies)
             taus.append(tau(y, prior_ranks(part.X, part.names)))
-        print(f"{', '.join(proxies):50s}" + "".join(f"{value:16.3f}" for value in taus))
+        name = ", ".join(proxies) or "structure alone"
+        print(f"{name:50s}" + "".join(f"{value:16.3f}" for value in taus))
 
 
 def published(shared: Path) -> Iterator[tuple[str, list[float]]]:
