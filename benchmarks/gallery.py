@@ -58,9 +58,6 @@ FAMILIES = 6
 LEAST_CLEAN, LEAST_SHOWN, FASTEST_SHOWN = 70, 60, 20_000
 """Bounds of the axes; a few cells and networks are beyond."""
 
-CLOSE = 0.03
-"""Difference in tau between a proxy and the best one that is called small."""
-
 SEARCHES_SHOWN = ["acorn", "bananas", "local", "evolution", "random"]
 SEARCH_COLOURS = [ORANGE, BLUE, GREEN, "#7b5ea7", GREY]
 ENOUGH, LEAST_REGRET = 60, 0.01
@@ -281,7 +278,7 @@ def proxies(_: Path) -> Figure:
         rows[row_number]["above"] = place % 3 != 2
     base = alt.Chart(alt.InlineData(rows)).encode(
         x=alt.X("ms:Q", title="processor time of the proxy alone (ms)").scale(
-            type="log", domain=[2.5, 600]
+            type="log", domain=[15, 1000]
         ),
         y=varying(alt.Y, "tau:Q", "Kendall tau with clean accuracy, mean of three spaces"),
     )
@@ -295,13 +292,14 @@ def proxies(_: Path) -> Figure:
         on_front.transform_filter("!datum.above").mark_text(dy=15, **named).encode(text="proxy:N"),
     )
     best = rows[front[0]]
-    fast = min(
-        (rows[n] for n in front if best["tau"] - rows[n]["tau"] <= CLOSE), key=lambda row: row["ms"]
+    other = max(
+        (row for row in rows if not row["proxy"].startswith("evolved_")), key=lambda row: row["tau"]
     )
     return Figure(
         chart,
-        f"{fast['proxy']}: a tau of {fast['tau']:.2f} in {fast['ms']:.0f} ms. The best proxy, "
-        f"{best['proxy']}, has {best['tau']:.2f} in {best['ms']:.0f} ms. Line: no proxy is both "
+        f"{best['proxy']}: a tau of {best['tau']:.2f} in {best['ms']:.0f} ms; its evolution saw "
+        f"networks of these spaces. The best published one, {other['proxy']}, has "
+        f"{other['tau']:.2f} in {other['ms']:.0f} ms. Line: no proxy is both "
         "better and faster.",
     )
 
