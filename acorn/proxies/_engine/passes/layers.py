@@ -20,4 +20,4 @@ def _layers(measurement: Measurement) -> None:
     )
 
 
-LAYERS = define_pass("layers", _layers, after=SURVEY, fills=("layer_statistics",), cost=1.0)
+LAYERS = define_pass("layers", _layers, after=SURVEY, fills=("layer_statistics",), cost=0.4)
