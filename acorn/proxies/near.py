@@ -6,6 +6,7 @@ from torch import Tensor
 
 from acorn.proxies._engine import HALVES, Observer, Records, proxy
 from acorn.proxies._math.deferred import Deferred, grouped, taken
+from acorn.proxies._math.spectra import smaller_square
 from acorn.proxies._network.operations import Kept, Operation, OperationKind
 
 WIDEST = 512
@@ -76,15 +77,9 @@ class Near(Observer):
             (weight, each.shape, each.dtype) for (weight, _), each in zip(layers, rows, strict=True)
         )
         for (weight, *_), alike in grouped(keys).items():
-            square = _square(torch.stack([rows[position] for position in alike]).flatten(1, -2))
+            stacked = torch.stack([rows[position] for position in alike]).flatten(1, -2)
+            square = smaller_square(stacked.double())
             self._squares.setdefault((square.shape[-1], weight), []).append(square)
-
-
-def _square(matrices: Float[Tensor, "layers rows columns"]) -> Float[Tensor, "layers n n"]:
-    """Multiply matrices by their transposes, on the side on which the product is smaller."""
-    double = matrices.double()
-    wide = double.shape[1] <= double.shape[2]
-    return double @ double.mT if wide else double.mT @ double
 
 
 def effective_rank(squares: Float[Tensor, "*layers n"]) -> Float[Tensor, "*layers"]:

@@ -47,6 +47,12 @@ class Spectra:
         return self._eigenvalues
 
 
+def smaller_square(matrices: Float[Tensor, "*layers rows columns"]) -> Float[Tensor, "*layers n n"]:
+    """Multiply matrices by their transposes, on the side on which the product is smaller."""
+    wide = matrices.shape[-2] <= matrices.shape[-1]
+    return matrices @ matrices.mT if wide else matrices.mT @ matrices
+
+
 def _eigenvalues(matrices: Float[Tensor, "matrices n n"]) -> Float[Tensor, "matrices n"]:
     """Eigenvalues of matrices, which are overwritten where they are not finite."""
     total = matrices.sum((1, 2))

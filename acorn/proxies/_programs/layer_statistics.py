@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from acorn.proxies._math.deferred import grouped
 from acorn.proxies._math.layout import image_rows
-from acorn.proxies._math.spectra import Spectra
+from acorn.proxies._math.spectra import Spectra, smaller_square
 from acorn.proxies._network.environment import seed_all
 from acorn.proxies._network.measured import MeasuredNetwork
 from acorn.proxies._network.operations import WEIGHTED, Operation
@@ -55,11 +55,6 @@ def _moments(rows: Rows) -> dict[str, Tensor]:
         "max": torch.maximum(-low, high),
         "positive": (rows > 0).count_nonzero() / rows.numel(),
     }
-
-
-def _square(rows: Rows) -> Float[Tensor, "n n"]:
-    """Multiply by the transpose, on the side on which the product is smaller."""
-    return rows @ rows.T if len(rows) <= rows.shape[1] else rows.T @ rows
 
 
 def _signs(rows: Rows) -> dict[str, Tensor]:
@@ -181,7 +176,6 @@ def layer_statistics(
             prefix, _, name = column.rpartition(".")
             asked.setdefault(prefix.partition(".")[0], {}).setdefault(prefix, []).append(name)
     results: dict[str, list[Tensor]] = {column: [] for column in columns}
-    spectra, positions = Spectra(), dict[str, list[int]]()
     compared = "step" in asked or any(column.endswith(".cosine") for column in columns)
     sources = [s for s in SOURCES if s in asked or (s == SOURCES[0] and compared)] or [SOURCES[0]]
     first: list[_Layer] = []
@@ -202,19 +196,10 @@ def layer_statistics(
                 raise ValueError(f"got {len(first)} layers at first, {len(layers)} for {source}")
             for layer, other in zip(layers, first, strict=True):
                 for prefix, names in wanted.items():
-                    tensor = prefix.rpartition(".")[2]
-                    values = _reduce(layer, other, tensor, names)
-                    decomposed = _add_squares(spectra, layer, tensor, names)
+                    values = _reduce(layer, other, prefix.rpartition(".")[2], names)
                     for name in names:
-                        column = f"{prefix}.{name}"
-                        if name in decomposed:
-                            positions.setdefault(column, []).append(decomposed[name])
-                        else:
-                            results[column].append(values[name])
-    eigenvalues = spectra.eigenvalues()
-    for column, places in positions.items():
-        found = _SPECTRAL[column.rpartition(".")[2]]
-        results[column] = _of_spectra(found, [eigenvalues[place] for place in places])
+                        results[f"{prefix}.{name}"].append(values[name])
+    _decompose(results)
     return {column: torch.stack(values).double() for column, values in results.items()}
 
 
@@ -268,14 +253,24 @@ def _stepped(layers: Collection[_Layer]) -> list[tuple[Tensor, Tensor]]:
 
 @torch.no_grad()
 def _reduce(layer: _Layer, other: _Layer, tensor: str, names: Collection[str]) -> _Layer:
-    """Reduce one tensor of a layer to statistics, among them those that are wanted."""
+    """Reduce one tensor of a layer to statistics, among them those that are wanted.
+
+    Those of :data:`_SPECTRAL` are the matrices whose eigenvalues they are functions of.
+    """
     if tensor == "layer":
         return _sizes(layer)
     if tensor in SALIENCIES:
         what = tensor.removesuffix("_saliency")
         return _moments(_rows(layer[what]) * _rows(layer[f"{what}_gradient"], like=layer[what]))
-    rows = _rows(layer[tensor])
     values: dict[str, Tensor] = {}
+    if not set(CORRELATED).isdisjoint(names):
+        axis = -1 if layer["weight"].dim() == 2 else 1
+        values |= dict.fromkeys(CORRELATED, _correlation(layer[tensor], axis))
+    if set(names) <= values.keys():
+        return values
+    rows = _rows(layer[tensor])
+    if "rank" in names:
+        values["rank"] = smaller_square(rows)
     if "cosine" in names:
         same = _rows(other[tensor], like=layer[tensor])
         values["cosine"] = functional.cosine_similarity(rows.flatten(), same.flatten(), dim=0)
@@ -285,18 +280,16 @@ def _reduce(layer: _Layer, other: _Layer, tensor: str, names: Collection[str]) -
     return values
 
 
-@torch.no_grad()
-def _add_squares(
-    spectra: Spectra, layer: _Layer, tensor: str, names: Collection[str]
-) -> dict[str, int]:
-    """Add the matrices whose eigenvalues are wanted; their positions by statistic."""
-    positions: dict[str, int] = {}
-    if "rank" in names:
-        positions["rank"] = spectra.add(_square(_rows(layer[tensor])))
-    if correlated := set(CORRELATED).intersection(names):
-        axis = -1 if layer["weight"].dim() == 2 else 1
-        positions |= dict.fromkeys(correlated, spectra.add(_correlation(layer[tensor], axis)))
-    return positions
+def _decompose(results: dict[str, list[Tensor]]) -> None:
+    """Replace the matrices of spectral statistics by their values, with few decompositions."""
+    spectral = [column for column in results if column.rpartition(".")[2] in _SPECTRAL]
+    matrices = {id(matrix): matrix for column in spectral for matrix in results[column]}
+    spectra = Spectra()
+    positions = {key: spectra.add(matrix) for key, matrix in matrices.items()}
+    eigenvalues = spectra.eigenvalues()
+    for column in spectral:
+        found = [eigenvalues[positions[id(matrix)]] for matrix in results[column]]
+        results[column] = _of_spectra(_SPECTRAL[column.rpartition(".")[2]], found)
 
 
 def _of_spectra(
